@@ -1,0 +1,85 @@
+"""The contract of an encoder: a frozen network that turns a picture into named feature maps."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from impasto.errors import LayerError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What a recipe and a memory estimate need to know of a layer without running it.
+
+    Attributes:
+        channels: Channels of its feature map.
+        stride: Pixels of the picture between two of its positions.
+    """
+
+    channels: int
+    stride: int
+
+
+class Encoder(nn.Module, ABC):
+    """A frozen network whose layers are asked for by name.
+
+    Preprocessing is the encoder's own affair: it takes RGB in [0, 1] and does what its network was trained on.
+
+    Attributes:
+        name: As in the recipe, ``"vgg19"``.
+        layers: All layers by name, in the order in which they are computed.
+        content_layers: Layers (with weights) of the content loss where the recipe names none.
+        style_layers: Layers (with weights) of the style loss where the recipe names none.
+        weights_sha256: Of the weights' file, empty if they came from none.
+    """
+
+    name: str
+    layers: Mapping[str, Layer]
+    content_layers: Mapping[str, float]
+    style_layers: Mapping[str, float]
+    weights_sha256: str = ""
+
+    @abstractmethod
+    def forward(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
+        """Computes the asked layers, and nothing past the deepest of them.
+
+        Args:
+            image: Pictures of shape (B, 3, H, W), RGB float32 in [0, 1], of any size from 1×1.
+            layers: Names of layers.
+
+        Returns:
+            Feature maps of shape (B, C, H', W') by layer name, in the encoder's precision.
+
+        Raises:
+            LayerError: If a name is unknown.
+        """
+
+    def head(self, layer: str) -> Tensor | None:
+        """The linear map that takes this layer's features to the space in which losses are to be measured.
+
+        A narrow encoder that imitates a wide one publishes, for each layer, the affine map back to the wide one's
+        channels. Losses apply it to statistics (``H S Hᵀ``), never to whole feature maps.
+
+        Args:
+            layer: A layer's name.
+
+        Returns:
+            A float32 matrix of shape (K, C + 1), its last column the constant; None for the identity.
+        """
+        self.check_layers([layer])
+        return None
+
+    def check_layers(self, layers: Collection[str]) -> None:
+        """Raises `LayerError` for the first name that is no layer of this encoder."""
+        for layer in layers:
+            if layer not in self.layers:
+                raise LayerError(f"Unknown layer '{layer}' of {self.name}. {did_you_mean(layer, self.layers)}")
+
+    def freeze(self) -> "Encoder":
+        """Switches to evaluation and asks for no gradient of any weight; returns itself."""
+        self.eval()
+        for parameter in self.parameters():
+            parameter.requires_grad_(False)
+        return self

@@ -1,0 +1,153 @@
+"""VGG16 and VGG19: blocks of 3×3 convolutions with ReLU, and pooling between the blocks.
+
+Reference: Simonyan & Zisserman (2014), arXiv:1409.1556, table 1, columns D and E.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from impasto.encoders.base import Encoder, Layer
+from impasto.errors import EncoderError
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of ImageNet's RGB values in [0, 1], which torchvision's networks expect to be taken out."""
+
+NUM_CONVS: Mapping[str, Sequence[int]] = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
+"""Convolutions in each block."""
+
+WIDTHS = (64, 128, 256, 512, 512)
+"""Channels of each block."""
+
+CONTENT_LAYERS: Mapping[str, Mapping[str, float]] = {"vgg16": {"relu3_3": 1.0}, "vgg19": {"relu4_2": 1.0}}
+STYLE_LAYERS: Mapping[str, Mapping[str, float]] = {
+    "vgg16": dict.fromkeys(("relu1_2", "relu2_2", "relu3_3", "relu4_3"), 1.0),
+    "vgg19": dict.fromkeys(("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"), 1.0),
+}
+"""The classical recipes: Johnson et al. (2016), arXiv:1603.08155, and Gatys et al. (2016), CVPR, section 2."""
+
+_PAD_MODES = {"reflect": "reflect", "replicate": "replicate"}
+
+AVERAGE_POOLING_GAINS = (1.0, 1.0, 1.0, 1.0)
+"""Average pooling shrinks ReLU activations where max pooling keeps the peak: the factors, one a boundary between
+blocks, that bring VGG19's features on photographs back to their usual size (`training/pooling_gains.py`)."""
+
+
+class VGG(Encoder):
+    """A VGG's convolutional part, any layer of it by name (``relu4_2``: block 4, convolution 2, after its ReLU).
+
+    Args:
+        name: What the recipe calls it.
+        num_convs: Convolutions in each block.
+        widths: Channels of each block.
+        content_layers: See `Encoder`.
+        style_layers: See `Encoder`.
+        pooling: ``"max"`` or ``"average"`` (its gain corrected).
+        padding: ``"zero"``, ``"reflect"`` or ``"replicate"``.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        name: str,
+        num_convs: Sequence[int],
+        widths: Sequence[int] = WIDTHS,
+        *,
+        content_layers: Mapping[str, float],
+        style_layers: Mapping[str, float],
+        pooling: str = "max",
+        padding: str = "zero",
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.content_layers, self.style_layers = dict(content_layers), dict(style_layers)
+        self.pooling, self.padding = pooling, padding
+        self.average_pooling_gains: Sequence[float] = AVERAGE_POOLING_GAINS
+        self.convs = nn.ModuleDict()
+        self.layers = {}
+        channels = 3
+        for block, (count, width) in enumerate(zip(num_convs, widths, strict=True)):
+            for index in range(count):
+                layer = f"relu{block + 1}_{index + 1}"
+                self.convs[layer] = nn.Conv2d(channels, width, 3, padding=1 if padding == "zero" else 0)
+                self.layers[layer] = Layer(channels=width, stride=2**block)
+                channels = width
+        self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(STD).view(3, 1, 1), persistent=False)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.freeze()
+
+    def forward(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
+        """Computes the asked layers, and nothing past the deepest of them; see `Encoder.forward`."""
+        self.check_layers(layers)
+        missing = set(layers)
+        features: dict[str, Tensor] = {}
+        x = self._preprocess(image, missing)
+        stride = 1
+        for layer, conv in self.convs.items():
+            if not missing:
+                break
+            if self.layers[layer].stride > stride:
+                x, stride = self._pool(x, stride), self.layers[layer].stride
+            x = conv(self._pad(x)).relu_()
+            if layer in missing:
+                features[layer] = x
+                missing.remove(layer)
+        return features
+
+    def _preprocess(self, image: Tensor, layers: Collection[str]) -> Tensor:
+        """Normalises, and continues pictures below the reach of the deepest layer by their edge."""
+        reach = max((self.layers[layer].stride for layer in layers), default=1)
+        if self.padding == "reflect":
+            reach *= 2  # reflection needs two positions
+        height, width = image.shape[-2:]
+        if height < reach or width < reach:
+            image = F.pad(image, (0, max(0, reach - width), 0, max(0, reach - height)), mode="replicate")
+        x = (image - self.mean) / self.std
+        return x.to(next(self.parameters()).dtype, memory_format=torch.channels_last)
+
+    def _pad(self, x: Tensor) -> Tensor:
+        return x if self.padding == "zero" else F.pad(x, (1, 1, 1, 1), mode=_PAD_MODES[self.padding])
+
+    def _pool(self, x: Tensor, stride: int) -> Tensor:
+        if self.pooling == "max":
+            return F.max_pool2d(x, 2)
+        return F.avg_pool2d(x, 2) * self.average_pooling_gains[stride.bit_length() - 1]
+
+    def load_torchvision(self, weights: Mapping[str, Tensor]) -> None:
+        """Takes weights under torchvision's names, ``features.0.weight`` …; other keys are ignored.
+
+        Raises:
+            EncoderError: If a tensor is missing, has another shape, or holds a value that is not finite.
+        """
+        state = {}
+        for layer, index in zip(self.convs, torchvision_indices(self.layers.values()), strict=True):
+            for kind, expected in self.convs[layer].named_parameters():
+                key = f"features.{index}.{kind}"
+                tensor = weights.get(key)
+                if tensor is None:
+                    raise EncoderError(f"The weights are not {self.name}'s: '{key}' is missing.")
+                if tensor.shape != expected.shape:
+                    raise EncoderError(
+                        f"The weights are not {self.name}'s: '{key}' has shape {tuple(tensor.shape)}, "
+                        f"{tuple(expected.shape)} is needed."
+                    )
+                if not tensor.isfinite().all():
+                    raise EncoderError(f"The weights of {self.name} are damaged: '{key}' holds NaN or infinity.")
+                state[f"{layer}.{kind}"] = tensor.float()
+        self.convs.load_state_dict(state)
+
+
+def torchvision_indices(layers: Collection[Layer]) -> list[int]:
+    """Positions of the convolutions in torchvision's ``features``, where ReLU and pooling take a place each."""
+    indices, index, stride = [], 0, 1
+    for layer in layers:
+        if layer.stride > stride:
+            index, stride = index + 1, layer.stride
+        indices.append(index)
+        index += 2
+    return indices
