@@ -1,4 +1,4 @@
-"""What every test can ask for: a tiny encoder, and the folders of real weights and pictures where there are any."""
+"""What every test can ask for: a tiny encoder, and the folders of real weights and pictures."""
 
 import os
 from pathlib import Path
@@ -24,7 +24,7 @@ def images_dir() -> Path:
 
 
 def _folder(variable: str, holding: str) -> Path:
-    """The folder that a variable names; the test is skipped if it is unset, and fails if it names no folder."""
+    """The folder that a variable names; skips the test if it is unset, fails it if it names no folder."""
     path = os.environ.get(variable)
     if not path:
         pytest.skip(f"set {variable} to a folder with {holding}")

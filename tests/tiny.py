@@ -1,8 +1,7 @@
 """A small encoder with random weights: what unit tests use where a real network would only cost time."""
 
-import math
-
 import torch
+from torch import nn
 
 from impasto.encoders.vgg import VGG
 
@@ -24,7 +23,8 @@ class TinyEncoder(VGG):
             padding=padding,
         )
         generator = torch.Generator().manual_seed(seed)
-        for conv in self.convs.values():
-            fan_in = conv.weight[0].numel()
-            conv.weight.copy_(torch.randn(conv.weight.shape, generator=generator) * math.sqrt(2 / fan_in))
-            conv.bias.zero_()
+        for parameter in self.convs.parameters():
+            if parameter.ndim == 4:
+                nn.init.kaiming_normal_(parameter, nonlinearity="relu", generator=generator)
+            else:
+                nn.init.zeros_(parameter)
