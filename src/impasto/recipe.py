@@ -84,67 +84,111 @@ class Recipe(_Parameters):
 
     # objective
     content_weight: Weight = _parameter(
-        5.0, "Weight of the content loss. Only the ratios of the three weights count; 0 switches a term off.",
-        group="Objective")
+        5.0,
+        "Weight of the content loss. Only the ratios of the three weights count; 0 switches a term off.",
+        group="Objective",
+    )
     style_weight: Weight = _parameter(1.0, "Weight of the style loss.", group="Objective")
     tv_weight: Weight = _parameter(
-        1.0, "Weight of the total variation, which smooths the noise between neighbouring pixels.", group="Objective")
+        1.0, "Weight of the total variation, which smooths the noise between neighbouring pixels.", group="Objective"
+    )
 
     # encoder
     model: ModelName = _parameter(
-        "vgg19", "Encoder whose features are compared. compact ships with the package and needs no download.",
-        group="Encoder")
+        "vgg19",
+        "Encoder whose features are compared. compact ships with the package and needs no download.",
+        group="Encoder",
+    )
     content_layers: LayerWeights | None = _parameter(
-        None, "Layers of the content loss with weights, as relu4_2:1. Default: the encoder's own.", group="Encoder")
+        None, "Layers of the content loss with weights, as relu4_2:1. Default: the encoder's own.", group="Encoder"
+    )
     style_layers: LayerWeights | None = _parameter(
-        None, "Layers of the style loss with weights, as relu1_1:1,relu2_1:0.5. Default: the encoder's own.",
-        group="Encoder")
+        None,
+        "Layers of the style loss with weights, as relu1_1:1,relu2_1:0.5. Default: the encoder's own.",
+        group="Encoder",
+    )
     pooling: Literal["max", "average"] = _parameter(
-        "max", "Pooling between the encoder's blocks; average is smoother, its gain is corrected.", group="Encoder")
+        "max", "Pooling between the encoder's blocks; average is smoother, its gain is corrected.", group="Encoder"
+    )
     padding: Literal["zero", "reflect", "replicate"] = _parameter(
-        "zero", "How the encoder's convolutions continue the picture past its border.", group="Encoder")
+        "zero", "How the encoder's convolutions continue the picture past its border.", group="Encoder"
+    )
     precision: Literal["float32", "bfloat16"] = _parameter(
-        "float32", "Arithmetic of the encoder; statistics and pixels are float32 always. bfloat16 takes half the "
-        "memory and, on processors that have it, about half the time.", group="Encoder")
+        "float32",
+        "Arithmetic of the encoder; statistics and pixels are float32 always. bfloat16 takes half the "
+        "memory and, on processors that have it, about half the time.",
+        group="Encoder",
+    )
 
     # optimization
     optimizer: OptimizerName = _parameter("lbfgs", "Optimizer of the pixels.", group="Optimization")
     init_method: Literal["random", "content", "style"] = _parameter(
-        "content", "What the picture starts from: noise, the content image or the (first) style image.",
-        group="Optimization")
+        "content",
+        "What the picture starts from: noise, the content image or the (first) style image.",
+        group="Optimization",
+    )
     total_iterations: int | None = _parameter(
-        None, "Evaluations of the objective and its gradient, over all levels. Default: "
-        + ", ".join(f"{count} for {name}" for name, count in DEFAULT_ITERATIONS.items()) + ".",
-        group="Optimization", ge=0, le=10_000_000)
+        None,
+        "Evaluations of the objective and its gradient, over all levels. Default: "
+        + ", ".join(f"{count} for {name}" for name, count in DEFAULT_ITERATIONS.items())
+        + ".",
+        group="Optimization",
+        ge=0,
+        le=10_000_000,
+    )
     learning_rate: float = _parameter(
-        1.0, "Step length of Adam (no effect with lbfgs).", group="Optimization", unit="grey levels of 1/255",
-        gt=0, le=255)
+        1.0,
+        "Step length of Adam (no effect with lbfgs).",
+        group="Optimization",
+        unit="grey levels of 1/255",
+        gt=0,
+        le=255,
+    )
     history_size: int = _parameter(
-        20, "Curvature pairs that L-BFGS remembers; each takes the memory of two pictures (no effect with adam).",
-        group="Optimization", ge=1, le=200)
+        20,
+        "Curvature pairs that L-BFGS remembers; each takes the memory of two pictures (no effect with adam).",
+        group="Optimization",
+        ge=1,
+        le=200,
+    )
     plateau: float = _parameter(
-        0.0, "Stop a level early once 50 iterations lower the objective by less than this fraction; 0 never does.",
-        group="Optimization", ge=0, lt=1)
+        0.0,
+        "Stop a level early once 50 iterations lower the objective by less than this fraction; 0 never does.",
+        group="Optimization",
+        ge=0,
+        lt=1,
+    )
     seed: int = _parameter(0, "Seed of the noise that the random start draws.", group="Optimization", ge=0, lt=2**63)
 
     # size
     height: int = _parameter(
-        400, "Height of the output; the width follows the content's aspect ratio.", group="Size", unit="pixels",
-        ge=1, le=1_000_000)
+        400,
+        "Height of the output; the width follows the content's aspect ratio.",
+        group="Size",
+        unit="pixels",
+        ge=1,
+        le=1_000_000,
+    )
     size: int | None = _parameter(
-        None, "Longest edge of the output, instead of its height.", group="Size", unit="pixels", ge=1, le=1_000_000)
+        None, "Longest edge of the output, instead of its height.", group="Size", unit="pixels", ge=1, le=1_000_000
+    )
     levels: Literal["auto"] | Annotated[int, Field(ge=1, le=16)] = _parameter(
-        "auto", "Levels of the coarse-to-fine pyramid, each twice the size of the one before; 1 is the classic "
-        "single-scale run.", group="Size")
+        "auto",
+        "Levels of the coarse-to-fine pyramid, each twice the size of the one before; 1 is the classic "
+        "single-scale run.",
+        group="Size",
+    )
     min_size: int = _parameter(
-        128, "Shortest edge below which auto adds no coarser level.", group="Size", unit="pixels", ge=16, le=1_000_000)
+        128, "Shortest edge below which auto adds no coarser level.", group="Size", unit="pixels", ge=16, le=1_000_000
+    )
 
     # output
     bit_depth: Literal["auto", "8", "16"] = _parameter(
-        "auto", "Bits per channel of the written picture; auto keeps the content's depth where the format can.",
-        group="Output")
-    keep_profile: bool = _parameter(
-        False, "Write in the content's colour profile instead of sRGB.", group="Output")
+        "auto",
+        "Bits per channel of the written picture; auto keeps the content's depth where the format can.",
+        group="Output",
+    )
+    keep_profile: bool = _parameter(False, "Write in the content's colour profile instead of sRGB.", group="Output")
 
     @property
     def num_iterations(self) -> int:
@@ -217,26 +261,45 @@ class RunOptions(_Parameters):
     """
 
     output_file: Path = _parameter(
-        Path("output_image"), "Where the result goes: a picture file (.png, .jpg, .webp, .tif …), or without such a "
-        "suffix a folder that receives 00100.png …, final.png, losses.csv and checkpoint.", group="Run")
+        Path("output_image"),
+        "Where the result goes: a picture file (.png, .jpg, .webp, .tif …), or without such a "
+        "suffix a folder that receives 00100.png …, final.png, losses.csv and checkpoint.",
+        group="Run",
+    )
     saving_interval: int = _parameter(
-        100, "Save the picture in between every so many iterations; 0 saves the final one only.", group="Run",
-        unit="iterations", ge=0)
+        100,
+        "Save the picture in between every so many iterations; 0 saves the final one only.",
+        group="Run",
+        unit="iterations",
+        ge=0,
+    )
     device: str = _parameter(
-        "auto", "Where to compute: auto, cpu, cuda, cuda:1, mps …", group="Run",
-        pattern=r"^(auto|cpu|cuda(:\d+)?|mps|xpu(:\d+)?)$")
+        "auto",
+        "Where to compute: auto, cpu, cuda, cuda:1, mps …",
+        group="Run",
+        pattern=r"^(auto|cpu|cuda(:\d+)?|mps|xpu(:\d+)?)$",
+    )
     threads: int | None = _parameter(
-        None, "Processor threads. Default: one for each core. Results are bit-identical for the same number.",
-        group="Run", ge=1, le=1024)
+        None,
+        "Processor threads. Default: one for each core. Results are bit-identical for the same number.",
+        group="Run",
+        ge=1,
+        le=1024,
+    )
     overwrite: bool = _parameter(False, "Replace an existing final picture.", group="Run")
     plot: bool = _parameter(False, "Draw the losses into losses.png.", group="Run")
     quiet: bool = _parameter(False, "Print nothing but errors.", group="Run")
     json_events: bool = _parameter(False, "Print one JSON object a line for scripts.", group="Run", alias="json")
     dry_run: bool = _parameter(
-        False, "Print the resolved recipe and an estimate of time and memory, and stop.", group="Run")
+        False, "Print the resolved recipe and an estimate of time and memory, and stop.", group="Run"
+    )
     max_pixels: int = _parameter(
-        200_000_000, "Refuse input pictures of more pixels than this, before decoding them.", group="Run",
-        unit="pixels", ge=1)
+        200_000_000,
+        "Refuse input pictures of more pixels than this, before decoding them.",
+        group="Run",
+        unit="pixels",
+        ge=1,
+    )
 
     model_config = ConfigDict(populate_by_name=True)
 

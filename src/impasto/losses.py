@@ -1,0 +1,189 @@
+"""Loss functions: pure functions of tensors.
+
+Style losses are functions of additive statistics. `moments` sums over positions; sums of two parts of a picture add up
+to the sums of the whole, so masks, several styles, tiles and machines need no second implementation.
+
+Legend: B pictures, C channels, H·W = N positions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = [
+    "Moments",
+    "content_loss",
+    "gram_loss",
+    "gram_matrix",
+    "moments",
+    "relative_square",
+    "total_variation",
+]
+
+_POSITIONS_AT_A_TIME = 1 << 16
+"""Half-precision features are converted to float32 in slices of so many positions, to keep the copy small."""
+
+_NOTHING = 1e-20
+"""Squared norms below this are those of a dead layer; they cannot serve as a scale."""
+
+
+class _Sums(torch.autograd.Function):
+    """First and second moment sums, accumulated in at least float32, with one fused pass backward."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
+        wide = torch.promote_types(features.dtype, torch.float32)
+        batch, positions, channels = features.shape
+        first = features.new_zeros((batch, channels), dtype=wide)
+        second = features.new_zeros((batch, channels, channels), dtype=wide)
+        step = positions if features.dtype == wide else _POSITIONS_AT_A_TIME
+        for start in range(0, positions, max(step, 1)):
+            part = features[:, start : start + step].to(wide)
+            weighted = part if weights is None else part * weights[:, start : start + step, None]
+            first += weighted.sum(1)
+            second += weighted.mT @ part
+        ctx.save_for_backward(features, weights)
+        return first, second
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        features, weights = ctx.saved_tensors
+        d_first, d_second = (gradient.to(features.dtype) for gradient in gradients)
+        gradient = torch.baddbmm(d_first[:, None, :], features, d_second + d_second.mT)
+        return gradient if weights is None else gradient * weights[..., None].to(gradient.dtype), None
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Additive statistics of feature maps over positions.
+
+    Attributes:
+        count: Positions (sum of their weights), shape (B,).
+        first: Sum of the features, shape (B, C).
+        second: Sum of their outer products, shape (B, C, C).
+    """
+
+    count: Tensor
+    first: Tensor
+    second: Tensor
+
+    def __add__(self, other: "Moments") -> "Moments":
+        return Moments(self.count + other.count, self.first + other.first, self.second + other.second)
+
+    def gram(self, head: Tensor | None = None) -> Tensor:
+        """The Gram matrix, divided by positions.
+
+        Args:
+            head: An affine map of the features, shape (K, C + 1), its last column the constant; None for none.
+
+        Returns:
+            Shape (B, C, C); with a head (B, K, K), the Gram matrix that the mapped features would have.
+        """
+        count = self.count[:, None, None].clamp(min=1e-12)
+        second = self.second / count
+        if head is None:
+            return second
+        mean = (self.first / count[..., 0])[..., None]
+        linear, constant = head[:, :-1], head[:, -1:]
+        cross = linear @ mean @ constant.mT
+        return linear @ second @ linear.mT + cross + cross.mT + constant @ constant.mT
+
+
+def moments(features: Tensor, weights: Tensor | None = None) -> Moments:
+    """Sums features and their outer products over all positions, in at least float32.
+
+    Args:
+        features: Shape (B, C, H, W), any floating type and memory format.
+        weights: Weight of each position in [0, 1], shape (B, 1, H, W); None counts each once.
+
+    Returns:
+        The sums; differentiable with respect to the features, not to the weights.
+    """
+    batch, _, height, width = features.shape
+    by_position = features.permute(0, 2, 3, 1).flatten(1, 2)
+    if weights is None:
+        flat, count = None, features.new_full((batch,), height * width, dtype=torch.float32)
+    else:
+        flat = weights.expand(batch, 1, height, width).flatten(1)
+        count = flat.sum(1)
+    first, second = _Sums.apply(by_position, flat)  # type: ignore[no-untyped-call]
+    return Moments(count.to(first.dtype), first, second)
+
+
+def gram_matrix(features: Tensor) -> Tensor:
+    """Channel correlations of feature maps, divided by the number of positions.
+
+    Args:
+        features: Shape (B, C, H, W).
+
+    Returns:
+        Symmetric, shape (B, C, C), unit: squared activation.
+
+    Reference: Gatys et al. (2015), arXiv:1508.06576, eq. 3. Differs: divided by H·W, so that one weight serves every
+    size.
+    """
+    return moments(features).gram()
+
+
+def relative_square(difference: Tensor, reference: Tensor) -> Tensor:
+    """Squared norm of a difference over the squared norm of what it is compared with, a scalar.
+
+    Args:
+        difference: Any shape.
+        reference: Any shape; where it is (nearly) zero, as of a dead layer, the difference is not divided.
+    """
+    scale = reference.square().sum()
+    return difference.square().sum() / torch.where(scale > _NOTHING, scale, torch.ones_like(scale))
+
+
+def gram_loss(gram: Tensor, target: Tensor) -> Tensor:
+    """Relative squared Frobenius distance ‖G − T‖² / ‖T‖² of two Gram matrices, a scalar.
+
+    Args:
+        gram: Shape (B, C, C).
+        target: Shape (B, C, C).
+
+    Reference: Gatys et al. (2015), arXiv:1508.06576, eq. 4. Differs: divided by the target's own squared norm, so that
+    layers, encoders and styles are on one scale: 1 is "as far as black", 0 is equal.
+    """
+    return relative_square(gram - target, target)
+
+
+def content_loss(features: Tensor, target: Tensor, head: Tensor | None = None) -> Tensor:
+    """Relative squared distance ‖F − T‖² / ‖T‖² of feature maps, a scalar.
+
+    Args:
+        features: Shape (B, C, H, W).
+        target: Shape (B, C, H, W).
+        head: An affine map of the features in whose space to measure, shape (K, C + 1); None for none.
+
+    Reference: Gatys et al. (2015), arXiv:1508.06576, eq. 1. Differs: divided by the target's own squared norm.
+    """
+    difference, reference = (features - target).float(), target.float()
+    if head is not None:
+        linear, constant = head[:, :-1], head[:, -1]
+        difference = torch.einsum("kc,bchw->bkhw", linear, difference)
+        reference = torch.einsum("kc,bchw->bkhw", linear, reference) + constant[:, None, None]
+    return relative_square(difference, reference)
+
+
+def total_variation(image: Tensor) -> Tensor:
+    """Anisotropic total variation: absolute differences to the right and lower neighbour, mean per pixel and channel.
+
+    Args:
+        image: Shape (B, C, H, W).
+
+    Returns:
+        A scalar; 0 for a constant picture, at most 2 for one in [0, 1].
+
+    Reference: Rudin, Osher & Fatemi (1992), Physica D 60, in its anisotropic form; for style transfer Johnson et al.
+    (2016), arXiv:1603.08155.
+    """
+    differences: Sequence[Tensor] = (
+        image[..., :, 1:] - image[..., :, :-1],
+        image[..., 1:, :] - image[..., :-1, :],
+    )
+    return sum((difference.abs().sum() for difference in differences), start=image.new_zeros(())) / image.numel()

@@ -1,0 +1,57 @@
+"""The schedule from coarse to fine: sizes and iterations of the levels, pure arithmetic.
+
+Coarse levels cost little and lay out large strokes; fine ones sharpen. Reference: Gatys et al. (2017),
+arXiv:1611.07865, section 6.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from impasto.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of the pyramid.
+
+    Attributes:
+        size: Height and width in pixels.
+        iterations: Evaluations of the objective to spend on it.
+    """
+
+    size: tuple[int, int]
+    iterations: int
+
+
+def build_pyramid(size: tuple[int, int], recipe: Recipe) -> list[Level]:
+    """The levels of a run, coarse to fine; their iterations add up to the recipe's budget.
+
+    Args:
+        size: Height and width of the output in pixels.
+        recipe: `levels`, `min_size` and the budget.
+
+    Returns:
+        At least one level; the last has the output's size. Each has twice the edge of the one before (rounded), and
+        none is without an iteration unless the budget is 0.
+    """
+    count = _num_levels(size, recipe.min_size) if recipe.levels == "auto" else recipe.levels
+    count = max(1, min(count, recipe.num_iterations, 1 + int(math.log2(max(1, min(size))))))
+    budgets = _split(recipe.num_iterations, count)
+    sizes = [_scaled(size, 2 ** (count - 1 - index)) for index in range(count)]
+    return [Level(size, iterations) for size, iterations in zip(sizes, budgets, strict=True)]
+
+
+def _num_levels(size: tuple[int, int], min_size: int) -> int:
+    return 1 + max(0, int(math.log2(max(1.0, min(size) / min_size))))
+
+
+def _scaled(size: tuple[int, int], divisor: int) -> tuple[int, int]:
+    height, width = (max(1, round(edge / divisor)) for edge in size)
+    return height, width
+
+
+def _split(total: int, count: int) -> Sequence[int]:
+    """Equal shares, the finest level taking the remainder."""
+    share = total // count
+    return [*[share] * (count - 1), total - share * (count - 1)]
