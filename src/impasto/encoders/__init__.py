@@ -1,1 +1,79 @@
 """Encoders: frozen networks whose features say what a picture shows and how it is painted."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from impasto.encoders.base import Encoder, Layer
+from impasto.encoders.vgg import build_vgg
+from impasto.encoders.weights import OnDownload, find_weights, load_weights
+from impasto.errors import RecipeError, did_you_mean
+from impasto.recipe import Recipe
+
+__all__ = ["ENCODERS", "Encoder", "Layer", "build_encoder"]
+
+
+def _default(parameter: str) -> Any:
+    return Recipe.model_fields[parameter].default
+
+
+def _build_vgg(name: str, pooling: str, padding: str, file: Path | None, on_download: OnDownload | None) -> Encoder:
+    path = find_weights(name, file, on_download=on_download)
+    encoder = build_vgg(name, pooling=pooling, padding=padding)
+    load_weights(encoder, path)
+    return encoder
+
+
+def _build_compact(name: str, pooling: str, padding: str, file: Path | None, _: OnDownload | None) -> Encoder:
+    from impasto.encoders.compact import load_compact
+
+    find_weights(name, file)  # refuses a file
+    return load_compact(pooling=pooling, padding=padding)
+
+
+ENCODERS: Mapping[str, Callable[[str, str, str, Path | None, OnDownload | None], Encoder]] = {
+    "vgg19": _build_vgg,
+    "vgg16": _build_vgg,
+    "compact": _build_compact,
+}
+"""How each encoder of the recipe is built, by name."""
+
+
+def build_encoder(
+    name: str,
+    *,
+    pooling: str = _default("pooling"),
+    padding: str = _default("padding"),
+    device: str | torch.device = "cpu",
+    precision: str = _default("precision"),
+    weights_file: Path | None = None,
+    on_download: OnDownload | None = None,
+) -> Encoder:
+    """Builds an encoder with its weights, frozen, ready to be asked for features.
+
+    Args:
+        name: As in the recipe: ``"vgg19"``, ``"vgg16"`` or ``"compact"``.
+        pooling: ``"max"`` or ``"average"``.
+        padding: ``"zero"``, ``"reflect"`` or ``"replicate"``.
+        device: Where it is to compute.
+        precision: ``"float32"`` or ``"bfloat16"``: of the weights and the features. Preprocessing and heads stay
+            float32.
+        weights_file: A safetensors file to take instead of looking for the weights.
+        on_download: Told of a download's progress: bytes so far, and bytes in all (None if unknown).
+
+    Returns:
+        The encoder, with `weights_sha256` set.
+
+    Raises:
+        RecipeError: If a name or a choice is unknown.
+        WeightsError: If the weights are not found, damaged, of another network, or cannot be downloaded.
+    """
+    if name not in ENCODERS:
+        raise RecipeError(f"Unknown model '{name}'. {did_you_mean(name, ENCODERS)}")
+    Recipe(pooling=pooling, padding=padding, precision=precision)  # refuses unknown choices
+    encoder = ENCODERS[name](name, pooling, padding, weights_file, on_download)
+    for parameter in encoder.parameters():  # buffers hold preprocessing and heads, which half precision would spoil
+        parameter.data = parameter.data.to(getattr(torch, precision))
+    return encoder.to(device=torch.device(device), memory_format=torch.channels_last).freeze()  # type: ignore[call-overload, no-any-return]

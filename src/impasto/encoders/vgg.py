@@ -142,6 +142,19 @@ class VGG(Encoder):
         self.convs.load_state_dict(state)
 
 
+def build_vgg(name: str, *, pooling: str = "max", padding: str = "zero") -> VGG:
+    """VGG16 or VGG19 with the layers of its classical recipe, its weights still random."""
+    return VGG(
+        name,
+        NUM_CONVS[name],
+        WIDTHS,
+        content_layers=CONTENT_LAYERS[name],
+        style_layers=STYLE_LAYERS[name],
+        pooling=pooling,
+        padding=padding,
+    )
+
+
 def torchvision_indices(layers: Collection[Layer]) -> list[int]:
     """Positions of the convolutions in torchvision's ``features``, where ReLU and pooling take a place each."""
     indices, index, stride = [], 0, 1
