@@ -1,0 +1,1 @@
+"""Painters: each module paints one style picture from numbers alone."""
