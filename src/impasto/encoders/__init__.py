@@ -29,8 +29,9 @@ def _build_vgg(name: str, pooling: str, padding: str, file: Path | None, on_down
 def _build_compact(name: str, pooling: str, padding: str, file: Path | None, _: OnDownload | None) -> Encoder:
     from impasto.encoders.compact import load_compact
 
-    find_weights(name, file)  # refuses a file
-    return load_compact(pooling=pooling, padding=padding)
+    if file is None:
+        return load_compact(pooling=pooling, padding=padding)
+    return load_compact(pooling=pooling, padding=padding, path=find_weights(name, file), sha256=None)
 
 
 ENCODERS: Mapping[str, Callable[[str, str, str, Path | None, OnDownload | None], Encoder]] = {
@@ -60,7 +61,7 @@ def build_encoder(
         device: Where it is to compute.
         precision: ``"float32"`` or ``"bfloat16"``: of the weights and the features. Preprocessing and heads stay
             float32.
-        weights_file: A safetensors file to take instead of looking for the weights.
+        weights_file: A safetensors file of this encoder to take instead of looking for its weights.
         on_download: Told of a download's progress: bytes so far, and bytes in all (None if unknown).
 
     Returns:

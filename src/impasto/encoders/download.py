@@ -1,0 +1,147 @@
+"""Fetch torchvision's published weights once, check them, and keep their convolutional part in the user's cache."""
+
+import hashlib
+import http.client
+import logging
+import os
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from impasto.encoders.places import (
+    PUBLISHED_FILES,
+    cache_folder,
+    file_names,
+    looked,
+    published_url,
+    sidecar,
+    way_out,
+)
+from impasto.encoders.vgg import build_vgg
+from impasto.errors import EncoderError, RecipeError, WeightsError, did_you_mean
+
+__all__ = ["OnDownload", "download"]
+
+logger = logging.getLogger(__name__)
+
+OnDownload = Callable[[int, int | None], None]
+"""Told of a download's progress: bytes so far, and bytes in all where the server says so."""
+
+TIMEOUT_SECONDS = 30
+"""A server that is silent for longer is given up."""
+
+CHUNK_BYTES = 1 << 20
+
+
+def download(name: str, *, on_download: OnDownload | None = None) -> Path:
+    """Fetches an encoder's published weights and keeps their convolutional part in the user's cache.
+
+    An earlier file in the cache is replaced at the very end; until then, and if anything fails or the user
+    interrupts, nothing is left behind. Several processes may download at once.
+
+    Args:
+        name: The encoder's name in the recipe.
+        on_download: Told of the progress.
+
+    Returns:
+        The safetensors file in the cache, with its SHA-256 beside it.
+
+    Raises:
+        RecipeError: If no encoder of this name has published weights.
+        WeightsError: If there is no network, what arrives is not what was published, or the cache cannot be
+            written to.
+    """
+    if name not in PUBLISHED_FILES:
+        raise RecipeError(f"'{name}' has no weights to download. {did_you_mean(name, PUBLISHED_FILES)}")
+    folder = cache_folder()
+    target = folder / file_names(name)[0]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}-") as temporary:
+            checkpoint = Path(temporary) / PUBLISHED_FILES[name]
+            _fetch(name, checkpoint, on_download)
+            # one entry of metadata: several have no fixed order, and the same weights would not be the same bytes
+            origin = {"origin": f"torchvision's {checkpoint.name}, convolutional part"}
+            data = safetensors.torch.save(_convolutions(name, checkpoint), origin)
+            checksum = f"{hashlib.sha256(data).hexdigest()}  {target.name}\n".encode()
+            # the checksum goes first: alone it is harmless, and the weights are never there without it
+            for path, content in ((sidecar(target), checksum), (target, data)):
+                _write_durably(Path(temporary) / path.name, content).replace(path)
+    except OSError as error:
+        raise WeightsError(
+            f"Cannot keep the weights of {name} in '{folder}': {error.strerror or error}. "
+            "Make room there or set IMPASTO_CACHE_DIR to another folder, or use --model compact."
+        ) from None
+    logger.info("stored the weights of %s in %s", name, target)
+    return target
+
+
+def _fetch(name: str, target: Path, on_download: OnDownload | None) -> None:
+    """Streams the published file to `target`, and holds it to the SHA-256 in its name."""
+    digest, num_bytes = hashlib.sha256(), 0
+    with target.open("wb") as stream:
+        for chunk, total in _chunks(name):
+            stream.write(chunk)
+            digest.update(chunk)
+            num_bytes += len(chunk)
+            if on_download is not None:
+                on_download(num_bytes, total)
+    expected = target.stem.rpartition("-")[2]
+    if not digest.hexdigest().startswith(expected):
+        raise WeightsError(
+            f"What arrived from {published_url(name)} is damaged or another file: its SHA-256 starts with "
+            f"{digest.hexdigest()[: len(expected)]}, not with {expected}. {way_out(name)}"
+        )
+
+
+def _chunks(name: str) -> Iterator[tuple[bytes, int | None]]:
+    """The published file piece by piece, each with the bytes that the server announced for the whole."""
+    url, num_bytes = published_url(name), 0
+    if not url.startswith(("https://", "http://", "file://")):
+        raise WeightsError(f"IMPASTO_WEIGHTS_URL must start with https://, http:// or file://, got '{url}'.")
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 (checked above)
+            length = response.headers.get("Content-Length", "")
+            total = int(length) if length.isdecimal() else None
+            while chunk := response.read(CHUNK_BYTES):
+                num_bytes += len(chunk)
+                yield chunk, total
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        raise WeightsError(
+            f"Cannot download the weights of {name} from {url}: {reason}. {looked(name)} {way_out(name)}"
+        ) from None
+    if total not in (None, num_bytes):
+        raise WeightsError(
+            f"The download of {url} broke off after {num_bytes} of {total} bytes. Try again. {way_out(name)}"
+        )
+
+
+def _convolutions(name: str, checkpoint: Path) -> dict[str, Tensor]:
+    """The convolutional part of a checkpoint of torchvision's, float32, checked against the network."""
+    try:
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        tensors = {key: state[key].float().contiguous() for key in state if key.startswith("features.")}
+    except Exception as error:  # the unpickler raises whatever the bytes provoke
+        logger.debug("torch.load refused %s: %s", checkpoint.name, error)
+        raise WeightsError(f"What arrived from {published_url(name)} holds no plain tensors. {way_out(name)}") from None
+    try:
+        build_vgg(name).load_torchvision(tensors)
+    except EncoderError as error:
+        raise WeightsError(f"{error} They came from {published_url(name)}. {way_out(name)}") from None
+    return tensors
+
+
+def _write_durably(path: Path, content: bytes) -> Path:
+    """Writes a file and waits until it is on the disk; returns its path."""
+    with path.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    return path
