@@ -113,14 +113,22 @@ def _chunks(name: str) -> Iterator[tuple[bytes, int | None]]:
                 num_bytes += len(chunk)
                 yield chunk, total
     except (OSError, http.client.HTTPException, ValueError) as error:
-        reason = error.reason if isinstance(error, urllib.error.URLError) else error
         raise WeightsError(
-            f"Cannot download the weights of {name} from {url}: {reason}. {looked(name)} {way_out(name)}"
+            f"Cannot download the weights of {name} from {url}: {_reason(error)}. {looked(name)} {way_out(name)}"
         ) from None
     if total not in (None, num_bytes):
         raise WeightsError(
             f"The download of {url} broke off after {num_bytes} of {total} bytes. Try again. {way_out(name)}"
         )
+
+
+def _reason(error: Exception) -> str:
+    """What a failed request came to, in a few words."""
+    if isinstance(error, urllib.error.HTTPError):
+        error.close()  # it holds the connection
+        return f"the server answered {error.code} {error.reason}"
+    cause = error.reason if isinstance(error, urllib.error.URLError) else error
+    return (isinstance(cause, OSError) and cause.strerror) or str(cause)
 
 
 def _convolutions(name: str, checkpoint: Path) -> dict[str, Tensor]:
