@@ -1,0 +1,26 @@
+"""Files <-> tensors: orientation, profiles to sRGB, alpha, 8 and 16 bit, size limits, and the embedded recipe.
+
+Everywhere else a picture is a float32 tensor of shape (1, 3, H, W), sRGB in [0, 1], upright. What a file holds
+besides that (alpha, depth, profile, EXIF) travels in `Picture`, so that writing can put it back.
+
+Rooms: `picture` (the type, and pictures from memory), `read` and `decode` (files in), `write` (files out), `icc`
+(profiles), `exif`, `jp2` and `recipe_embed` (metadata), `geometry` (sizes).
+"""
+
+from impasto.images.geometry import output_size, resize
+from impasto.images.picture import Picture
+from impasto.images.read import as_picture, load_picture
+from impasto.images.recipe_embed import read_recipe_json
+from impasto.images.write import WRITABLE_SUFFIXES, check_writable, save_picture
+
+__all__ = [
+    "WRITABLE_SUFFIXES",
+    "Picture",
+    "as_picture",
+    "check_writable",
+    "load_picture",
+    "output_size",
+    "read_recipe_json",
+    "resize",
+    "save_picture",
+]

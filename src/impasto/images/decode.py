@@ -1,0 +1,251 @@
+"""Files to numbers: libvips, and Pillow for what its wheel does not read, behind one type."""
+
+import importlib
+import io
+import struct
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyvips
+from numpy.typing import NDArray
+from PIL import Image
+
+from impasto.errors import ImageError
+from impasto.images import exif, jp2
+from impasto.images.files import Format
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What a file holds, before its colors are brought to sRGB.
+
+    Attributes:
+        samples: Shape (H, W, C), upright; C is 1 (grey), 3 (RGB) or 4 (CMYK); uint8, uint16, or float32 where 0 to 1
+            is meant.
+        alpha: Shape (H, W, 1), of the same kind; None if there is none.
+        profile: ICC profile as embedded, unchecked.
+        exif: As `Picture.exif`.
+        notes: As `Picture.notes`.
+    """
+
+    samples: NDArray[Any]
+    alpha: NDArray[Any] | None = None
+    profile: bytes | None = None
+    exif: bytes | None = None
+    notes: tuple[str, ...] = ()
+
+
+_LOADERS = {
+    Format.JPEG: "jpegload_buffer",
+    Format.PNG: "pngload_buffer",
+    Format.WEBP: "webpload_buffer",
+    Format.GIF: "gifload_buffer",
+    Format.TIFF: "tiffload_buffer",
+    Format.HEIF: "heifload_buffer",
+}
+
+_PILLOW_FORMATS = {Format.JP2: "JPEG2000", Format.BMP: "BMP", Format.PNM: "PPM"}
+
+_TRANSPOSE = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What turns a picture upright, by EXIF orientation."""
+
+_PILLOW_MODES = {"1": "L", "La": "LA", "RGBa": "RGBA", "PA": "RGBA"}
+"""Modes that another one holds without loss; those not named here, nor read as they are, become RGB."""
+
+
+def decode(data: bytes, kind: Format, path: str | Path, max_pixels: int) -> Decoded:
+    """Decodes the first picture of a file.
+
+    Args:
+        data: The file's bytes.
+        kind: As `sniff` found.
+        path: For messages.
+        max_pixels: Pictures of more pixels are refused before they are decoded.
+
+    Raises:
+        ImageError: If it is too large, damaged or truncated.
+    """
+    if not kind.by_vips:
+        return _decode_pillow(data, kind, path, max_pixels)
+    header = vips_header(data, kind, path)
+    check_size(header.width, header.height, path, max_pixels)
+    if kind is Format.HEIF and _field(header, "heif-compression") == "hevc":
+        return _decode_heic(data, path)
+    return _decode_vips(data, header, kind, path)
+
+
+def vips_header(data: bytes, kind: Format, path: str | Path) -> pyvips.Image:
+    """Opens a file with the one libvips loader of its format; pixels are decoded when they are asked for.
+
+    Raises:
+        ImageError: If its header is damaged.
+    """
+    try:
+        return getattr(pyvips.Image, _LOADERS[kind])(data, fail_on="error")
+    except pyvips.Error as error:
+        raise _damaged(path, kind, error) from None
+
+
+def check_size(width: int, height: int, path: str | Path, max_pixels: int) -> None:
+    """Raises `ImageError` for more pixels than are allowed."""
+    if width * height > max_pixels:
+        raise ImageError(
+            f"'{path}' has {width}×{height} pixels; at most {max_pixels} are allowed. Shrink it, or raise max_pixels."
+        )
+
+
+def _decode_vips(data: bytes, header: pyvips.Image, kind: Format, path: str | Path) -> Decoded:
+    try:
+        image = header.copy_memory().autorot()
+        if image.interpretation in ("lab", "labs", "labq", "xyz"):
+            image = image.colourspace("rgb16")
+        array = image.numpy().reshape(image.height, image.width, image.bands)
+    except pyvips.Error as error:
+        raise _damaged(path, kind, error) from None
+    if np.iscomplexobj(array):
+        raise ImageError(f"'{path}' holds complex numbers, a picture is needed.")
+    if kind is Format.HEIF and array.dtype == np.uint16:
+        array = _stretched(array, _field(header, "bits-per-sample"))
+    samples, notes = to_known_range(array)
+    num_colors = 4 if image.interpretation == "cmyk" else 3 if image.bands >= 3 else 1
+    alpha = samples[..., num_colors : num_colors + 1] if image.hasalpha() else None
+    if kind is Format.GIF and alpha is not None and alpha.min() == 255:
+        alpha = None  # animations are decoded with one, needed or not
+    source = data if kind is Format.TIFF else _field(header, "exif-data")
+    block, _, exif_notes = read_exif(source)
+    return Decoded(
+        samples[..., :num_colors],
+        alpha,
+        profile=_field(header, "icc-profile-data"),
+        exif=block,
+        notes=_page_notes(header, kind) + notes + exif_notes,
+    )
+
+
+def _decode_heic(data: bytes, path: str | Path) -> Decoded:
+    """HEVC is patented and in few builds of libvips; pillow-heif brings it."""
+    try:
+        pillow_heif: Any = importlib.import_module("pillow_heif")
+    except ImportError:
+        raise ImageError(
+            f"'{path}' is HEIC, which needs the package pillow-heif: pip install 'impasto[heic]', or convert it."
+        ) from None
+    try:
+        file = pillow_heif.open_heif(data, convert_hdr_to_8bit=False)
+        array = np.asarray(file)
+    except (OSError, ValueError, RuntimeError, EOFError) as error:
+        raise _damaged(path, Format.HEIF, error) from None
+    if array.dtype == np.uint16:
+        array = _stretched(array, file.info.get("bit_depth", 10))
+    array = array.reshape(*array.shape[:2], -1)
+    num_colors = 1 if array.shape[2] < 3 else 3
+    block, _, notes = read_exif(file.info.get("exif"))
+    alpha = array[..., num_colors:] if array.shape[2] > num_colors else None
+    return Decoded(array[..., :num_colors], alpha, file.info.get("icc_profile"), block, notes)
+
+
+def _decode_pillow(data: bytes, kind: Format, path: str | Path, max_pixels: int) -> Decoded:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of sizes that max_pixels allows
+            image = Image.open(io.BytesIO(data), formats=[_PILLOW_FORMATS[kind]])
+            check_size(image.width, image.height, path, max_pixels)
+            image.load()
+    except Image.DecompressionBombError:
+        raise ImageError(f"'{path}' has far too many pixels; at most {max_pixels} are allowed. Shrink it.") from None
+    except (OSError, ValueError, SyntaxError, EOFError, struct.error) as error:
+        raise _damaged(path, kind, error) from None
+    if kind is Format.JP2:
+        image.info["icc_profile"] = jp2.profile(data)
+        image.info["exif"] = jp2.uuid_box(data, jp2.EXIF)
+    return from_pillow(image)
+
+
+def from_pillow(image: Image.Image) -> Decoded:
+    """Takes the samples of a Pillow image, turned upright by the EXIF in its ``info``.
+
+    Args:
+        image: Of any mode; I is read as 16 bit, F as 0 to 1.
+    """
+    block, orientation, notes = read_exif(image.info.get("exif"))
+    if image.mode == "P" or "transparency" in image.info:
+        has_alpha = "transparency" in image.info
+        image = image.convert(("LA" if image.mode in ("1", "L") else "RGBA") if has_alpha else "RGB")
+    if orientation in _TRANSPOSE:
+        image = image.transpose(_TRANSPOSE[orientation])
+    mode = _PILLOW_MODES.get(image.mode, image.mode)
+    if mode.startswith("I"):
+        array = np.asarray(image).astype(np.int64).clip(0, 65535).astype(np.uint16)
+    else:
+        known = mode in ("L", "LA", "RGB", "RGBA", "CMYK", "F")
+        array = np.asarray(image.convert(mode if known else "RGB"))
+    array, range_notes = to_known_range(array.reshape(image.height, image.width, -1))
+    num_colors = {"L": 1, "LA": 1, "CMYK": 4, "F": 1}.get(mode, 1 if mode.startswith("I") else 3)
+    return Decoded(
+        array[..., :num_colors],
+        array[..., num_colors:] if array.shape[2] > num_colors else None,
+        image.info.get("icc_profile"),
+        block,
+        notes + range_notes,
+    )
+
+
+def to_known_range(array: NDArray[Any]) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Brings samples of any real type to uint8, uint16, or float32 in [0, 1], with notes on what that took."""
+    if array.dtype in (np.uint8, np.uint16):
+        return array, ()
+    if array.dtype.kind in "iu":
+        return (array / np.iinfo(array.dtype).max).clip(0, 1).astype(np.float32), ()
+    samples = np.nan_to_num(array.astype(np.float32), nan=0.0, posinf=1.0, neginf=0.0)
+    if not np.array_equal(samples, array) or samples.min() < 0 or samples.max() > 1:
+        return samples.clip(0, 1), ("floating point: values outside 0 to 1 are clamped",)
+    return samples, ()
+
+
+def read_exif(data: bytes | None) -> tuple[bytes | None, int, tuple[str, ...]]:
+    """What `exif.clean` finds, or a note that it is damaged."""
+    if not data:
+        return None, 1, ()
+    try:
+        return *exif.clean(data), ()
+    except exif.ExifError as error:
+        return None, 1, (f"EXIF: ignored, it is damaged ({error})",)
+
+
+def _stretched(array: NDArray[np.uint16], bits: int) -> NDArray[np.uint16]:
+    """Samples of 10 or 12 bit, which decoders leave in the upper bits, brought to the full range of 16."""
+    if not 8 < bits < 16:
+        return array
+    full: NDArray[np.float64] = (array >> (16 - bits)) * (65535 / (2**bits - 1))
+    return full.round().astype(np.uint16)
+
+
+def _page_notes(header: pyvips.Image, kind: Format) -> tuple[str, ...]:
+    pages = _field(header, "n-pages") or 1
+    if pages == 1:
+        return ()
+    if kind in (Format.GIF, Format.WEBP):
+        return (f"animated: the first of {pages} frames is used",)
+    return (f"several pictures: the first of {pages} is used",)
+
+
+def _field(header: pyvips.Image, name: str) -> Any:
+    return header.get(name) if header.get_typeof(name) else None
+
+
+def _damaged(path: str | Path, kind: Format, error: Exception) -> ImageError:
+    detail = getattr(error, "detail", "") or str(error)
+    lines = [line.strip() for line in str(detail).splitlines() if line.strip()]
+    why = f" ({lines[-1][:120].rstrip('.')})" if lines else ""
+    return ImageError(f"'{path}' is a damaged or truncated {kind.value} file{why}. Use an intact copy.")

@@ -1,0 +1,146 @@
+"""The formats that are written: what each can hold, and its encoder."""
+
+import importlib
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyvips
+from numpy.typing import NDArray
+from PIL import Image
+
+from impasto.errors import OutputError
+from impasto.images import exif, jp2
+from impasto.images.recipe_embed import PNG_KEYWORD, to_xmp
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What goes into a file.
+
+    Attributes:
+        samples: Shape (H, W, C), uint8 or uint16; grey, grey and alpha, RGB, or RGB and alpha.
+        profile: ICC profile to embed.
+        exif: As `exif.for_output` returned it.
+        recipe: JSON to embed.
+    """
+
+    samples: NDArray[Any]
+    profile: bytes | None
+    exif: bytes | None
+    recipe: str | None
+
+
+@dataclass(frozen=True)
+class Codec:
+    """A format: its name in messages, its encoder, and what it can hold.
+
+    Attributes:
+        name: In messages.
+        encode: Turns a frame into a file's bytes; raises `OutputError` if that fails.
+        package: A package that must be installed, if it is an optional one.
+    """
+
+    name: str
+    encode: Callable[[Frame], bytes]
+    has_alpha: bool = True
+    has_gray: bool = False
+    has_16_bit: bool = False
+    package: str = ""
+
+
+_DOTS_PER_MM = 72 / 25.4
+"""Without it libvips would write 25 dots per inch."""
+
+_MAX_SEGMENT = 65_000
+"""JPEG holds XMP in one segment of 64 kB."""
+
+
+def _vips(frame: Frame, *, saver: str, **options: Any) -> bytes:
+    samples = np.ascontiguousarray(frame.samples)
+    colors = "grey16" if samples.dtype == np.uint16 else "b-w"
+    if samples.shape[2] >= 3:
+        colors = "rgb16" if samples.dtype == np.uint16 else "srgb"
+    image = pyvips.Image.new_from_array(samples).copy(interpretation=colors, xres=_DOTS_PER_MM, yres=_DOTS_PER_MM)
+    blobs = {
+        "icc-profile-data": frame.profile,
+        "exif-data": b"Exif\0\0" + frame.exif if frame.exif else None,
+        "xmp-data": to_xmp(frame.recipe) if frame.recipe and saver != "pngsave_buffer" else None,
+    }
+    for field, content in blobs.items():
+        if content:
+            image.set_type(pyvips.GValue.blob_type, field, content)
+    if frame.recipe and saver == "pngsave_buffer":
+        image.set_type(pyvips.GValue.gstr_type, f"png-comment-0-{PNG_KEYWORD}", frame.recipe)
+    try:
+        return bytes(getattr(image, saver)(**options))
+    except pyvips.Error as error:
+        raise OutputError(f"The picture cannot be encoded: {' '.join(str(error).split())}.") from None
+
+
+def _jpeg(frame: Frame) -> bytes:
+    if frame.recipe and len(to_xmp(frame.recipe)) > _MAX_SEGMENT:
+        raise OutputError(
+            f"The recipe takes {len(to_xmp(frame.recipe))} bytes, a JPEG holds {_MAX_SEGMENT}. Write .png or .webp."
+        )
+    return _vips(frame, saver="jpegsave_buffer", Q=95, subsample_mode="off", optimize_coding=True)
+
+
+def _tiff(frame: Frame) -> bytes:
+    file = _vips(frame, saver="tiffsave_buffer", compression="deflate", predictor="horizontal")
+    return exif.into_tiff(file, frame.exif) if frame.exif else file
+
+
+def _jpeg2000(frame: Frame) -> bytes:
+    buffer = io.BytesIO()
+    _to_pillow(frame).save(buffer, "JPEG2000")
+    file = buffer.getvalue()
+    if frame.profile:
+        file = jp2.with_profile(file, frame.profile)
+    if frame.exif:
+        file = jp2.with_uuid_box(file, jp2.EXIF, frame.exif)
+    return jp2.with_uuid_box(file, jp2.XMP, to_xmp(frame.recipe)) if frame.recipe else file
+
+
+def _heic(frame: Frame) -> bytes:
+    pillow_heif: Any = importlib.import_module("pillow_heif")
+
+    buffer = io.BytesIO()
+    metadata = {
+        "icc_profile": frame.profile,
+        "exif": b"Exif\0\0" + frame.exif if frame.exif else None,
+        "xmp": to_xmp(frame.recipe) if frame.recipe else None,
+    }
+    present = {name: content for name, content in metadata.items() if content}
+    pillow_heif.from_pillow(_to_pillow(frame)).save(buffer, quality=95, chroma=444, **present)
+    return buffer.getvalue()
+
+
+def _to_pillow(frame: Frame) -> Image.Image:
+    samples = frame.samples
+    return Image.fromarray(samples[..., 0] if samples.shape[2] == 1 else samples)
+
+
+_JPEG = Codec("JPEG", _jpeg, has_alpha=False, has_gray=True)
+_TIFF = Codec("TIFF", _tiff, has_gray=True, has_16_bit=True)
+_PNG = Codec("PNG", partial(_vips, saver="pngsave_buffer"), has_gray=True, has_16_bit=True)
+_WEBP = Codec("WebP", partial(_vips, saver="webpsave_buffer", Q=95, smart_subsample=True, exact=True))
+_AVIF = Codec("AVIF", partial(_vips, saver="heifsave_buffer", Q=90, compression="av1", subsample_mode="off"))
+_HEIC = Codec("HEIC", _heic, package="pillow_heif")
+
+CODECS: Mapping[str, Codec] = {
+    ".png": _PNG,
+    ".jpg": _JPEG,
+    ".jpeg": _JPEG,
+    ".webp": _WEBP,
+    ".tif": _TIFF,
+    ".tiff": _TIFF,
+    ".avif": _AVIF,
+    ".heic": _HEIC,
+    ".heif": _HEIC,
+    ".jp2": Codec("JPEG 2000", _jpeg2000, has_gray=True),
+}
+"""By suffix."""

@@ -1,0 +1,123 @@
+"""Bytes of picture files: reading them, telling their format, and replacing a file all at once or not at all."""
+
+import os
+import secrets
+import stat
+from enum import Enum
+from pathlib import Path
+
+from impasto.errors import ImageError, OutputError
+from impasto.recipe import RunOptions
+
+DEFAULT_MAX_PIXELS: int = RunOptions.model_fields["max_pixels"].default
+
+_MAX_BYTES_PER_PIXEL = 32
+"""No format needs more: four channels of 64 bits."""
+
+
+class Format(Enum):
+    """The formats that are read, by the name that messages use."""
+
+    JPEG = "JPEG"
+    PNG = "PNG"
+    WEBP = "WebP"
+    GIF = "GIF"
+    TIFF = "TIFF"
+    HEIF = "AVIF or HEIC"
+    JP2 = "JPEG 2000"
+    BMP = "BMP"
+    PNM = "PNM"
+
+    @property
+    def by_vips(self) -> bool:
+        """Whether libvips reads it (in the wheel's build); Pillow reads the others."""
+        return self not in (Format.JP2, Format.BMP, Format.PNM)
+
+
+_SIGNATURES = {
+    b"\xff\xd8\xff": Format.JPEG,
+    b"\x89PNG\r\n\x1a\n": Format.PNG,
+    b"GIF87a": Format.GIF,
+    b"GIF89a": Format.GIF,
+    b"II*\0": Format.TIFF,
+    b"MM\0*": Format.TIFF,
+    b"II+\0": Format.TIFF,
+    b"MM\0+": Format.TIFF,
+    b"\0\0\0\x0cjP  \r\n\x87\n": Format.JP2,
+    b"\xff\x4f\xff\x51": Format.JP2,
+    b"BM": Format.BMP,
+    **{b"P%d" % kind + space: Format.PNM for kind in range(1, 7) for space in (b"\n", b" ", b"\r", b"\t")},
+}
+"""What files begin with. Other formats are not tried: the fewer parsers see a stranger's bytes, the better."""
+
+_HEIF_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+
+
+def read_file(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> bytes:
+    """The bytes of a regular file.
+
+    Raises:
+        ImageError: If it is missing, no regular file, unreadable, empty, or larger than any such picture.
+    """
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise ImageError(f"'{path}' is a folder, a picture file is needed.")
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageError(f"'{path}' is no regular file, a picture file is needed.")
+        if status.st_size > max_pixels * _MAX_BYTES_PER_PIXEL + 2**24:
+            raise ImageError(
+                f"'{path}' has {status.st_size} bytes, more than a picture of {max_pixels} pixels can need. "
+                "Raise max_pixels if it really is a picture."
+            )
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise ImageError(f"There is no picture '{path}'. Check the path.") from None
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        raise ImageError(f"Cannot read the picture '{path}': {reason(error)}.") from None
+    if not data:
+        raise ImageError(f"'{path}' is empty (0 bytes), a picture file is needed.")
+    return data
+
+
+def sniff(data: bytes, path: str | Path) -> Format:
+    """The format that the content says it is, whatever the file is called.
+
+    Raises:
+        ImageError: If it is none of those that are read.
+    """
+    for signature, kind in _SIGNATURES.items():
+        if data.startswith(signature):
+            return kind
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return Format.WEBP
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
+        return Format.HEIF
+    raise ImageError(f"'{path}' is no picture that can be read. Readable: {', '.join(kind.value for kind in Format)}.")
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Writes a file so that at any moment either the old one or the whole new one is there.
+
+    Raises:
+        OutputError: If the folder or the file cannot be written; an earlier file is then untouched.
+    """
+    try:
+        target = path.resolve()  # through a link, so that the link stays one
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".impasto-{secrets.token_hex(8)}.tmp")
+        try:
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except (OSError, ValueError) as error:
+        raise OutputError(f"Cannot write '{path}': {reason(error)}. What was there before is untouched.") from None
+
+
+def reason(error: Exception) -> str:
+    """The system's own words for an error, without number and path."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)

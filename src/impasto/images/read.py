@@ -1,0 +1,177 @@
+"""Files, arrays, tensors and Pillow images to pictures."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from impasto.errors import ImageError
+from impasto.images import icc
+from impasto.images.decode import Decoded, check_size, decode, from_pillow
+from impasto.images.files import DEFAULT_MAX_PIXELS, Format, read_file, sniff
+from impasto.images.picture import Picture
+
+_ALWAYS_RGB = (Format.WEBP, Format.HEIF, Format.GIF)
+"""Formats in which a grey picture has three equal channels."""
+
+_TOLERANCE = 1e-3
+"""How far float samples may leave [0, 1] before it is no rounding error: a quarter of a grey level."""
+
+
+def load_picture(path: str | Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
+    """Reads a picture file: upright, in sRGB, with alpha and depth as they are.
+
+    Args:
+        path: JPEG, PNG, WebP, GIF, TIFF, AVIF, HEIC (with pillow-heif), JPEG 2000, BMP or PNM, whatever its suffix.
+            Of animations and of several pages the first is used.
+        max_pixels: Larger pictures are refused before they are decoded.
+
+    Raises:
+        ImageError: If it is missing, unreadable, no picture, damaged, truncated or too large.
+    """
+    path = Path(path)
+    data = read_file(path, max_pixels)
+    kind = sniff(data, path)
+    decoded = decode(data, kind, path, max_pixels)
+    gray = kind in _ALWAYS_RGB and _channels_equal(decoded.samples)
+    return _develop(decoded, name=path.name, sha256=hashlib.sha256(data).hexdigest(), gray=gray)
+
+
+def as_picture(
+    source: str | Path | Image.Image | NDArray[Any] | Tensor | Picture, *, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> Picture:
+    """Takes a picture in any of the forms that Python programs have it in.
+
+    Args:
+        source: A path (`load_picture`); a `Picture` (returned as it is); a Pillow image (turned upright by its EXIF,
+            converted from its ICC profile); a NumPy array of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); or a
+            tensor of shape (C, H, W) or (1, C, H, W) with C of 1, 3 or 4. One channel is grey, a fourth one alpha.
+            Samples are sRGB: uint8 (0 to 255), uint16 (0 to 65535), bool, or floating point in [0, 1].
+        max_pixels: Larger pictures are refused.
+
+    Raises:
+        ImageError: If the shape, the type or the range is another one.
+    """
+    match source:
+        case Picture():
+            return source
+        case str() | Path():
+            return load_picture(source, max_pixels=max_pixels)
+        case Image.Image():
+            check_size(source.width, source.height, "image", max_pixels)
+            return _develop(from_pillow(source), sha256=hashlib.sha256(source.tobytes()).hexdigest())
+        case np.ndarray():
+            array = source[..., None] if source.ndim == 2 else source
+        case Tensor():
+            array = _channels_last(source)
+        case _:
+            raise ImageError(
+                f"A picture comes as path, Pillow image, NumPy array, tensor or Picture, got {type(source).__name__}."
+            )
+    return _from_array(array, max_pixels)
+
+
+def _channels_last(tensor: Tensor) -> NDArray[Any]:
+    shape = tuple(tensor.shape)
+    if tensor.ndim == 4 and shape[0] == 1:
+        tensor = tensor[0]
+    if tensor.ndim != 3 or tensor.shape[0] not in (1, 3, 4):
+        raise ImageError(
+            f"The tensor has shape {shape}; it must be (C, H, W) or (1, C, H, W) with C of 1, 3 or 4. "
+            "If channels come last, permute it."
+        )
+    tensor = tensor.detach().cpu()
+    if tensor.is_floating_point():
+        tensor = tensor.float()  # NumPy has no bfloat16
+    return tensor.permute(1, 2, 0).numpy()
+
+
+def _from_array(array: NDArray[Any], max_pixels: int) -> Picture:
+    if array.ndim != 3 or array.shape[2] not in (1, 3, 4) or 0 in array.shape:
+        raise ImageError(
+            f"The array has shape {array.shape}; it must be (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), not empty. "
+            "If channels come first, transpose it."
+        )
+    check_size(array.shape[1], array.shape[0], "array", max_pixels)
+    if array.dtype == np.bool_:
+        array = array.astype(np.uint8) * 255
+    if array.dtype.kind == "f":
+        # the comparison is also false for NaN
+        if not (array.min() >= -_TOLERANCE and array.max() <= 1 + _TOLERANCE):
+            raise ImageError(
+                f"The array's values go from {array.min():g} to {array.max():g}; floating point must lie in [0, 1]. "
+                "Divide by 255, or convert to uint8."
+            )
+        samples = array.astype(np.float32).clip(0, 1)
+    elif array.dtype in (np.uint8, np.uint16):
+        samples = array
+    else:
+        raise ImageError(
+            f"The array's type is {array.dtype}; it must be uint8, uint16, bool or float in [0, 1]. Convert it."
+        )
+    sha256 = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+    num_colors = 1 if samples.shape[2] == 1 else 3
+    alpha = samples[..., 3:] if samples.shape[2] == 4 else None
+    return _develop(Decoded(samples[..., :num_colors], alpha), sha256=sha256)
+
+
+def _develop(decoded: Decoded, *, sha256: str, name: str = "", gray: bool = False) -> Picture:
+    """Brings decoded samples to sRGB and to tensors."""
+    samples, profile, notes = _to_srgb(decoded)
+    pixels = _to_tensor(samples)
+    return Picture(
+        pixels=pixels.expand(-1, 3, -1, -1).contiguous(),
+        alpha=None if decoded.alpha is None else _to_tensor(decoded.alpha),
+        is_gray=gray or pixels.shape[1] == 1,
+        bit_depth=8 if decoded.samples.dtype == np.uint8 else 16,
+        profile=profile,
+        exif=decoded.exif,
+        name=name,
+        sha256=sha256,
+        notes=decoded.notes + notes,
+    )
+
+
+def _to_srgb(decoded: Decoded) -> tuple[NDArray[Any], bytes | None, tuple[str, ...]]:
+    """Samples in sRGB, the profile that they were in if it may be written back, and notes."""
+    samples, profile = decoded.samples, decoded.profile
+    if samples.shape[2] == 4:
+        return _from_cmyk(samples, profile)
+    if not profile:
+        return samples, None, ()
+    try:
+        if icc.channels_of(profile) == samples.shape[2] and icc.is_srgb(profile):
+            return samples, None, ()
+        converted = icc.to_srgb(_to_integers(samples), profile)
+    except icc.ProfileError as error:
+        return samples, None, (f"color profile: ignored, {error}",)
+    # a grey profile gives three channels that differ by rounding at most
+    return (converted[..., 1:2] if samples.shape[2] == 1 else converted), profile, ()
+
+
+def _from_cmyk(samples: NDArray[Any], profile: bytes | None) -> tuple[NDArray[Any], None, tuple[str, ...]]:
+    integers = _to_integers(samples)
+    note = "CMYK: converted to sRGB"
+    try:
+        return icc.to_srgb(integers, profile or None), None, (note,)
+    except icc.ProfileError as error:
+        return icc.to_srgb(integers, None), None, (note, f"color profile: ignored, {error}")
+
+
+def _to_integers(samples: NDArray[Any]) -> NDArray[Any]:
+    return samples if samples.dtype.kind == "u" else np.rint(samples * 65535).astype(np.uint16)
+
+
+def _to_tensor(samples: NDArray[Any]) -> Tensor:
+    """Shape (H, W, C) of uint8, uint16, or float32 in [0, 1] to shape (1, C, H, W), float32 in [0, 1]."""
+    scale = np.iinfo(samples.dtype).max if samples.dtype.kind == "u" else 1
+    return torch.from_numpy(samples.astype(np.float32) / np.float32(scale)).permute(2, 0, 1)[None].contiguous()
+
+
+def _channels_equal(samples: NDArray[Any]) -> bool:
+    return bool((samples == samples[..., :1]).all())

@@ -1,0 +1,75 @@
+"""The recipe inside a picture: a PNG text chunk, XMP in all other formats."""
+
+import html
+import re
+from pathlib import Path
+
+from impasto.errors import ImageError, OutputError
+from impasto.images import jp2
+from impasto.images.decode import vips_header
+from impasto.images.files import Format, read_file, sniff
+from impasto.recipe import MAX_RECIPE_BYTES
+
+PNG_KEYWORD = "impasto"
+_NAMESPACE = "urn:impasto:recipe:1/"
+_PACKET = (
+    '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
+    '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    f'<rdf:Description rdf:about="" xmlns:impasto="{_NAMESPACE}"><impasto:recipe>%s</impasto:recipe>'
+    '</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
+)
+_ELEMENT = re.compile(r"<impasto:recipe>(.+?)</impasto:recipe>|\simpasto:recipe=\"(.+?)\"", re.DOTALL)
+"""As element, as written here, or as attribute, into which editors of XMP turn it."""
+
+
+def check_recipe(recipe_json: str) -> None:
+    """Raises `OutputError` for a recipe that no picture can hold."""
+    if not recipe_json.isascii() or len(recipe_json) >= MAX_RECIPE_BYTES:
+        raise OutputError(
+            f"The recipe to embed has {len(recipe_json.encode())} bytes; it must be ASCII JSON below "
+            f"{MAX_RECIPE_BYTES} bytes. Shorten it."
+        )
+
+
+def to_xmp(recipe_json: str) -> bytes:
+    """An XMP packet that holds a recipe and nothing else."""
+    return (_PACKET % html.escape(recipe_json, quote=False)).encode()
+
+
+def from_xmp(packet: bytes) -> str | None:
+    """The recipe in an XMP packet, None if there is none."""
+    found = _ELEMENT.search(packet.decode("utf-8", "replace"))
+    return html.unescape(found[1] or found[2]) if found else None
+
+
+def read_recipe_json(path: str | Path) -> str:
+    """The recipe that is embedded in a picture which Impasto wrote.
+
+    Args:
+        path: The picture's file, in any format that `save_picture` writes.
+
+    Returns:
+        The JSON, as it was given to `save_picture`.
+
+    Raises:
+        ImageError: If the file is no picture, or holds no recipe.
+    """
+    data = read_file(Path(path))
+    kind = sniff(data, path)
+    recipe = from_xmp(jp2.uuid_box(data, jp2.XMP) or b"") if kind is Format.JP2 else _from_header(data, kind, path)
+    if recipe is None:
+        raise ImageError(
+            f"'{path}' holds no recipe: it is not a picture that Impasto wrote, or a program has since dropped its "
+            "metadata. Give the recipe as a file instead."
+        )
+    return recipe
+
+
+def _from_header(data: bytes, kind: Format, path: str | Path) -> str | None:
+    if not kind.by_vips:
+        return None
+    header = vips_header(data, kind, path)
+    for field in header.get_fields():
+        if re.fullmatch(rf"png-comment-\d+-{PNG_KEYWORD}", field):
+            return str(header.get(field))
+    return from_xmp(bytes(header.get("xmp-data"))) if header.get_typeof("xmp-data") else None

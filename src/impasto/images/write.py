@@ -1,0 +1,147 @@
+"""Pictures to files: atomically, with alpha, depth, EXIF, profile and recipe put back."""
+
+import importlib.util
+import logging
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from impasto.errors import OutputError, did_you_mean
+from impasto.images import exif, icc
+from impasto.images.encode import CODECS, Codec, Frame
+from impasto.images.files import reason, replace_file
+from impasto.images.geometry import resize
+from impasto.images.picture import Picture, quantize, to_samples
+from impasto.images.recipe_embed import check_recipe
+
+logger = logging.getLogger(__name__)
+
+BitDepth = Literal["auto", "8", "16"]
+
+WRITABLE_SUFFIXES: frozenset[str] = frozenset(CODECS)
+"""Suffixes, in lower case, that name a picture's format."""
+
+
+def save_picture(
+    pixels: Tensor,
+    path: str | Path,
+    *,
+    source: Picture | None = None,
+    recipe_json: str | None = None,
+    bit_depth: BitDepth = "auto",
+    keep_profile: bool = False,
+    keep_gps: bool = False,
+    is_gray: bool = False,
+) -> None:
+    """Writes a picture; the format follows from the suffix. The file is replaced as a whole or not at all.
+
+    JPEG is written at quality 95 without chroma subsampling, WebP at 95, AVIF at 90, HEIC at 95; PNG, TIFF and
+    JPEG 2000 without loss.
+
+    Args:
+        pixels: Shape (1, 3, H, W), sRGB in [0, 1]; what lies outside is clamped. 8 bit is ``round(255 x)``.
+        path: One of `WRITABLE_SUFFIXES`. Missing folders are made.
+        source: Gives alpha (resized to the output), EXIF, and depth and profile where they are asked for.
+        recipe_json: ASCII JSON to embed.
+        bit_depth: ``"auto"`` is the source's depth where the format can hold it, else 8.
+        keep_profile: Write in the source's profile instead of sRGB.
+        keep_gps: Keep the place in the source's EXIF.
+        is_gray: Write one channel (the mean of the three), in formats that have such a thing.
+
+    Raises:
+        OutputError: If the format is unknown or cannot hold what is asked for, if the file cannot be written, or if
+            the picture holds NaN. An earlier file is then untouched.
+    """
+    path = Path(path)
+    codec = _codec(path)
+    if recipe_json is not None:
+        check_recipe(recipe_json)
+    if not bool(pixels.isfinite().all()):
+        raise OutputError(f"'{path}' is not written: the picture holds NaN or infinity. Start from another picture.")
+    depth = _depth(path, codec, bit_depth, source)
+    alpha = None if source is None or source.alpha is None else resize(source.alpha, _size(pixels)).to(pixels)
+    if alpha is not None and not codec.has_alpha:
+        if alpha.min() < 1:
+            logger.warning("'%s': %s has no transparency, the picture is put on white.", path, codec.name)
+        pixels, alpha = pixels * alpha + (1 - alpha), None
+    wanted = source.profile if source is not None and keep_profile else None
+    samples, profile = _colors(to_samples(pixels), depth, wanted, is_gray and codec.has_gray)
+    if alpha is not None:
+        samples = np.concatenate([samples, quantize(to_samples(alpha), depth)], axis=2)
+    block = source.exif if source is not None else None
+    if block is not None:
+        block = exif.for_output(block, keep_gps=keep_gps, is_srgb=profile in (None, icc.srgb_profile()))
+    replace_file(path, codec.encode(Frame(samples, profile, block, recipe_json)))
+
+
+def check_writable(path: str | Path) -> None:
+    """Finds out before a run whether its picture can be written at the end; makes nothing.
+
+    Args:
+        path: The picture's file, in a folder that may not exist yet.
+
+    Raises:
+        OutputError: If the format is unknown or not installed, or the file or its folder cannot be written.
+    """
+    path = Path(path)
+    _codec(path)
+    try:
+        if path.is_dir():
+            raise OutputError(f"'{path}' is a folder, a file is needed. Choose another name.")
+        folder = path.resolve().parent
+        while not folder.exists():
+            folder = folder.parent
+        if not folder.is_dir():
+            raise OutputError(f"Cannot write '{path}': '{folder}' is no folder. Choose another place.")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise OutputError(f"Cannot write '{path}': no right to write into '{folder}'. Choose another place.")
+    except (OSError, ValueError) as error:  # a name too long, a loop of links, a zero byte
+        raise OutputError(f"Cannot write '{path}': {reason(error)}. Choose another name.") from None
+
+
+def _size(pixels: Tensor) -> tuple[int, int]:
+    return pixels.shape[-2], pixels.shape[-1]
+
+
+def _codec(path: Path) -> Codec:
+    suffix = path.suffix.lower()
+    codec = CODECS.get(suffix)
+    if codec is None:
+        got = f"the suffix '{path.suffix}'" if path.suffix else "no suffix"
+        raise OutputError(
+            f"'{path}' has {got}, which names no format that can be written. {did_you_mean(suffix, sorted(CODECS))}"
+        )
+    if codec.package and importlib.util.find_spec(codec.package) is None:
+        raise OutputError(
+            f"'{path}': writing {codec.name} needs the package {codec.package}. Install it, or write .avif or .png."
+        )
+    return codec
+
+
+def _depth(path: Path, codec: Codec, wanted: BitDepth, source: Picture | None) -> int:
+    if wanted == "16" and not codec.has_16_bit:
+        able = sorted(suffix for suffix, other in CODECS.items() if other.has_16_bit)
+        raise OutputError(f"'{path}': {codec.name} holds 8 bits per channel, not 16. Write {' or '.join(able)}.")
+    if wanted == "auto":
+        return source.bit_depth if source is not None and codec.has_16_bit else 8
+    return int(wanted)
+
+
+def _colors(
+    samples: NDArray[np.float32], depth: int, profile: bytes | None, is_gray: bool
+) -> tuple[NDArray[Any], bytes | None]:
+    """Samples as they are written, in the profile if it fits their channels; and the profile to embed."""
+    channels = 1 if is_gray else 3
+    if is_gray:
+        samples = samples.mean(axis=2, keepdims=True)
+    if profile is not None and icc.channels_of(profile) == channels:
+        wide = quantize(np.broadcast_to(samples, (*samples.shape[:2], 3)), 16)
+        try:
+            return icc.from_srgb(wide, profile, depth), profile
+        except icc.ProfileError as error:
+            logger.warning("The source's color profile is not kept: %s. The picture is written in sRGB.", error)
+    return quantize(samples, depth), None if is_gray else icc.srgb_profile()
