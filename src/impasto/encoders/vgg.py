@@ -30,7 +30,7 @@ STYLE_LAYERS: Mapping[str, Mapping[str, float]] = {
 
 _PAD_MODES = {"reflect": "reflect", "replicate": "replicate"}
 
-AVERAGE_POOLING_GAINS = (1.0, 1.0, 1.0, 1.0)
+AVERAGE_POOLING_GAINS = (1.34, 1.47, 1.35, 1.81)
 """Average pooling shrinks ReLU activations where max pooling keeps the peak: the factors, one a boundary between
 blocks, that bring VGG19's features on photographs back to their usual size (`training/pooling_gains.py`)."""
 
