@@ -1,0 +1,104 @@
+"""Impasto paints one picture in the style of another, by optimizing its pixels.
+
+    import impasto
+
+    result = impasto.stylize("photo.jpg", "painting.jpg", height=600)
+    impasto.save_picture(result.image, "painted.png", source=result.content)
+
+The public names are loaded when they are first used, so that help pages and the service's front never wait for torch.
+"""
+
+import importlib
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from impasto.encoders import build_encoder
+    from impasto.encoders.base import Encoder
+    from impasto.engine import Control, Progress
+    from impasto.errors import (
+        CheckpointError,
+        EncoderError,
+        ImageError,
+        ImpastoError,
+        LayerError,
+        OutOfMemoryError,
+        OutputError,
+        RecipeError,
+        UserError,
+        WeightsError,
+    )
+    from impasto.images import Picture, load_picture, save_picture
+    from impasto.recipe import Recipe, RunOptions
+    from impasto.stylize import Result, stylize
+
+    __version__: str
+
+__all__ = [
+    "CheckpointError",
+    "Control",
+    "Encoder",
+    "EncoderError",
+    "ImageError",
+    "ImpastoError",
+    "LayerError",
+    "OutOfMemoryError",
+    "OutputError",
+    "Picture",
+    "Progress",
+    "Recipe",
+    "RecipeError",
+    "Result",
+    "RunOptions",
+    "UserError",
+    "WeightsError",
+    "__version__",
+    "build_encoder",
+    "load_picture",
+    "save_picture",
+    "stylize",
+]
+
+_NAMES_BY_MODULE = {
+    "encoders": ["build_encoder"],
+    "encoders.base": ["Encoder"],
+    "engine": ["Control", "Progress"],
+    "errors": [name for name in __all__ if name.endswith("Error")],
+    "images": ["Picture", "load_picture", "save_picture"],
+    "recipe": ["Recipe", "RunOptions"],
+    "stylize": ["Result", "stylize"],
+}
+_HOME = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Loads a public name on first use (PEP 562)."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value: Any = version("impasto")
+    elif name in _HOME:
+        value = getattr(importlib.import_module(f"impasto.{_HOME[name]}"), name)
+    else:
+        raise AttributeError(f"module 'impasto' has no attribute '{name}'")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+class _Package(ModuleType):
+    """This package, whose function `stylize` is never hidden by the submodule of that name.
+
+    The import system sets each loaded submodule as an attribute of its package.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOME and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -1,0 +1,82 @@
+"""The commands by name, and how they end: one sentence and an exit code for every failure, never a traceback."""
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from cyclopts import App, CycloptsError
+
+from impasto.errors import ImpastoError, UserError
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it: 128 + SIGINT."""
+
+app = App(
+    name="impasto",
+    help="Paint one picture in the style of another.",
+    version=lambda: version("impasto"),
+    help_format="plaintext",
+    # Ctrl-C is answered here, by a sentence.
+    suppress_keyboard_interrupt=False,
+)
+app.command(
+    "impasto.cli.stylize:stylize",
+    name="stylize",
+    help="Paint CONTENT, a picture or a folder of pictures, in the style of one or several pictures.",
+    usage="Usage: impasto stylize CONTENT STYLE [STYLE ...] [-o OUT] [OPTIONS]",
+)
+app.command(
+    "impasto.cli.rerun:rerun",
+    name="rerun",
+    help="Paint a picture again by the recipe that is written in it.",
+    usage="Usage: impasto rerun PICTURE [-o OUT] [OPTIONS]",
+)
+app.command("impasto.cli.models:app", name="models", help="List, download and verify the weights of encoders.")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        arguments: Without the program's name; those of the process if None.
+
+    Returns:
+        The exit code: 0 done, 2 the user's mistake, 1 a failure, 130 interrupted, 143 terminated.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that lacks a character shows an escape instead of failing.
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = _run(sys.argv[1:] if arguments is None else list(arguments))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the output has left. Python's own flush at exit would complain once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        code = app(arguments, print_error=False, exit_on_error=False, result_action="return_value")
+    except CycloptsError as error:
+        return fail(str(error), UserError.exit_code)
+    except ImpastoError as error:
+        return fail(str(error), error.exit_code)
+    except KeyboardInterrupt as error:
+        code = getattr(error, "exit_code", INTERRUPTED)
+        return fail("interrupted before there was a picture to keep.", code)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        return fail(f"{error.strerror or error}: '{error.filename}'." if error.filename else f"{error}.", 1)
+    return code if isinstance(code, int) else 0
+
+
+def fail(sentence: str, code: int) -> int:
+    """Writes one line to stderr and returns the exit code."""
+    sys.stderr.write(f"impasto: {' '.join(sentence.split())}\n")
+    return code

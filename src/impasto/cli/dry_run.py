@@ -1,0 +1,46 @@
+"""``--dry-run``: what would be done, and what it would take."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from impasto.cli.reporters import duration
+from impasto.recipe import Recipe, RunOptions
+
+
+def show_plan(content: Path, styles: Sequence[Path], recipe: Recipe, options: RunOptions) -> None:
+    """Prints the resolved recipe, the levels, and the time and memory to be expected; writes no file.
+
+    What a run would refuse is refused here too.
+
+    Raises:
+        UserError: If a picture cannot be read, or the output not be written.
+    """
+    from impasto.estimate import estimate
+    from impasto.images import load_picture
+    from impasto.outputs import plan_outputs
+
+    outputs = plan_outputs(options.output_file, overwrite=options.overwrite, inputs=[content, *styles])
+    content_size, *style_sizes = (load_picture(path, max_pixels=options.max_pixels).size for path in (content, *styles))
+    plan = estimate(recipe, content_size, style_sizes, options.device)
+    resolved = recipe.replace(total_iterations=recipe.num_iterations)
+    if options.json_events:
+        levels = [{"size": [height, width], "iterations": count} for height, width, count in plan.levels]
+        event = {
+            "event": "plan", "path": str(outputs.final), "recipe": resolved.model_dump(mode="json"), "levels": levels,
+            "seconds": round(plan.seconds, 1), "peak_bytes": plan.peak_bytes,
+        }  # fmt: skip
+        sys.stdout.write(json.dumps(event) + "\n")
+        return
+    levels_in_words = [
+        f"# level {number}: {width}×{height}, {count} iterations"
+        for number, (height, width, count) in enumerate(plan.levels, start=1)
+    ]
+    lines = [
+        f"# {content} in the style of {', '.join(map(str, styles))}, to {outputs.final}",
+        *levels_in_words,
+        f"# about {duration(plan.seconds)} and {plan.peak_bytes / 1e9:.1f} GB of memory",
+        resolved.to_toml(),
+    ]
+    sys.stdout.write("\n".join(lines))

@@ -1,0 +1,116 @@
+"""The adapter from the models of `impasto.recipe` to command line options: names, groups, ranges, defaults.
+
+Values stay text until the model reads them, so that a command line, a recipe file and the service are refused
+by the same sentences, and only what was really given is passed on (`model_fields_set` stays honest).
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, TypeVar
+
+from cyclopts import Group, Parameter
+from pydantic import BaseModel
+
+from impasto.errors import RecipeError
+from impasto.recipe import Recipe, allowed_values, option_name
+
+Model = TypeVar("Model", bound=BaseModel)
+
+INPUT = Group.create_ordered("Pictures")
+"""The group of a command's own parameters, above the models'."""
+
+_METAVARS = {"number": "FLOAT", "integer": "INT", "string": "TEXT", "path": "PATH", "object": "LAYERS"}
+_SHORT_NAMES = {"output_file": ("-o",)}
+
+
+def with_options(*models: type[BaseModel]) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Replaces a command's ``**values`` by one option for each field of the models.
+
+    Args:
+        models: `Recipe`, `RunOptions`, or both.
+
+    Returns:
+        A decorator. The command then receives in ``values`` what was given, by the fields' names; see `build`.
+    """
+
+    def decorate(command: Callable[..., int]) -> Callable[..., int]:
+        groups: dict[str, Group] = {}
+        options = [_option(model, field, groups) for model in models for field in model.model_fields]
+        own = [p for p in inspect.signature(command).parameters.values() if p.kind is not p.VAR_KEYWORD]
+
+        @functools.wraps(command)
+        def wrapper(*args: Any, **kwargs: Any) -> int:
+            return command(*args, **kwargs)
+
+        signature = inspect.Signature([*own, *options], return_annotation=int)
+        wrapper.__signature__ = signature  # type: ignore[attr-defined]
+        wrapper.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
+        del wrapper.__wrapped__  # else the signature above would be looked past
+        return wrapper
+
+    return decorate
+
+
+def build(model: type[Model], values: Mapping[str, Any], base: Model | None = None) -> Model:
+    """A recipe or run options out of what the command line gave, over a base.
+
+    Args:
+        model: `Recipe` or `RunOptions`.
+        values: What `with_options` collected; the other model's fields are passed over.
+        base: Values that hold where the command line gave none, as of a recipe file.
+
+    Raises:
+        RecipeError: If a value is out of its range; it names the option as it is typed.
+    """
+    given = {name: value for name, value in values.items() if name in model.model_fields and value is not None}
+    explicit = {} if base is None else {name: getattr(base, name) for name in base.model_fields_set}
+    try:
+        return model(**explicit | given)
+    except RecipeError as error:
+        name, _, rest = str(error).partition(" ")
+        is_option = any(name == option_name(field, model) for field in given)
+        raise RecipeError(f"{flag(name)} {rest}" if is_option else str(error)) from None
+
+
+def flag(name: str) -> str:
+    """The option as it is typed: ``"--content-weight"`` for ``content_weight``."""
+    return "--" + name.replace("_", "-")
+
+
+def _option(model: type[BaseModel], field: str, groups: dict[str, Group]) -> inspect.Parameter:
+    """One keyword of a command's signature; None stands for "not given"."""
+    info, name = model.model_fields[field], option_name(field, model)
+    schema = model.model_json_schema()["properties"][name]
+    is_flag, is_choice = info.annotation is bool, "enum" in schema
+    description = info.description or ""
+    parameter = Parameter(
+        name=[flag(name), *_SHORT_NAMES.get(field, ())],
+        group=groups.setdefault(schema["group"], Group.create_ordered(schema["group"])),
+        help=description if is_flag or is_choice else description + _range(model, name, schema),
+        # Only a recipe file can have switched a flag on before the command line has its say.
+        negative=flag(f"no_{name}") if is_flag and model is Recipe else (),
+        choices=schema.get("enum"),
+        metavar=None if is_flag or is_choice else _metavar(schema),
+        show_default=False if is_flag or info.default is None else lambda _: str(info.default),
+        allow_leading_hyphen=not is_flag,
+    )
+    hint: Any = Annotated[bool | None, parameter] if is_flag else Annotated[str | None, parameter]
+    return inspect.Parameter(field, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint)
+
+
+def _branches(schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [branch for branch in schema.get("anyOf", [schema]) if branch.get("type") != "null"]
+
+
+def _metavar(schema: Mapping[str, Any]) -> str:
+    kinds = [branch.get("const") or branch.get("format") or branch["type"] for branch in _branches(schema)]
+    return "|".join(_METAVARS.get(kind, kind) for kind in kinds)
+
+
+def _range(model: type[BaseModel], name: str, schema: Mapping[str, Any]) -> str:
+    """``" [a whole number, at least 1; pixels]"`` where the parameter is a number."""
+    if not any(branch.get("type") in ("number", "integer") for branch in _branches(schema)):
+        return ""
+    unit = schema["unit"]
+    return f" [{allowed_values(model, name)}{'; ' * bool(unit)}{unit}]"

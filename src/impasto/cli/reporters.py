@@ -1,0 +1,286 @@
+"""What a run shows while it works: a bar on a terminal, plain lines elsewhere, JSON for scripts, or nothing."""
+
+# ruff: noqa: D102 (what a method is for is said once, in `Reporter`)
+
+import json
+import logging
+import math
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TextIO
+
+from impasto.recipe import Recipe, RunOptions
+
+if TYPE_CHECKING:
+    from impasto.engine import Progress
+    from impasto.run import RunReport
+
+LINE_INTERVAL_SECONDS = 10.0
+"""Between two plain lines at most, unless a picture is saved before."""
+
+
+class Reporter:
+    """Follows one or several runs; this one says nothing but errors (``--quiet``).
+
+    As a context it also receives what the library logs as warnings.
+    """
+
+    def start(self, content: Path, styles: Sequence[Path], recipe: Recipe) -> None:
+        """A picture is about to be painted."""
+
+    def download(self, num_bytes: int, total_bytes: int | None) -> None:
+        """Weights are on their way."""
+
+    def progress(self, event: "Progress") -> None:
+        """One iteration is over."""
+
+    def saved(self, path: Path) -> None:
+        """A picture in between is on the disk."""
+
+    def warning(self, sentence: str) -> None:
+        """Something has no effect, or did not go as asked, and the run goes on."""
+
+    def done(self, report: "RunReport") -> None:
+        """A picture is finished."""
+
+    def summary(self, num_done: int, num_all: int) -> None:
+        """A batch is over."""
+
+    def error(self, sentence: str) -> None:
+        """A picture of a batch failed, or the whole run did."""
+        sys.stderr.write(f"impasto: {' '.join(sentence.split())}\n")
+
+    def close(self) -> None:
+        """No picture follows."""
+
+    def __enter__(self) -> Self:
+        self._handler = _WarningHandler(self)
+        logging.getLogger("impasto").addHandler(self._handler)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        logging.getLogger("impasto").removeHandler(self._handler)
+        self.close()
+
+
+class Lines(Reporter):
+    """Plain lines: at the start, every saved picture or ten seconds, and at the end."""
+
+    def __init__(self) -> None:
+        self._out = Output(sys.stdout)
+        self._last_line = self._last_download = 0.0
+        self._is_line_due = False
+
+    def start(self, content: Path, styles: Sequence[Path], recipe: Recipe) -> None:
+        self._out.line(
+            f"Painting {content} in the style of {', '.join(map(str, styles))}: "
+            f"{recipe.model}, {recipe.optimizer}, {recipe.num_iterations} iterations."
+        )
+        self._last_line = time.monotonic()
+
+    def download(self, num_bytes: int, total_bytes: int | None) -> None:
+        is_complete = num_bytes == total_bytes
+        if is_complete or time.monotonic() - self._last_download > LINE_INTERVAL_SECONDS:
+            self._last_download = time.monotonic()
+            of_total = f" of {total_bytes / 1e6:.0f}" if total_bytes else ""
+            self._out.line(f"Downloading weights: {num_bytes / 1e6:.0f}{of_total} MB.")
+
+    def saved(self, path: Path) -> None:
+        self._is_line_due = True
+
+    def progress(self, event: "Progress") -> None:
+        if not event.iteration:
+            return
+        if self._is_line_due or time.monotonic() - self._last_line > LINE_INTERVAL_SECONDS:
+            self._is_line_due, self._last_line = False, time.monotonic()
+            self._out.line(
+                f"{event.iteration}/{event.total_iterations} iterations, {level_in_words(event)}, "
+                f"{', '.join(facts_in_words(event))}."
+            )
+
+    def warning(self, sentence: str) -> None:
+        sys.stderr.write(f"impasto: warning: {' '.join(sentence.split())}\n")
+
+    def done(self, report: "RunReport") -> None:
+        self._out.line(report_in_words(report))
+
+    def summary(self, num_done: int, num_all: int) -> None:
+        self._out.line(f"{num_done} of {num_all} pictures painted.")
+
+
+class Bar(Lines):
+    """A progress bar with level, loss, speed and time left, on a terminal."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        super().__init__()
+        # No refresh thread: a redraw per iteration is enough, and nothing else writes at the same time.
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False), BarColumn(bar_width=None),
+            TextColumn("{task.fields[facts]}", markup=False),
+            console=Console(file=sys.stdout), auto_refresh=False, transient=True, expand=True,
+        )  # fmt: skip
+        self._task = self._bar.add_task("", total=None, facts="", visible=False)
+
+    def start(self, content: Path, styles: Sequence[Path], recipe: Recipe) -> None:
+        super().start(content, styles, recipe)
+        self._show(content.name, 0, recipe.num_iterations, "preparing")
+
+    def download(self, num_bytes: int, total_bytes: int | None) -> None:
+        self._show("weights", num_bytes, total_bytes, f"{num_bytes / 1e6:.0f} MB")
+
+    def saved(self, path: Path) -> None:
+        pass
+
+    def progress(self, event: "Progress") -> None:
+        facts = [f"{event.iteration}/{event.total_iterations}", *facts_in_words(event)]
+        self._show(level_in_words(event), event.iteration, event.total_iterations, " · ".join(facts))
+
+    def warning(self, sentence: str) -> None:
+        self._bar.stop()
+        super().warning(sentence)
+
+    def done(self, report: "RunReport") -> None:
+        self._bar.stop()
+        super().done(report)
+
+    def error(self, sentence: str) -> None:
+        self._bar.stop()
+        super().error(sentence)
+
+    def close(self) -> None:
+        self._bar.stop()
+
+    def _show(self, description: str, completed: int, total: int | None, facts: str) -> None:
+        self._bar.start()
+        self._bar.update(
+            self._task, description=description, completed=completed, total=total, facts=facts, visible=True
+        )
+        self._bar.refresh()
+
+
+class Events(Reporter):
+    """One JSON object a line on standard output, for scripts (``--json``)."""
+
+    def __init__(self) -> None:
+        self._out = Output(sys.stdout)
+
+    def start(self, content: Path, styles: Sequence[Path], recipe: Recipe) -> None:
+        self._event("start", content=str(content), styles=[str(style) for style in styles],
+                    recipe=recipe.model_dump(mode="json"), total_iterations=recipe.num_iterations)  # fmt: skip
+
+    def download(self, num_bytes: int, total_bytes: int | None) -> None:
+        self._event("download", num_bytes=num_bytes, total_bytes=total_bytes)
+
+    def progress(self, event: "Progress") -> None:
+        self._event(
+            "progress", iteration=event.iteration, total_iterations=event.total_iterations, level=event.level,
+            num_levels=event.num_levels, size=list(event.size), losses=_finite(event.losses),
+            seconds=round(event.seconds, 3), eta_seconds=_rounded(event.eta_seconds),
+        )  # fmt: skip
+
+    def saved(self, path: Path) -> None:
+        self._event("saved", path=str(path))
+
+    def warning(self, sentence: str) -> None:
+        self._event("warning", message=sentence)
+
+    def done(self, report: "RunReport") -> None:
+        result = report.result
+        self._event(
+            "done", path=None if report.final is None else str(report.final), stop_reason=result.stop_reason,
+            iterations=result.iterations, seconds=round(result.seconds, 3), losses=_finite(result.losses),
+        )  # fmt: skip
+
+    def summary(self, num_done: int, num_all: int) -> None:
+        self._event("summary", num_done=num_done, num_all=num_all)
+
+    def error(self, sentence: str) -> None:
+        self._event("error", message=sentence)
+        super().error(sentence)
+
+    def _event(self, name: str, **values: Any) -> None:
+        self._out.line(json.dumps({"event": name} | values, allow_nan=False))
+
+
+class Output:
+    """Lines to a stream whose reader may leave; the run then goes on in silence."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def line(self, text: str) -> None:
+        """Writes one line at once."""
+        try:
+            self._stream.write(text + "\n")
+            self._stream.flush()
+        except BrokenPipeError:
+            # Also what Python itself still wants to flush at exit goes nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+
+
+class _WarningHandler(logging.Handler):
+    """Hands the library's warnings to the reporter."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        super().__init__(logging.WARNING)
+        self._reporter = reporter
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._reporter.warning(record.getMessage())
+
+
+def reporter_for(options: RunOptions) -> Reporter:
+    """The reporter that the options ask for."""
+    if options.json_events:
+        return Events()
+    if options.quiet:
+        return Reporter()
+    return Bar() if sys.stdout.isatty() else Lines()
+
+
+def report_in_words(report: "RunReport") -> str:
+    """Where the picture is, how large, and why the run stopped."""
+    result = report.result
+    height, width = result.image.shape[-2:]
+    where = f"Saved {report.final} ({width}×{height})" if report.final else "Nothing was saved"
+    return f"{where} after {result.iterations} iterations in {duration(result.seconds)}: {result.stop_reason}."
+
+
+def level_in_words(event: "Progress") -> str:
+    """``"level 2/3 (600×400)"``, width first as people say it."""
+    height, width = event.size
+    return f"level {event.level}/{event.num_levels} ({width}×{height})"
+
+
+def facts_in_words(event: "Progress") -> list[str]:
+    """Loss, speed and time left; nothing before the first iteration."""
+    if not event.iteration or event.seconds <= 0:
+        return []
+    rate = event.iteration / event.seconds
+    speed = f"{rate:.1f} iterations/s" if rate >= 1 else f"{1 / rate:.1f} s/iteration"
+    return [f"loss {event.losses['total']:.4g}", speed, f"{duration(event.eta_seconds)} left"]
+
+
+def duration(seconds: float) -> str:
+    """``"42 s"``, ``"3 min 05 s"``, ``"2 h 10 min"``; ``"unknown time"`` if it is not finite."""
+    if not math.isfinite(seconds):
+        return "unknown time"
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _finite(losses: Mapping[str, float]) -> dict[str, float | None]:
+    """JSON knows no infinity."""
+    return {name: value if math.isfinite(value) else None for name, value in losses.items()}
+
+
+def _rounded(seconds: float) -> float | None:
+    return round(seconds, 3) if math.isfinite(seconds) else None
