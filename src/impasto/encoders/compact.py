@@ -1,0 +1,124 @@
+"""The compact encoder: a narrow network that imitates VGG19, bundled with the package.
+
+It has VGG19's topology down to relu5_1 at three eighths of the width. For each layer it carries a *head*, the affine
+map from its own channels to VGG19's, so that losses can be measured in VGG19's space. `training/` makes the file.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load
+from torch import Tensor
+
+from impasto.encoders.vgg import CONTENT_LAYERS, STYLE_LAYERS, VGG
+from impasto.errors import WeightsError
+
+WEIGHTS = Path(__file__).with_name("compact.safetensors")
+"""The bundled file."""
+
+SHA256 = "8b5e699b836d8677fe405c3e5ac3a364074d76b46917f91d6555090b5d98c8e6"
+"""Of the bundled file."""
+
+FORMAT_VERSION = "1"
+"""Of the file's layout: ``<layer>.weight``, ``<layer>.bias`` and ``<layer>.head`` in float16."""
+
+NUM_CONVS = (2, 2, 4, 4, 1)
+"""Convolutions in each block: VGG19's down to relu5_1."""
+
+
+class Compact(VGG):
+    """A narrow VGG with heads to the channels of the VGG19 that it imitates.
+
+    Args:
+        state: Weight, bias and head of each layer under the file's names, in any floating precision.
+        pooling: See `VGG`.
+        padding: See `VGG`.
+    """
+
+    def __init__(self, state: Mapping[str, Tensor], *, pooling: str = "max", padding: str = "zero") -> None:
+        super().__init__(
+            "compact",
+            NUM_CONVS,
+            [len(state[f"relu{block}_1.bias"]) for block in range(1, len(NUM_CONVS) + 1)],
+            content_layers=CONTENT_LAYERS["vgg19"],
+            style_layers=STYLE_LAYERS["vgg19"],
+            pooling=pooling,
+            padding=padding,
+        )
+        self.convs.load_state_dict(
+            {f"{i}.{kind}": state[f"{i}.{kind}"] for i in self.layers for kind in ("weight", "bias")}
+        )
+        self._full_heads = {layer: state[f"{layer}.head"].float() for layer in self.layers}
+        self._heads = {layer: reduced_head(head) for layer, head in self._full_heads.items()}
+
+    def full_head(self, layer: str) -> Tensor:
+        """The affine map from this layer's features to VGG19's: ``H[:, :-1] @ features + H[:, -1:]``.
+
+        Args:
+            layer: A layer's name.
+
+        Returns:
+            A float32 matrix of shape (VGG19's channels, C + 1).
+        """
+        self.check_layers([layer])
+        return self._full_heads[layer].to(self.mean.device)
+
+    def head(self, layer: str) -> Tensor:
+        """The full head without its silent directions: see `reduced_head` and `Encoder.head`."""
+        self.check_layers([layer])
+        return self._heads[layer].to(self.mean.device)
+
+
+def reduced_head(head: Tensor) -> Tensor:
+    """The smallest matrix with the same inner products: R with ``Rᵀ R = Hᵀ H``.
+
+    Gram matrices, covariances and squared distances are then those of the full space up to a rotation, so every loss
+    that is a function of inner products has exactly its value there, at a fraction of the cost.
+
+    Args:
+        head: H of shape (C_out, C + 1).
+
+    Returns:
+        Float32, upper triangular, shape (min(C_out, C + 1), C + 1), its diagonal not negative, which makes it unique.
+    """
+    triangle: Tensor = torch.linalg.qr(head.double(), mode="r").R
+    signs = torch.where(triangle.diagonal() < 0, -1.0, 1.0).to(triangle)
+    reduced: Tensor = signs[:, None] * triangle
+    return reduced.float()
+
+
+def load_compact(
+    *, pooling: str = "max", padding: str = "zero", path: Path = WEIGHTS, sha256: str | None = SHA256
+) -> Compact:
+    """Loads the compact encoder.
+
+    Args:
+        pooling: ``"max"`` (what it is trained for) or ``"average"``.
+        padding: ``"zero"`` (what it is trained for), ``"reflect"`` or ``"replicate"``.
+        path: Another file of the same format.
+        sha256: What the file must hash to; None accepts any file.
+
+    Raises:
+        WeightsError: If the file is missing, damaged, or of another format.
+    """
+    try:
+        data = path.read_bytes()
+        actual = hashlib.sha256(data).hexdigest()
+        if sha256 is not None and actual != sha256:
+            raise WeightsError(
+                f"'{path.name}' is damaged: its SHA-256 begins with {actual[:12]}, {sha256[:12]} is expected. "
+                "Install Impasto again."
+            )
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+        version = metadata.get("format_version", "none")
+        if version != FORMAT_VERSION:
+            raise WeightsError(f"'{path.name}' has format version {version}, {FORMAT_VERSION} is needed.")
+        encoder = Compact(load(data), pooling=pooling, padding=padding)
+    except (OSError, SafetensorError, KeyError, RuntimeError) as error:
+        raise WeightsError(f"'{path.name}' cannot be read as weights of the compact encoder: {error}.") from None
+    encoder.weights_sha256 = actual
+    return encoder

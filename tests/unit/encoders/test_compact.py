@@ -1,0 +1,113 @@
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from impasto.encoders import compact
+from impasto.encoders.compact import Compact, load_compact, reduced_head
+from impasto.errors import LayerError, WeightsError
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Compact:
+    return load_compact()
+
+
+def test_bundled_file_is_small_and_says_where_it_comes_from() -> None:
+    assert compact.WEIGHTS.stat().st_size <= 8_000_000
+    with safe_open(compact.WEIGHTS, "pt") as file:
+        metadata = file.metadata()
+        assert {file.get_tensor(name).dtype for name in file.keys()} == {torch.float16}  # noqa: SIM118
+    assert metadata["format_version"] == compact.FORMAT_VERSION
+    assert "Simonyan & Zisserman" in metadata["origin"]
+    assert "CC BY 4.0" in metadata["origin"]
+    assert len(metadata["teacher_sha256"]) == 64
+    assert metadata["training_command"].startswith("python -m training.")
+
+
+def test_layers_have_the_names_and_strides_of_vgg19(encoder: Compact) -> None:
+    assert list(encoder.layers)[:3] == ["relu1_1", "relu1_2", "relu2_1"]
+    assert list(encoder.layers)[-1] == "relu5_1"
+    assert encoder.layers["relu4_2"].stride == 8
+    assert encoder.weights_sha256 == compact.SHA256
+
+
+def test_every_layer_has_a_head_to_the_channels_of_vgg19(encoder: Compact) -> None:
+    widths = {1: 64, 2: 128, 3: 256, 4: 512, 5: 512}
+    for name, layer in encoder.layers.items():
+        assert encoder.full_head(name).shape == (widths[int(name[4])], layer.channels + 1)
+        assert encoder.head(name).dtype == torch.float32
+        assert encoder.head(name).shape[1] == layer.channels + 1
+        assert encoder.head(name).shape[0] <= layer.channels + 1
+
+
+def test_reduced_heads_keep_every_inner_product(encoder: Compact) -> None:
+    for name in encoder.layers:
+        full, reduced = encoder.full_head(name).double(), encoder.head(name).double()
+        expected = full.T @ full
+        assert (reduced.T @ reduced - expected).norm() <= 1e-6 * expected.norm()
+
+
+def test_style_distance_through_reduced_heads_is_that_of_the_full_channels(encoder: Compact) -> None:
+    generator = torch.Generator().manual_seed(0)
+    moments = []
+    for _ in range(2):
+        features = encoder(torch.rand(1, 3, 32, 40, generator=generator), ["relu3_1"])["relu3_1"]
+        rows = torch.cat([features[0].flatten(1), torch.ones(1, features[0, 0].numel())]).double()
+        moments.append(rows @ rows.T / rows.shape[1])
+    difference = moments[0] - moments[1]
+    full, reduced = encoder.full_head("relu3_1").double(), encoder.head("relu3_1").double()
+    torch.testing.assert_close(
+        (reduced @ difference @ reduced.T).norm(), (full @ difference @ full.T).norm(), rtol=1e-5, atol=0
+    )
+
+
+def test_reduction_of_a_head_is_upper_triangular_with_a_diagonal_not_negative() -> None:
+    reduced = reduced_head(torch.randn(20, 6, generator=torch.Generator().manual_seed(1)))
+    assert torch.equal(reduced, reduced.triu())
+    assert (reduced.diagonal() >= 0).all()
+
+
+@pytest.mark.parametrize("pooling", ["max", "average"])
+@pytest.mark.parametrize("padding", ["zero", "reflect", "replicate"])
+def test_any_pooling_and_padding_gives_finite_features_of_the_same_shape(pooling: str, padding: str) -> None:
+    features = load_compact(pooling=pooling, padding=padding)(torch.rand(1, 3, 40, 48), ["relu5_1"])["relu5_1"]
+    assert features.shape[2:] == (2, 3)
+    assert features.isfinite().all()
+
+
+def test_unknown_layer_is_named_with_the_closest_known_one(encoder: Compact) -> None:
+    with pytest.raises(LayerError, match=r"Unknown layer 'relu5_2' of compact\. Did you mean 'relu5_1'\?"):
+        encoder.full_head("relu5_2")
+
+
+def test_damaged_file_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    data = bytearray(compact.WEIGHTS.read_bytes())
+    data[len(data) // 2] ^= 1
+    damaged = tmp_path / "compact.safetensors"
+    damaged.write_bytes(data)
+    with pytest.raises(WeightsError, match="is damaged: its SHA-256 begins with"):
+        load_compact(path=damaged)
+
+
+def test_missing_file_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="cannot be read"):
+        load_compact(path=tmp_path / "compact.safetensors")
+
+
+def test_file_of_another_network_is_refused(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    foreign = tmp_path / "foreign.safetensors"
+    save_file({"x": torch.zeros(1)}, foreign)
+    with pytest.raises(WeightsError, match="has format version none"):
+        load_compact(path=foreign, sha256=None)
+
+
+def test_gradients_reach_the_pixels_and_no_weight(encoder: Compact) -> None:
+    image = torch.rand(1, 3, 32, 32, requires_grad=True)
+    encoder(image, ["relu4_2"])["relu4_2"].square().mean().backward()
+    assert image.grad is not None
+    assert image.grad.abs().sum() > 0
+    assert all(parameter.grad is None for parameter in encoder.parameters())
