@@ -7,7 +7,7 @@ Rooms: `picture` (the type, and pictures from memory), `read` and `decode` (file
 (profiles), `exif`, `jp2` and `recipe_embed` (metadata), `geometry` (sizes).
 """
 
-from impasto.images.geometry import output_size, resize
+from impasto.images.geometry import fill, output_size, resample, resize
 from impasto.images.picture import Picture
 from impasto.images.read import as_picture, load_picture
 from impasto.images.recipe_embed import read_recipe_json
@@ -18,9 +18,11 @@ __all__ = [
     "Picture",
     "as_picture",
     "check_writable",
+    "fill",
     "load_picture",
     "output_size",
     "read_recipe_json",
+    "resample",
     "resize",
     "save_picture",
 ]

@@ -2,6 +2,7 @@
 
 import importlib
 import io
+import re
 import struct
 import warnings
 from dataclasses import dataclass
@@ -49,6 +50,9 @@ _LOADERS = {
 
 _PILLOW_FORMATS = {Format.JP2: "JPEG2000", Format.BMP: "BMP", Format.PNM: "PPM"}
 
+_EMPTY_WORDS = re.compile(r"load error|unable to call|BytesIO|^\([\d.]+\)$")
+"""Lines of the decoders' messages that tell a reader nothing."""
+
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -81,7 +85,7 @@ def decode(data: bytes, kind: Format, path: str | Path, max_pixels: int) -> Deco
     header = vips_header(data, kind, path)
     check_size(header.width, header.height, path, max_pixels)
     if kind is Format.HEIF and _field(header, "heif-compression") == "hevc":
-        return _decode_heic(data, path)
+        return _decode_heic(data, header, path)
     return _decode_vips(data, header, kind, path)
 
 
@@ -91,8 +95,11 @@ def vips_header(data: bytes, kind: Format, path: str | Path) -> pyvips.Image:
     Raises:
         ImageError: If its header is damaged.
     """
+    load = getattr(pyvips.Image, _LOADERS[kind])
     try:
-        return getattr(pyvips.Image, _LOADERS[kind])(data, fail_on="error")
+        header = load(data, fail_on="error")
+        primary = _field(header, "heif-primary")  # a HEIF file names the one of its pictures that it is about
+        return load(data, page=primary, fail_on="error") if primary else header
     except pyvips.Error as error:
         raise _damaged(path, kind, error) from None
 
@@ -122,7 +129,8 @@ def _decode_vips(data: bytes, header: pyvips.Image, kind: Format, path: str | Pa
     alpha = samples[..., num_colors : num_colors + 1] if image.hasalpha() else None
     if kind is Format.GIF and alpha is not None and alpha.min() == 255:
         alpha = None  # animations are decoded with one, needed or not
-    source = data if kind is Format.TIFF else _field(header, "exif-data")
+    is_classic_tiff = data[:4] in (b"II*\0", b"MM\0*")  # whose first directory is EXIF's; BigTIFF's is not
+    source = data if is_classic_tiff else _field(header, "exif-data")
     block, _, exif_notes = read_exif(source)
     return Decoded(
         samples[..., :num_colors],
@@ -133,7 +141,7 @@ def _decode_vips(data: bytes, header: pyvips.Image, kind: Format, path: str | Pa
     )
 
 
-def _decode_heic(data: bytes, path: str | Path) -> Decoded:
+def _decode_heic(data: bytes, header: pyvips.Image, path: str | Path) -> Decoded:
     """HEVC is patented and in few builds of libvips; pillow-heif brings it."""
     try:
         pillow_heif: Any = importlib.import_module("pillow_heif")
@@ -150,7 +158,8 @@ def _decode_heic(data: bytes, path: str | Path) -> Decoded:
         array = _stretched(array, file.info.get("bit_depth", 10))
     array = array.reshape(*array.shape[:2], -1)
     num_colors = 1 if array.shape[2] < 3 else 3
-    block, _, notes = read_exif(file.info.get("exif"))
+    block, _, exif_notes = read_exif(file.info.get("exif"))
+    notes = _page_notes(header, Format.HEIF) + exif_notes
     alpha = array[..., num_colors:] if array.shape[2] > num_colors else None
     return Decoded(array[..., :num_colors], alpha, file.info.get("icc_profile"), block, notes)
 
@@ -207,10 +216,11 @@ def to_known_range(array: NDArray[Any]) -> tuple[NDArray[Any], tuple[str, ...]]:
         return array, ()
     if array.dtype.kind in "iu":
         return (array / np.iinfo(array.dtype).max).clip(0, 1).astype(np.float32), ()
-    samples = np.nan_to_num(array.astype(np.float32), nan=0.0, posinf=1.0, neginf=0.0)
-    if not np.array_equal(samples, array) or samples.min() < 0 or samples.max() > 1:
-        return samples.clip(0, 1), ("floating point: values outside 0 to 1 are clamped",)
-    return samples, ()
+    samples = np.nan_to_num(array, nan=0.0, posinf=1.0, neginf=0.0).clip(0, 1)
+    # the comparisons are also false for NaN
+    in_range = bool(array.min() >= 0 and array.max() <= 1)
+    note = "floating point: taken as sRGB" + ("" if in_range else ", values outside 0 to 1 are clamped")
+    return samples.astype(np.float32), (note,)
 
 
 def read_exif(data: bytes | None) -> tuple[bytes | None, int, tuple[str, ...]]:
@@ -237,7 +247,7 @@ def _page_notes(header: pyvips.Image, kind: Format) -> tuple[str, ...]:
         return ()
     if kind in (Format.GIF, Format.WEBP):
         return (f"animated: the first of {pages} frames is used",)
-    return (f"several pictures: the first of {pages} is used",)
+    return (f"several pictures: {'the main one' if kind is Format.HEIF else 'the first'} of {pages} is used",)
 
 
 def _field(header: pyvips.Image, name: str) -> Any:
@@ -245,7 +255,7 @@ def _field(header: pyvips.Image, name: str) -> Any:
 
 
 def _damaged(path: str | Path, kind: Format, error: Exception) -> ImageError:
-    detail = getattr(error, "detail", "") or str(error)
-    lines = [line.strip() for line in str(detail).splitlines() if line.strip()]
-    why = f" ({lines[-1][:120].rstrip('.')})" if lines else ""
+    lines = (line.strip(" .") for line in str(getattr(error, "detail", "") or error).splitlines())
+    telling = [line for line in lines if line and not _EMPTY_WORDS.search(line)]
+    why = f" ({telling[0][:120]})" if telling else ""
     return ImageError(f"'{path}' is a damaged or truncated {kind.value} file{why}. Use an intact copy.")

@@ -2,8 +2,9 @@
 
 import importlib
 import io
+import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,8 @@ from PIL import Image
 from impasto.errors import OutputError
 from impasto.images import exif, jp2
 from impasto.images.recipe_embed import PNG_KEYWORD, to_xmp
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class Codec:
     Attributes:
         name: In messages.
         encode: Turns a frame into a file's bytes; raises `OutputError` if that fails.
+        max_edge: Pixels of the longest edge.
         package: A package that must be installed, if it is an optional one.
     """
 
@@ -49,6 +53,7 @@ class Codec:
     has_alpha: bool = True
     has_gray: bool = False
     has_16_bit: bool = False
+    max_edge: int = 10_000_000
     package: str = ""
 
 
@@ -56,7 +61,7 @@ _DOTS_PER_MM = 72 / 25.4
 """Without it libvips would write 25 dots per inch."""
 
 _MAX_SEGMENT = 65_000
-"""JPEG holds XMP in one segment of 64 kB."""
+"""JPEG holds XMP, and EXIF, in one segment of 64 kB each."""
 
 
 def _vips(frame: Frame, *, saver: str, **options: Any) -> bytes:
@@ -86,6 +91,9 @@ def _jpeg(frame: Frame) -> bytes:
         raise OutputError(
             f"The recipe takes {len(to_xmp(frame.recipe))} bytes, a JPEG holds {_MAX_SEGMENT}. Write .png or .webp."
         )
+    if frame.exif and len(frame.exif) > _MAX_SEGMENT:
+        logger.warning("EXIF is not kept: it takes %d bytes, a JPEG holds %d.", len(frame.exif), _MAX_SEGMENT)
+        frame = replace(frame, exif=None)
     return _vips(frame, saver="jpegsave_buffer", Q=95, subsample_mode="off", optimize_coding=True)
 
 
@@ -124,11 +132,13 @@ def _to_pillow(frame: Frame) -> Image.Image:
     return Image.fromarray(samples[..., 0] if samples.shape[2] == 1 else samples)
 
 
-_JPEG = Codec("JPEG", _jpeg, has_alpha=False, has_gray=True)
+_JPEG = Codec("JPEG", _jpeg, has_alpha=False, has_gray=True, max_edge=65_500)
 _TIFF = Codec("TIFF", _tiff, has_gray=True, has_16_bit=True)
 _PNG = Codec("PNG", partial(_vips, saver="pngsave_buffer"), has_gray=True, has_16_bit=True)
-_WEBP = Codec("WebP", partial(_vips, saver="webpsave_buffer", Q=95, smart_subsample=True, exact=True))
-_AVIF = Codec("AVIF", partial(_vips, saver="heifsave_buffer", Q=90, compression="av1", subsample_mode="off"))
+_WEBP = Codec("WebP", partial(_vips, saver="webpsave_buffer", Q=95, smart_subsample=True, exact=True), max_edge=16_383)
+_AVIF = Codec(
+    "AVIF", partial(_vips, saver="heifsave_buffer", Q=90, compression="av1", subsample_mode="off"), max_edge=16_384
+)
 _HEIC = Codec("HEIC", _heic, package="pillow_heif")
 
 CODECS: Mapping[str, Codec] = {

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 ORIENTATION, EXIF_POINTER, GPS_POINTER, COLOR_SPACE = 0x0112, 0x8769, 0x8825, 0xA001
 _DESCRIPTION = frozenset(
-    # ImageDescription, Make, Model, resolution (3), Software, DateTime, Artist, HostComputer, Copyright, XPTitle …
-    (0x010E, 0x010F, 0x0110, 0x011A, 0x011B, 0x0128, 0x0131, 0x0132, 0x013B, 0x013C, 0x8298, *range(0x9C9B, 0x9CA0))
+    # ImageDescription, Make, Model, Software, DateTime, Artist, HostComputer, Copyright, XPTitle …
+    (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x013C, 0x8298, *range(0x9C9B, 0x9CA0))
 )
 """Entries of the first directory that are kept: what describes the picture, nothing that describes the file."""
 
@@ -23,7 +23,7 @@ _UNITS = {1: (1, 1), 2: (1, 1), 3: (2, 2), 4: (4, 4), 5: (8, 4), 6: (1, 1), 7: (
 """Bytes of one value and of its parts that byte order applies to, by TIFF type."""
 
 _MAX_BYTES = 60_000
-"""JPEG holds EXIF in one segment of 64 kB."""
+"""Of one entry: longer ones are no description."""
 
 _MAX_ENTRIES = 1000
 """In a directory; cameras write some dozens."""
@@ -75,7 +75,7 @@ def clean(data: bytes) -> tuple[bytes | None, int]:
     place = _read(data, top[GPS_POINTER].as_int(), order) if GPS_POINTER in top else {}
     camera = {tag: entry for tag, entry in camera.items() if tag not in _NOT_OURS}
     block = _pack_exif(kept, camera, place) if kept or camera or place else None
-    return (None if block and len(block) > _MAX_BYTES else block), orientation if 1 <= orientation <= 8 else 1
+    return block, orientation if 1 <= orientation <= 8 else 1
 
 
 def for_output(block: bytes, *, keep_gps: bool, is_srgb: bool) -> bytes:
@@ -107,9 +107,8 @@ def into_tiff(file: bytes, block: bytes) -> bytes:
         if directory:
             top[pointer] = Entry.number(len(file), long=True)
             file += _write(directory, len(file))
-    own = {tag: entry for tag, entry in top.items() if tag not in entries}  # the file knows its own resolution
     start = len(file)
-    return file[:4] + struct.pack("<I", start) + file[8:] + _write(entries | own, start)
+    return file[:4] + struct.pack("<I", start) + file[8:] + _write(top | entries, start)
 
 
 def _unpack(block: bytes) -> tuple[Directory, Directory, Directory]:

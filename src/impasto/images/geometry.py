@@ -21,16 +21,46 @@ def output_size(picture_size: tuple[int, int], *, height: int, longest_edge: int
     )
 
 
+def resample(tensor: Tensor, size: tuple[int, int]) -> Tensor:
+    """Brings planes of any range to a size: bicubic, antialiased when shrinking, overshoot and all.
+
+    Args:
+        tensor: Shape (B, C, H, W), float.
+        size: Height and width in pixels.
+
+    Returns:
+        Shape (B, C, *size); the tensor itself if it has that size already.
+    """
+    if tuple(tensor.shape[-2:]) == tuple(size):
+        return tensor
+    return F.interpolate(tensor, size=size, mode="bicubic", align_corners=False, antialias=True)
+
+
 def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Brings pictures to a size: bicubic, antialiased when shrinking.
+    """Brings pictures to a size, as `resample` does, their values kept in [0, 1].
 
     Args:
         image: Shape (B, C, H, W), float, in [0, 1].
         size: Height and width in pixels.
 
     Returns:
-        Shape (B, C, *size), in [0, 1]: bicubic overshoot is clamped. The tensor itself if it has that size already.
+        Shape (B, C, *size), in [0, 1]. The tensor itself if it has that size already.
     """
-    if tuple(image.shape[-2:]) == tuple(size):
-        return image
-    return F.interpolate(image, size=size, mode="bicubic", align_corners=False, antialias=True).clamp(0, 1)
+    resampled = resample(image, size)
+    return image if resampled is image else resampled.clamp(0, 1)
+
+
+def fill(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """Brings pictures to a size without distortion: scaled to cover it, the overhang cut off evenly.
+
+    Args:
+        image: Shape (B, C, H, W), float, in [0, 1].
+        size: Height and width in pixels.
+
+    Returns:
+        Shape (B, C, *size), in [0, 1].
+    """
+    scale = max(size[0] / image.shape[-2], size[1] / image.shape[-1])
+    height, width = (max(edge, round(own * scale)) for edge, own in zip(size, image.shape[-2:], strict=True))
+    top, left = (height - size[0]) // 2, (width - size[1]) // 2
+    return resize(image, (height, width))[..., top : top + size[0], left : left + size[1]]

@@ -63,8 +63,7 @@ def as_picture(
         case str() | Path():
             return load_picture(source, max_pixels=max_pixels)
         case Image.Image():
-            check_size(source.width, source.height, "image", max_pixels)
-            return _develop(from_pillow(source), sha256=hashlib.sha256(source.tobytes()).hexdigest())
+            return _from_pillow(source, max_pixels)
         case np.ndarray():
             array = source[..., None] if source.ndim == 2 else source
         case Tensor():
@@ -74,6 +73,15 @@ def as_picture(
                 f"A picture comes as path, Pillow image, NumPy array, tensor or Picture, got {type(source).__name__}."
             )
     return _from_array(array, max_pixels)
+
+
+def _from_pillow(image: Image.Image, max_pixels: int) -> Picture:
+    check_size(image.width, image.height, "image", max_pixels)
+    try:
+        raw = image.tobytes()
+    except (OSError, ValueError, SyntaxError) as error:  # a file that Pillow opened, and decodes only now
+        raise ImageError(f"The Pillow image cannot be decoded: {error}. Use an intact copy.") from None
+    return _develop(from_pillow(image), sha256=hashlib.sha256(raw).hexdigest())
 
 
 def _channels_last(tensor: Tensor) -> NDArray[Any]:

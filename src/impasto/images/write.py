@@ -60,6 +60,8 @@ def save_picture(
     codec = _codec(path)
     if recipe_json is not None:
         check_recipe(recipe_json)
+    if pixels.ndim != 4 or pixels.shape[:2] != (1, 3):
+        raise OutputError(f"'{path}' is not written: the pixels have shape {tuple(pixels.shape)}, not (1, 3, H, W).")
     if not bool(pixels.isfinite().all()):
         raise OutputError(f"'{path}' is not written: the picture holds NaN or infinity. Start from another picture.")
     depth = _depth(path, codec, bit_depth, source)
@@ -78,17 +80,26 @@ def save_picture(
     replace_file(path, codec.encode(Frame(samples, profile, block, recipe_json)))
 
 
-def check_writable(path: str | Path) -> None:
+def check_writable(path: str | Path, *, size: tuple[int, int] | None = None, bit_depth: BitDepth = "auto") -> None:
     """Finds out before a run whether its picture can be written at the end; makes nothing.
 
     Args:
         path: The picture's file, in a folder that may not exist yet.
+        size: Height and width in pixels, if they are known already.
+        bit_depth: As for `save_picture`.
 
     Raises:
-        OutputError: If the format is unknown or not installed, or the file or its folder cannot be written.
+        OutputError: If the format is unknown, not installed, or cannot hold such a picture; or if the file or its
+            folder cannot be written.
     """
     path = Path(path)
-    _codec(path)
+    codec = _codec(path)
+    _depth(path, codec, bit_depth, None)
+    if size is not None and max(size) > codec.max_edge:
+        raise OutputError(
+            f"'{path}': {codec.name} holds at most {codec.max_edge} pixels an edge, the output has {max(size)}. "
+            "Write .png or .tif."
+        )
     try:
         if path.is_dir():
             raise OutputError(f"'{path}' is a folder, a file is needed. Choose another name.")
