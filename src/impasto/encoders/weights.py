@@ -31,7 +31,10 @@ __all__ = ["OnDownload", "Source", "WeightsInfo", "describe", "download", "find_
 
 Source = Literal["file", "folder", "cache", "package", "network"]
 
-_REMEDY = "Replace the file, or remove it to have it downloaded anew, or use --model compact, which needs none."
+_REMEDY = (
+    "Put a whole one in its place ('impasto models download' renews the one in the cache), "
+    "or use --model compact, which needs no download."
+)
 
 
 @dataclass(frozen=True)

@@ -241,6 +241,21 @@ def test_an_unknown_choice_is_refused(option: str) -> None:
         build_encoder("vgg19", **{option: "cubic"})
 
 
+def test_the_compact_encoder_is_in_the_package() -> None:
+    info = verify("compact")
+    assert info.source == "package" and info.url is None
+    assert build_encoder("compact").weights_sha256 == info.sha256
+
+
+def test_a_file_can_stand_in_for_the_bundled_one(tmp_path: Path) -> None:
+    copy = tmp_path / "mine.safetensors"
+    copy.write_bytes(places.BUNDLED_FILES["compact"].read_bytes())
+    assert build_encoder("compact", weights_file=copy).weights_sha256 == describe("compact").sha256
+    copy.write_bytes(b"")
+    with pytest.raises(WeightsError, match=r"mine\.safetensors"):
+        build_encoder("compact", weights_file=copy)
+
+
 # damaged and foreign files
 
 
@@ -263,7 +278,7 @@ def test_a_file_that_holds_no_weights_is_refused_by_name(
     with pytest.raises(WeightsError, match=message) as caught:
         ask("vgg19")
     assert str(cache / FILE) in str(caught.value) and "\n" not in str(caught.value)
-    assert "remove it to have it downloaded anew" in str(caught.value)
+    assert "'impasto models download' renews the one in the cache" in str(caught.value)
 
 
 @pytest.mark.parametrize(
