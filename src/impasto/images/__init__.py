@@ -4,7 +4,7 @@ Everywhere else a picture is a float32 tensor of shape (1, 3, H, W), sRGB in [0,
 besides that (alpha, depth, profile, EXIF) travels in `Picture`, so that writing can put it back.
 
 Rooms: `picture` (the type, and pictures from memory), `read` and `decode` (files in), `write` (files out), `icc`
-(profiles), `exif`, `jp2` and `recipe_embed` (metadata), `geometry` (sizes).
+and `shaper` (profiles), `exif`, `jp2` and `recipe_embed` (metadata), `geometry` (sizes).
 """
 
 from impasto.images.geometry import fill, output_size, resample, resize

@@ -1,6 +1,7 @@
 """ICC profiles: what a file's numbers mean in sRGB, and the way back.
 
-The arithmetic is Little CMS's, through libvips: relative colorimetric with black point compensation, 16 bit.
+Profiles of curves and a matrix go by `shaper`; the others, of printers and scanners, by Little CMS through libvips:
+relative colorimetric with black point compensation.
 """
 
 from functools import cache
@@ -9,6 +10,8 @@ from typing import Any
 import numpy as np
 import pyvips
 from numpy.typing import NDArray
+
+from impasto.images import shaper
 
 CHANNELS = {b"GRAY": 1, b"RGB ": 3, b"CMYK": 4}
 """Color spaces of profiles that pictures can be in."""
@@ -45,6 +48,9 @@ def to_srgb(samples: NDArray[Any], profile: bytes | None) -> NDArray[np.uint16]:
     channels = samples.shape[2]
     if profile is not None and channels_of(profile) != channels:
         raise ProfileError(f"it is made for {channels_of(profile)} channels, the picture has {channels}")
+    known = shaper.parse(profile) if profile is not None else None
+    if known is not None:
+        return known.to_srgb(samples)
     image = _image(samples)
     if profile is not None:
         image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
@@ -70,6 +76,9 @@ def from_srgb(samples: NDArray[np.uint16], profile: bytes, bit_depth: int) -> ND
     Raises:
         ProfileError: If the profile has no way back from colors to numbers.
     """
+    known = shaper.parse(profile)
+    if known is not None:
+        return known.from_srgb(samples, bit_depth)
     try:
         pcs = _image(samples).icc_import(input_profile="srgb", **_INTENT).copy()
         pcs.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
