@@ -8,7 +8,6 @@ Run with the development dependencies installed::
 import argparse
 import importlib
 import logging
-import os
 import time
 import zlib
 from collections.abc import Sequence
@@ -28,7 +27,7 @@ PHOTOGRAPHS = {
 }
 """Pictures among scikit-image's sample data, with the part that is kept: left, top, right, bottom."""
 
-PAINTERS = ("mosaic", "oil", "woodcut")
+PAINTERS = ("glass", "knife", "mosaic", "oil", "pointillism", "watercolor", "waves", "woodcut")
 """Modules of the package `painting`; each is the name of its picture."""
 
 log = logging.getLogger("paint_examples")
@@ -50,14 +49,16 @@ def save(picture: Image.Image, path: Path, quality: int, subsampling: str) -> No
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.part")
     picture.save(unfinished, "JPEG", quality=quality, subsampling=subsampling, optimize=True)
-    os.replace(unfinished, path)
+    unfinished.replace(path)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Rebuilds all pictures, or one."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", metavar="NAME", choices=[*PHOTOGRAPHS, *PAINTERS], help="rebuild this one alone")
-    parser.add_argument("--out", metavar="DIR", type=Path, default=EXAMPLES, help="folder that receives content/ and style/")
+    parser.add_argument(
+        "--out", metavar="DIR", type=Path, default=EXAMPLES, help="folder that receives content/ and style/"
+    )
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     for name in [options.only] if options.only else [*PHOTOGRAPHS, *PAINTERS]:

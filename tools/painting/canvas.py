@@ -1,12 +1,14 @@
 """What every painter starts from: a canvas larger than the picture, smooth noise, palettes, and light on a relief."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-Array = NDArray[np.float32]
+Array = NDArray[Any]
+"""Numbers on the canvas; float32 where nothing else is said."""
 
 WIDTH, HEIGHT = 640, 480
 """Size of a finished picture, in pixels."""
@@ -40,10 +42,10 @@ def noise(rng: np.random.Generator, size: float | tuple[float, float], octaves: 
         size: Size of its blobs as a fraction of the canvas height, or one each for y and x.
         octaves: How many times finer detail, each half as large and half as strong, is added.
     """
-    size_y, size_x = (size, size) if isinstance(size, (int, float)) else size
+    sizes = (size, size) if isinstance(size, int | float) else size
     total = np.zeros(SHAPE, np.float32)
     for octave in range(octaves):
-        cells = [max(edge / SHAPE[0] / extent * 2**octave, 1e-3) for edge, extent in zip(SHAPE, (size_y, size_x), strict=True)]
+        cells = [max(edge / SHAPE[0] / extent * 2**octave, 1e-3) for edge, extent in zip(SHAPE, sizes, strict=True)]
         coarse = [min(int(np.ceil(count)) + 4, edge) for count, edge in zip(cells, SHAPE, strict=True)]
         values = rng.standard_normal(coarse).astype(np.float32)
         position = [
@@ -128,7 +130,7 @@ def relief(color: Array, height: Array, depth: float, gloss: float = 0.0, ambien
     light /= np.linalg.norm(light)
     length = np.sqrt(slope_x**2 + slope_y**2 + 1)
     diffuse = np.clip((-slope_x * light[0] - slope_y * light[1] + light[2]) / length, 0, None) / light[2]
-    half = light + [0, 0, 1]
+    half = light + np.array([0, 0, 1])
     half /= np.linalg.norm(half)
     facing = np.clip((-slope_x * half[0] - slope_y * half[1] + half[2]) / length, 0, 1)
     flat = half[2] ** 40

@@ -1,17 +1,31 @@
-"""Rosettes and a running wave in tesserae of glass, stone and gold, as on a late Roman vault."""
+"""A sun among stars above a sea of scales, in tesserae of glass, stone and gold, as on a late Roman vault."""
 
 import numpy as np
 from scipy import ndimage, spatial
 
 from painting.canvas import (
-    HEIGHT, OVERSAMPLING, SHAPE, WIDTH, Array, finished, grid, jitter, mixed, noise, palette, ramp, relief, smoothstep,
+    HEIGHT,
+    OVERSAMPLING,
+    SHAPE,
+    WIDTH,
+    Array,
+    finished,
+    grid,
+    jitter,
+    mixed,
+    noise,
+    palette,
+    ramp,
+    relief,
+    smoothstep,
 )
 
-_TESSERAE = 5200
+_TESSERAE = 5000
 _ROUNDS = 24
 _NEIGHBORS = 6
 
-_LAPIS = palette("0d1a4f 15307a 1d4c9a 2a3f96 1a6c9c")
+_NIGHT = palette("f08a3a 7a4fa0 3a4fb0 1f3f9a 15307a 0d1a4f")
+_WATER = palette("fbf6e6 f3ead2 e8b84a 1f8f8a 2fb5a0 1f7fa8 1c5fa8 16357f 0f2258")
 _GOLD = palette("7d4f10 c98e1d f0c24a ffe9a0")
 
 
@@ -32,22 +46,22 @@ def _laid(
 ) -> Array:
     """Sets a stone of its own color and tilt into each cell, and mortar between them."""
     at = tuple(np.clip((centers * OVERSAMPLING).astype(int), 0, np.array(SHAPE) - 1).T)
-    colors = jitter(design[at], rng, 0.055, 0.022)
+    colors = jitter(design[at], rng, 0.04, 0.016)
     gold = gilded[at] > 0.5
     colors[gold] = ramp(np.clip(rng.normal(0.62, 0.22, gold.sum()), 0, 1), _GOLD)
-    vein = 1 + 0.07 * noise(rng, 0.006, 2) + 0.05 * noise(rng, (0.004, 0.03))
+    vein = 1 + 0.06 * noise(rng, 0.008) + 0.05 * noise(rng, (0.004, 0.03))
     stones = colors[owner] * vein[..., None]
 
-    width = 0.75 + 0.25 * noise(rng, 0.1)
+    width = 0.42 + 0.14 * noise(rng, 0.1)
     stone = smoothstep(0, 1, (gap - width) / 0.7)
-    mortar = ramp(0.5 + 0.25 * noise(rng, 0.004, 2), palette("2b2622 6f6250 a3947a"))
+    mortar = ramp(0.5 + 0.25 * noise(rng, 0.004, 2), palette("1d1a1c 4a4038 7d705c"))
     color = mixed(mortar, stones, stone)
 
-    tilt = rng.normal(0, 0.10, (2, len(centers))) * np.where(gold, 1.6, 1.0)
+    tilt = rng.normal(0, 0.085, (2, len(centers))) * np.where(gold, 1.6, 1.0)
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]] / OVERSAMPLING
     plane = tilt[0][owner] * (y - centers[owner, 0]) + tilt[1][owner] * (x - centers[owner, 1])
     bevel = 1.7 * np.clip((gap - width) / 2.2, 0, 1) ** 0.6
-    height = ndimage.gaussian_filter((plane + bevel) * stone * 2, 0.9) + 0.12 * noise(rng, 0.008, 2)
+    height = ndimage.gaussian_filter((plane + bevel) * stone * 2, 0.9) + 0.12 * noise(rng, 0.01)
     shine = np.where(gold, 0.5, 0.16)[owner]
     dull = relief(color, height, depth=0.8)
     return dull + (relief(np.zeros_like(color), height, depth=0.8, gloss=1.0) * shine[..., None]) * stone[..., None]
@@ -91,60 +105,74 @@ def _nearest(points: np.ndarray, centers: np.ndarray, angle: Array) -> tuple[np.
 def _composition(rng: np.random.Generator) -> tuple[Array, Array, Array]:
     """Colors, direction of the rows in radians, and where gold leaf lies."""
     x, y = grid()
-    night = 0.55 + 0.25 * noise(rng, 0.3, 2) + 0.12 * noise(rng, 0.03)
-    color = ramp(night, _LAPIS)
+    center_x, center_y = 0.82, 0.40
+    away = np.hypot(x - center_x, y - center_y)
+    around = np.arctan2(y - center_y, x - center_x)
+    color = ramp(away + 0.05 * noise(rng, 0.12, 2), _NIGHT, [0, 0.3, 0.42, 0.56, 0.72, 0.95])
     gilded = np.zeros(SHAPE, np.float32)
-    outline = np.full(SHAPE, 9, np.float32)
-    rosettes = [
-        (0.44, 0.43, 0.285, 12), (1.03, 0.27, 0.17, 8), (0.93, 0.64, 0.115, 6), (1.25, 0.57, 0.10, 6),
-        (0.09, 0.10, 0.09, 6), (0.75, 0.08, 0.07, 5), (0.06, 0.72, 0.07, 5), (1.29, 0.06, 0.06, 5),
+    rows = away + 0.012 * noise(rng, 0.4)
+    stars = rng.uniform(0, 1, (900, 2)) * [0.6, 4 / 3]
+    kept: list[np.ndarray] = []
+    for star in stars:
+        clear = all(np.hypot(*(star - other)) > 0.13 for other in kept)
+        if clear and np.hypot(star[1] - center_x, star[0] - center_y) > 0.42:
+            kept.append(star)
+    for star_y, star_x in kept:
+        color, gilded, rows = _star(x - star_x, y - star_y, color, gilded, rows)
+    color, gilded = _sun(away, around, color, gilded)
+    return _sea(rng, x, y, color, gilded, rows)
+
+
+def _star(dx: Array, dy: Array, color: Array, gilded: Array, rows: Array) -> tuple[Array, Array, Array]:
+    away, around = np.hypot(dx, dy), np.arctan2(dy, dx)
+    reach = 0.021 + 0.030 * np.abs(np.cos(around * 2)) ** 5
+    color = np.where((away < reach)[..., None], palette("fdf6e0")[0], color)
+    return color, np.where(away < 0.016, 1, gilded), np.where(away < 0.055, away, rows)
+
+
+def _sun(away: Array, around: Array, color: Array, gilded: Array) -> tuple[Array, Array]:
+    """A disk in rings of gold and fire, with flames that bend alternately."""
+    for turn, reach, count, colors in [
+        (0.5, 0.385, 14, "b3201f e2452a f58a3a"),
+        (0.0, 0.33, 14, "e8862a ffc64a ffe9a0"),
+    ]:
+        bent = around + 0.35 * np.sin((away - 0.17) * 16)
+        off = np.abs((bent * count / (2 * np.pi) + turn) % 1 - 0.5) * 2
+        flame = away < 0.17 + (reach - 0.17) * (1 - off) ** 0.75
+        color = np.where(flame[..., None], ramp((reach - away) / (reach - 0.15), palette(colors)), color)
+        gilded = np.where(flame, 0, gilded)
+    rings = [
+        (0.197, "8c1620"),
+        (0.178, ""),
+        (0.158, "f7ecd0"),
+        (0.142, "d8402a"),
+        (0.112, "f28a34"),
+        (0.084, ""),
+        (0.05, "f7ecd0"),
+        (0.032, "c8302a"),
     ]
-    for center_x, center_y, radius, petals in rosettes:
-        away = np.hypot(x - center_x, y - center_y)
-        around = np.arctan2(y - center_y, x - center_x)
-        flower, leaf, inside = _rosette(away / radius, around, petals)
-        color, gilded = mixed(color, flower, inside), np.where(inside > 0.5, leaf, gilded)
-        outline = np.minimum(outline, np.abs(away - radius * np.round(away / radius * 3) / 3) + 10 * (away > radius * 1.02) * 0 + np.maximum(away - radius, 0))
-    for star_y, star_x in rng.uniform(0, 1, (46, 2)) * [0.82, 4 / 3]:
-        away = np.hypot(x - star_x, y - star_y)
-        gilded = np.where((away < 0.014) & (outline > 0.02), 1, gilded)
-    band = 0.86
-    color, gilded = _wave_band(x, y - band, color, gilded)
-    outline = np.where(y > band - 0.02, np.abs(y - band), np.minimum(outline, np.abs(y - band)))
-    slope_y, slope_x = np.gradient(ndimage.gaussian_filter(outline, 5))
-    return color, np.arctan2(slope_x, -slope_y).astype(np.float32), gilded
+    for radius, name in rings:
+        ring = away < radius
+        gilded = np.where(ring, not name, gilded)
+        if name:
+            color = np.where(ring[..., None], palette(name)[0], color)
+    return color, gilded
 
 
-def _rosette(ring: Array, around: Array, petals: int) -> tuple[Array, Array, Array]:
-    """A flower of pointed petals in a ring of gold: colors, gold, and its disk; `ring` is 1 at the rim."""
-    wave = np.abs(((around * petals / (2 * np.pi) + 0.25) % 1) * 2 - 1)
-    other = np.abs(((around * petals / (2 * np.pi) + 0.75) % 1) * 2 - 1)
-    color = np.broadcast_to(palette("0f5f66")[0], (*SHAPE, 3))
-    outer = np.where(ring < 0.46 + 0.36 * other**0.8, 1, 0).astype(np.float32)
-    color = mixed(color, ramp((ring - 0.4) / 0.45, palette("0c3f3a 2f9d86 a8dcb8 eef0cf")), outer)
-    inner = (ring < 0.36 + 0.38 * wave**0.8).astype(np.float32)
-    color = mixed(color, ramp((ring - 0.2) / 0.55, palette("6e1420 b32a22 e0552b f6a45a ffe6b8")), inner)
-    core = (ring < 0.3).astype(np.float32)
-    color = mixed(color, ramp(ring / 0.3, palette("fff3cf f2dfb0 2a1a3f 4a1d52")), core)
-    rim = (ring > 0.92).astype(np.float32)
-    cord = (ring > 0.85) & (ring <= 0.92)
-    color = np.where(cord[..., None], palette("f3ead2")[0], color)
-    gold = np.maximum(rim, (ring < 0.14) | ((ring > 0.24) & (ring < 0.3)))
-    return color.astype(np.float32), gold.astype(np.float32), (ring < 1).astype(np.float32)
-
-
-def _wave_band(x: Array, depth: Array, color: Array, gilded: Array) -> tuple[Array, Array]:
-    """A running wave in terracotta and cream between lines of gold, below `depth` 0."""
-    period, middle = 4 / 3 / 7, 0.075
-    phase = ((x / period) % 1 - 0.5) * period
-    spiral_x, spiral_y = phase, depth - middle
-    around = np.arctan2(spiral_y, spiral_x)
-    away = np.hypot(spiral_x, spiral_y)
-    curl = ((away / 0.034 - around / (2 * np.pi)) % 1) < 0.5
-    wave = np.where(away < 0.062, curl, depth > middle + 0.03 * np.sin(2 * np.pi * x / period))
-    cream = ramp(depth / 0.14, palette("fff6dc f0d9a8"))
-    earth = ramp(depth / 0.14, palette("c2492a 8e2a20 5a1524"))
-    band = np.where(wave[..., None], earth, cream)
-    color = np.where((depth > 0)[..., None], band, color)
-    lines = ((depth > -0.022) & (depth < 0.0)) | (depth > 0.128)
-    return color.astype(np.float32), np.where(lines, 1, np.where(depth > 0, 0, gilded)).astype(np.float32)
+def _sea(
+    rng: np.random.Generator, x: Array, y: Array, color: Array, gilded: Array, rows: Array
+) -> tuple[Array, Array, Array]:
+    """Waves in scales, each in rows of foam, turquoise and blue, the near ones large."""
+    lines = [(0.655, 0.16, 0.0), (0.73, 0.185, 0.5), (0.815, 0.21, 0.1), (0.91, 0.24, 0.55), (1.02, 0.28, 0.2)]
+    for crest, span, start in lines:
+        place = x / span + start + 0.25 * np.sin(x * 5 + crest * 30)
+        across = (place % 1 - 0.5) * span
+        depth = np.hypot(across, y - crest - 0.045) * -1 + 0.62 * span
+        inside = depth > 0
+        ring = depth / (0.62 * span)
+        scale = ramp(ring + 0.03 * noise(rng, 0.05), _WATER, [0, 0.09, 0.12, 0.24, 0.28, 0.5, 0.54, 0.8, 1])
+        color = np.where(inside[..., None], scale, color)
+        gilded = np.where(inside, (ring > 0.105) & (ring < 0.17), gilded)
+        rows = np.where(inside, depth, rows)
+    slope_y, slope_x = np.gradient(ndimage.gaussian_filter(rows, 3))
+    return color.astype(np.float32), np.arctan2(slope_x, -slope_y).astype(np.float32), gilded.astype(np.float32)

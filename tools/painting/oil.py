@@ -16,8 +16,10 @@ def paint(rng: np.random.Generator) -> np.ndarray:
     canvas.lay(reference, angle, Brush(width=7, length=30, load=1.7, spacing=1.0, lightness=0.06, hue=0.035))
     near = Brush(width=4.5, length=26, load=1.6, spacing=1.3, lightness=0.07, hue=0.03, wobble=0.2)
     canvas.lay(reference, angle, near, where=ground)
-    flowers = np.broadcast_to(palette("d92a1c")[0], reference.shape)
-    canvas.lay(flowers, angle * 0.3, Brush(width=9, length=13, load=2.6, spacing=0.7, lightness=0.06, hue=0.03, wobble=0.9), where=poppies)
+    flowers, around, petals = _poppies(rng, poppies)
+    canvas.lay(
+        flowers, around, Brush(width=7.5, length=11, load=2.6, spacing=0.6, lightness=0.04, wobble=0.3), where=petals
+    )
     height = ndimage.gaussian_filter(canvas.height, 0.8)
     return finished(relief(canvas.color, height, depth=1.0, gloss=0.22))
 
@@ -29,7 +31,12 @@ def _composition(rng: np.random.Generator) -> tuple[Array, Array, Array, Array]:
 
     # The sky flows along the contours of this function: rings about the sun, eddies, and a drift.
     flow = away.copy()
-    for eddy_x, eddy_y, size, turn in [(0.3, 0.2, 0.13, 0.16), (0.58, 0.1, 0.08, -0.1), (0.08, 0.42, 0.09, 0.1), (1.25, 0.1, 0.1, 0.13)]:
+    for eddy_x, eddy_y, size, turn in [
+        (0.3, 0.2, 0.13, 0.16),
+        (0.5, 0.06, 0.08, 0.07),
+        (0.08, 0.42, 0.09, 0.1),
+        (1.25, 0.1, 0.1, 0.13),
+    ]:
         flow += turn * np.exp(-((x - eddy_x) ** 2 + (y - eddy_y) ** 2) / size**2)
     flow += 0.02 * noise(rng, 0.25, 2)
     sky = ramp(
@@ -64,8 +71,27 @@ def _composition(rng: np.random.Generator) -> tuple[Array, Array, Array, Array]:
     inside = (depth > 0).astype(np.float32)
     reference = mixed(reference, field, inside)
     angle = np.where(depth > 0, np.arctan2(0.3 + depth, x - 0.75 + 0.1 * noise(rng, 0.2)), angle)
-    poppies = inside * smoothstep(0.2, 1.2, noise(rng, 0.12)) * smoothstep(0.0, 0.12, depth) * 0.8
+    poppies = inside * smoothstep(-0.3, 1.0, noise(rng, 0.12)) * smoothstep(0.0, 0.12, depth) * 0.8
     return reference, angle.astype(np.float32), inside, poppies.astype(np.float32)
+
+
+def _poppies(rng: np.random.Generator, chance: Array) -> tuple[Array, Array, Array]:
+    """Flowers with dark hearts: their colors, the directions of strokes about each heart, and where they are."""
+    x, y = grid()
+    color = np.zeros((*chance.shape, 3), np.float32)
+    angle, petals = np.zeros_like(chance), np.zeros_like(chance)
+    spots = rng.uniform(0, 1, (1400, 2)) * chance.shape
+    spots = spots[rng.random(len(spots)) < chance[spots[:, 0].astype(int), spots[:, 1].astype(int)] * 0.45]
+    for row, column in spots[spots[:, 0].argsort()]:
+        dx, dy = x - column / chance.shape[0], (y - row / chance.shape[0]) * 1.25
+        away = np.hypot(dx, dy)
+        size = 0.010 + 0.075 * max(row / chance.shape[0] - 0.72, 0)
+        inside = away < size
+        tones = ramp(
+            away / size + 0.25 * dy / size, palette("2a0f2a 8f1420 e2321c ff5a2a ff9a4a"), [0, 0.22, 0.5, 0.85, 1.2]
+        )
+        color[inside], angle[inside], petals[inside] = tones[inside], np.arctan2(dx, -dy)[inside], 1
+    return color, angle, petals
 
 
 def _along(values: Array) -> Array:

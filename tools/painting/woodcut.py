@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from painting.canvas import Array, finished, grid, noise, palette, ramp, smoothstep
+from painting.canvas import Array, finished, grid, noise, palette, smoothstep
 
 _PAPER, _OCHER, _RED, _BLUE, _BLACK = palette("f1e3c4 e8a83a d3402a 2f7c8c 1b1a2b")
 
@@ -43,7 +43,7 @@ def _printed(rng: np.random.Generator, paper: Array, ink: Array, cut: Array) -> 
     return paper * (1 - film[..., None]) + (paper * 0.12 + ink * 0.88) * (film * pressed)[..., None]
 
 
-def _lines(phase: Array, tone: Array, ragged: Array) -> Array:
+def _lines(phase: Array, tone: Array | float, ragged: Array) -> Array:
     """Strips of a carved block, positive where ink stands: one a unit of `phase`, wider where `tone` is darker."""
     saw = np.abs((phase % 1) - 0.5) * 2
     return (np.clip(tone + ragged, -0.3, 1.25) - saw).astype(np.float32)
@@ -68,21 +68,29 @@ class _Scene:
         rough = 0.022 * noise(self.rng, (9, 0.12), 4)
         main = 0.13 + 0.95 * np.abs(self.x - 0.46) ** 0.92
         side = 0.34 + 0.7 * np.abs(self.x - 1.18)
+        # The mountain stands before its neighbor, and its flank goes on down to the lake.
+        self.flank = (self.y - main - rough).astype(np.float32)
+        self.summit = np.where(self.flank > 0, 0.46, 1.12)
         return np.minimum(main, side) + rough
 
     def _clouds(self) -> Array:
-        bands = noise(self.rng, (0.07, 0.5), 2)
-        return (bands - 0.9) * (self.y < 0.42) - 2 * (self.y >= 0.42)
+        """Height of the canvas as the unit: distance from the edge of a cloud, positive inside."""
+        bands = noise(self.rng, (0.08, 0.45), 2)
+        bands = bands - 0.75 - 8 * np.clip(self.y - 0.26, 0, 1)
+        steepness = np.hypot(*np.gradient(bands)) * bands.shape[0]
+        return (bands / np.maximum(steepness, 1)).astype(np.float32)
 
     def _pines(self) -> Array:
         """Positive inside the trees on the near bank."""
         inside = np.full(self.x.shape, -1, np.float32)
+        self.needles = np.zeros(self.x.shape, np.float32)
         trunks = [(0.07, 0.17, 1.0), (0.17, 0.33, 0.8), (0.255, 0.45, 0.62), (1.27, 0.42, 0.75), (1.19, 0.58, 0.5)]
         for trunk, top, size in trunks:
             down = (self.y - top) / (0.62 * size)
             tooth = (down * 9 + 2.2 * np.abs(self.x - trunk) / size) % 1
             wide = 0.16 * size * down * (0.55 + 0.5 * tooth)
-            tree = np.where((down > 0) & (down < 1.4), (wide - np.abs(self.x - trunk)) * 30, -1)
+            tree = np.where((down > 0) & (down < 1.02), (wide - np.abs(self.x - trunk)) * 30, -1)
+            self.needles = np.where(tree > inside, (self.y + 0.55 * np.abs(self.x - trunk)) * 62, self.needles)
             inside = np.maximum(inside, tree)
         return inside
 
@@ -96,7 +104,9 @@ class _Scene:
         """A glow about the sun that fades into the sky and onto the water."""
         sky = 1.1 - self.away * 1.35 + 0.1 * noise(self.rng, (0.02, 0.3), 2)
         lit = _lines(self.away * 34, sky, self.ragged)
-        lake = np.where(self.y > self.shore, _lines(self.y * 60 + self._ripple(), 0.9 - 4 * np.abs(self.x - 0.9), self.ragged), lit)
+        lake = np.where(
+            self.y > self.shore, _lines(self.y * 60 + self._ripple(), 0.9 - 4 * np.abs(self.x - 0.9), self.ragged), lit
+        )
         return np.where(self.sun, 1, np.maximum(lake, (self.y > self.bank) * 1.0)).astype(np.float32)
 
     def _ripple(self) -> Array:
@@ -105,20 +115,28 @@ class _Scene:
     def red(self) -> Array:
         """The sun, its path on the lake, and the mountain's lit side."""
         peak, _, lake = self._land()
-        path = _lines(self.y * 46 + self._ripple(), 0.75 - 7 * np.abs(self.x - 0.9 + 0.05 * noise(self.rng, 0.05)), self.ragged)
-        slope = _lines((self.x - self.y) * 38 + noise(self.rng, 0.1), 0.55 + 2.2 * (self.x - 0.5), self.ragged)
+        path = _lines(
+            self.y * 46 + self._ripple(), 0.75 - 7 * np.abs(self.x - 0.9 + 0.05 * noise(self.rng, 0.05)), self.ragged
+        )
+        slope = _lines((self.x - self.y) * 38 + noise(self.rng, 0.1), 0.55 + 1.8 * (self.x - self.summit), self.ragged)
         plate = np.where(self.sun, 1, -1.0)
-        plate = np.where(peak & (self.x > 0.46), slope, plate)
+        plate = np.where(peak & (self.x > self.summit), slope, plate)
         return np.where(lake, path, np.where((self.y > self.peak) & ~peak & ~lake, -1, plate)).astype(np.float32)
 
     def blue(self) -> Array:
         """Sky at the top, far hills, shadowed slopes, and water."""
         peak, far, lake = self._land()
-        sky = _lines(self.y * 42 + 0.9 * noise(self.rng, (0.1, 0.4), 2), 0.85 - 2.1 * self.y + 0.5 * (self.away - 0.6), self.ragged)
+        sky = _lines(
+            self.y * 42 + 0.9 * noise(self.rng, (0.1, 0.4), 2),
+            0.85 - 2.1 * self.y + 0.5 * (self.away - 0.6),
+            self.ragged,
+        )
         plate = np.where(self.sun, -1, sky)
         plate = np.where(self.cloud > 0, -1, plate)
         plate = np.where(far, 1, plate)
-        plate = np.where(peak, _lines((self.x + self.y) * 30, 0.9 - 1.6 * (self.x - 0.25), self.ragged), plate)
+        plate = np.where(
+            peak, _lines((self.x + self.y) * 30, 0.9 - 1.6 * (self.x - self.summit + 0.2), self.ragged), plate
+        )
         water = _lines(self.y * 50 + self._ripple(), 0.35 + 1.3 * np.abs(self.x - 0.9), self.ragged)
         return np.where(lake, water, np.where(self.y > self.bank, -1, plate)).astype(np.float32)
 
@@ -126,17 +144,21 @@ class _Scene:
         """Outlines, rock, reflections, and the near bank with its pines."""
         peak, far, lake = self._land()
         plate = _lines(self.away * 26 + 0.3 * noise(self.rng, 0.1), 0.95 * (self.away - 0.55), self.ragged)
-        plate = np.where(self.sun | (self.cloud > 0), -1, plate)
-        plate = np.maximum(plate, 1 - np.abs(self.cloud) * 9)
+        plate = np.maximum(np.where(self.cloud > 0, -1, plate), 1 - np.abs(self.cloud) * 240)
+        plate = np.where(self.sun, -1, plate)
         plate = np.where(far, _lines(self.y * 70 + 2 * noise(self.rng, (0.2, 0.1)), 0.35, self.ragged), plate)
         depth = self.y - self.peak
         rock = noise(self.rng, 0.07, 3)
-        tone = 0.75 - 1.9 * (self.x - 0.36) + 0.55 * rock - 0.9 * np.exp(-depth / 0.07) * (self.x < 0.8)
+        tone = 0.75 - 1.9 * (self.x - self.summit + 0.1) + 0.55 * rock - 0.9 * np.exp(-depth / 0.07)
         ridges = _lines((self.x * 0.9 + self.y * 0.5) * 34 + 1.1 * rock, tone, self.ragged)
-        plate = np.where(peak, np.maximum(ridges, 1 - depth * 130), plate)
+        plate = np.where(peak, np.maximum(ridges, 1 - np.minimum(depth, np.abs(self.flank)) * 130), plate)
         mirror = 0.5 - 2.6 * np.abs(self.x - 0.42) + 0.3 * noise(self.rng, (0.02, 0.2))
-        plate = np.where(lake, np.maximum(_lines(self.y * 55 + self._ripple(), mirror, self.ragged), 1 - (self.y - self.shore) * 160), plate)
+        plate = np.where(
+            lake,
+            np.maximum(_lines(self.y * 55 + self._ripple(), mirror, self.ragged), 1 - (self.y - self.shore) * 160),
+            plate,
+        )
         grass = _lines(self.x * 62 + 1.5 * noise(self.rng, 0.08), 0.75 + 0.35 * noise(self.rng, 0.05, 2), self.ragged)
         plate = np.where(self.y > self.bank, np.maximum(grass, 1 - (self.y - self.bank) * 70), plate)
-        needles = _lines(self.y * 44 + 3 * np.abs(self.x % 0.2 - 0.1) * 10, np.full_like(self.x, 0.82), self.ragged)
+        needles = _lines(self.needles, np.full_like(self.x, 0.78), self.ragged)
         return np.where(self.pines > 0, np.maximum(needles, 0.4 - self.pines), plate).astype(np.float32)
