@@ -21,7 +21,7 @@ from impasto.recipe import Recipe
 GREY_LEVEL = 1 / 255
 """One step of an 8-bit picture, in pixel units."""
 
-FIRST_STEP = 2 * GREY_LEVEL
+FIRST_STEP = 4 * GREY_LEVEL
 """Root mean square of a step along the bare gradient, when nothing is known of the curvature."""
 
 SMALLEST_STEP = 1e-4 * GREY_LEVEL
@@ -190,7 +190,7 @@ class LBFGS(PixelOptimizer):
         self._scale = curvature / squared_change
         if len(self._steps) > self.history_size:
             for pairs in (self._steps, self._changes, self._curvatures):
-                del pairs[0]  # type: ignore[attr-defined]
+                del pairs[0]
 
     def _accept(self, loss: float, gradient: Tensor) -> None:
         self._image, self._loss, self._gradient = self.candidate, loss, gradient

@@ -145,7 +145,7 @@ class Recipe(_Parameters):
         le=255,
     )
     history_size: int = _parameter(
-        20,
+        10,
         "Curvature pairs that L-BFGS remembers; each takes the memory of two pictures (no effect with adam).",
         group="Optimization",
         ge=1,
@@ -357,7 +357,7 @@ def _branch_in_words(branch: Mapping[str, Any]) -> str:
         ("maximum", "at most"),
         ("exclusiveMaximum", "below"),
     ]
-    bounds = [f"{phrase} {branch[key]:g}" for key, phrase in limits if key in branch and math.isfinite(branch[key])]
+    bounds = [f"{phrase} {branch[key]:,}" for key, phrase in limits if key in branch and math.isfinite(branch[key])]
     return words + (", " + " and ".join(bounds) if bounds else "")
 
 

@@ -1,0 +1,242 @@
+"""The loop: levels from coarse to fine, iterations within them, events out and control in.
+
+The engine never prints and knows no file. Progress bars, CSV files, previews and metrics are consumers of its events.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from impasto.objective import TERMS, Objective
+from impasto.optimizers import PixelOptimizer, build_optimizer
+from impasto.pyramid import Level
+from impasto.recipe import Recipe
+
+logger = logging.getLogger(__name__)
+
+PLATEAU_WINDOW = 50
+"""Iterations over which the recipe's `plateau` measures progress."""
+
+PAUSE_POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What happened in one iteration; the first event, of iteration 0, is the start before any evaluation.
+
+    Attributes:
+        iteration: Evaluations of the objective so far, over all levels.
+        total_iterations: The whole budget.
+        level: The level at work, from 1 for the coarsest.
+        num_levels: How many there are.
+        size: Height and width of the level in pixels.
+        losses: ``total`` and its weighted parts ``content``, ``style`` and ``tv``, at the picture just tried; empty in
+            the first event. A part may be NaN or infinite; such a picture is never kept.
+        best: The lowest objective on this level so far, infinity before the first.
+        seconds: Since the start, pauses left out.
+        eta_seconds: Still to go, as far as one can tell; NaN before anything was measured.
+        image: Gives the best picture so far, shape (1, 3, H, W) of this level's size, float32 in [0, 1].
+    """
+
+    iteration: int
+    total_iterations: int
+    level: int
+    num_levels: int
+    size: tuple[int, int]
+    losses: Mapping[str, float]
+    best: float
+    seconds: float
+    eta_seconds: float
+    image: Callable[[], Tensor]
+
+
+class Control:
+    """A run's reins; safe to use from other threads and from signal handlers, because it only sets flags."""
+
+    def __init__(self) -> None:
+        self.is_paused = False
+        self.is_stopped = False
+        self.is_cancelled = False
+
+    def pause(self) -> None:
+        """Halts before the next iteration, until `resume`, `stop` or `cancel`."""
+        self.is_paused = True
+
+    def resume(self) -> None:
+        """Goes on after `pause`."""
+        self.is_paused = False
+
+    def stop(self) -> None:
+        """Ends the run after the present iteration; the best picture so far is the result."""
+        self.is_stopped = True
+
+    def cancel(self) -> None:
+        """Ends the run after the present iteration; its result is not wanted."""
+        self.is_cancelled = True
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether the run was asked to end."""
+        return self.is_stopped or self.is_cancelled
+
+    def wait_while_paused(self) -> float:
+        """Blocks while paused; returns for how many seconds."""
+        start = time.perf_counter()
+        while self.is_paused and not self.is_ended:
+            time.sleep(PAUSE_POLL_SECONDS)
+        return time.perf_counter() - start
+
+
+@dataclass
+class _Clock:
+    """Time at work, and a guess at the time to go from what a pixel's iteration has cost so far."""
+
+    seconds: float = 0.0
+    pixel_iterations: float = 0.0
+    _started: float = field(default_factory=time.perf_counter)
+
+    def lap(self, pixels: int, pause: float) -> None:
+        now = time.perf_counter()
+        self.seconds += now - self._started - pause
+        self._started = now
+        self.pixel_iterations += pixels
+
+    def remaining(self, levels: Sequence[Level], index: int, done: int) -> float:
+        if not self.pixel_iterations:
+            return math.nan
+        left = [levels[index].iterations - done, *(level.iterations for level in levels[index + 1 :])]
+        pixels = (math.prod(level.size) for level in levels[index:])
+        return self.seconds / self.pixel_iterations * sum(n * p for n, p in zip(left, pixels, strict=True))
+
+
+class Engine:
+    """One run: ``for progress in engine.run(): ...``, then `image` and `stop_reason`.
+
+    Args:
+        levels: From `impasto.pyramid.build_pyramid`.
+        objective_at: Builds a level's objective.
+        start: The picture to start from, shape (1, 3, H, W) of the first level's size, in [0, 1].
+        recipe: The optimizer's part of it.
+        resize: Resamples a (1, 3, H, W) tensor of any range to a height and width.
+        control: Pauses and ends the run.
+
+    Attributes:
+        losses: The objective and its parts at the best picture so far.
+        iteration: Evaluations so far.
+        stop_reason: Why the run ended, in words.
+    """
+
+    def __init__(
+        self,
+        levels: Sequence[Level],
+        objective_at: Callable[[Level], Objective],
+        start: Tensor,
+        recipe: Recipe,
+        resize: Callable[[Tensor, tuple[int, int]], Tensor],
+        control: Control | None = None,
+    ) -> None:
+        self.levels, self.recipe = levels, recipe
+        self.control = control or Control()
+        self.iteration = 0
+        self.losses: Mapping[str, float] = {}
+        self.stop_reason = ""
+        self._objective_at, self._resize = objective_at, resize
+        self._optimizer: PixelOptimizer = build_optimizer(start, recipe)
+        self._total = sum(level.iterations for level in levels)
+        self._clock = _Clock()
+        self._level_bests: list[float] = []
+
+    @property
+    def image(self) -> Tensor:
+        """The best picture so far, of the size of the level at work."""
+        return self._optimizer.best_image
+
+    @property
+    def seconds(self) -> float:
+        """Time at work so far."""
+        return self._clock.seconds
+
+    def run(self) -> Iterator[Progress]:
+        """Yields an event before the first iteration and after each."""
+        yield self._progress(0, 0, {})
+        for index, level in enumerate(self.levels):
+            if self.control.is_ended:
+                break
+            if index:
+                self._optimizer.resize(lambda tensor, size=level.size: self._resize(tensor, size))  # type: ignore[misc]
+            yield from self._run_level(index, level)
+        if self._optimizer.best_image.shape[-2:] != self.levels[-1].size:  # ended on a coarse level
+            self._optimizer.resize(lambda tensor: self._resize(tensor, self.levels[-1].size))
+        self.stop_reason = self._reason()
+        logger.info("Ended after %d iterations: %s", self.iteration, self.stop_reason)
+
+    def _run_level(self, index: int, level: Level) -> Iterator[Progress]:
+        objective = self._objective_at(level)
+        self._level_bests = []
+        for done in range(1, level.iterations + 1):
+            pause = self.control.wait_while_paused()
+            if self.control.is_ended:
+                return
+            evaluation = objective.evaluate(self._optimizer.candidate)
+            best_before = self._optimizer.best_loss
+            total, parts = self._optimizer.update(evaluation)
+            self.iteration += 1
+            losses = {"total": total, **dict(zip(TERMS, parts, strict=True))}
+            if self._optimizer.best_loss < best_before or not self.losses:
+                self.losses = losses
+            self._level_bests.append(self._optimizer.best_loss)
+            self._clock.lap(math.prod(level.size), pause)
+            yield self._progress(index, done, losses)
+            if self._optimizer.stop_reason or self._is_on_plateau():
+                return
+
+    def _is_on_plateau(self) -> bool:
+        if not self.recipe.plateau or len(self._level_bests) <= PLATEAU_WINDOW:
+            return False
+        before, now = self._level_bests[-1 - PLATEAU_WINDOW], self._level_bests[-1]
+        return before - now < self.recipe.plateau * before
+
+    def _reason(self) -> str:
+        if self.control.is_cancelled:
+            return "cancelled"
+        if self.control.is_stopped:
+            return "stopped on request; the best picture so far is kept"
+        if self._optimizer.stop_reason:
+            return self._optimizer.stop_reason
+        if self._is_on_plateau():
+            return f"the last {PLATEAU_WINDOW} iterations lowered the objective by less than {self.recipe.plateau:g}"
+        return f"the budget of {self._total} iterations is used up"
+
+    def _progress(self, index: int, done: int, losses: Mapping[str, float]) -> Progress:
+        return Progress(
+            iteration=self.iteration,
+            total_iterations=self._total,
+            level=index + 1,
+            num_levels=len(self.levels),
+            size=self.levels[index].size,
+            losses=losses,
+            best=self._optimizer.best_loss,
+            seconds=self.seconds,
+            eta_seconds=self._clock.remaining(self.levels, index, done),
+            image=lambda: self._optimizer.best_image,
+        )
+
+
+def noise(size: tuple[int, int], seed: int) -> Tensor:
+    """Gaussian noise around ImageNet's mean color, the random start.
+
+    Args:
+        size: Height and width in pixels.
+        seed: The same seed gives the same noise on every device.
+
+    Returns:
+        Shape (1, 3, H, W), float32 in [0, 1]; standard deviation 90/255 before clipping.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
+    return (mean + 90 / 255 * torch.randn((1, 3, *size), generator=generator)).clamp_(0, 1)
