@@ -1,6 +1,5 @@
 """The commands by name, and how they end: one sentence and an exit code for every failure, never a traceback."""
 
-import io
 import os
 import sys
 from collections.abc import Sequence
@@ -8,6 +7,7 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
+from impasto.cli.streams import LastingStream, make_streams_safe
 from impasto.errors import ImpastoError, UserError
 
 INTERRUPTED = 130
@@ -45,10 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 done, 2 the user's mistake, 1 a failure, 130 interrupted, 143 terminated.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A terminal that lacks a character shows an escape instead of failing.
-            stream.reconfigure(errors="backslashreplace")
+    make_streams_safe()
     try:
         code = _run(sys.argv[1:] if arguments is None else list(arguments))
         sys.stdout.flush()
@@ -78,5 +75,5 @@ def _run(arguments: list[str]) -> int:
 
 def fail(sentence: str, code: int) -> int:
     """Writes one line to stderr and returns the exit code."""
-    sys.stderr.write(f"impasto: {' '.join(sentence.split())}\n")
+    LastingStream(sys.stderr).line(f"impasto: {sentence}")
     return code

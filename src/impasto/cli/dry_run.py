@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from impasto.cli.reporters import duration
+from impasto.cli.words import duration
 from impasto.recipe import Recipe, RunOptions
 
 

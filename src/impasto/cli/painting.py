@@ -1,6 +1,7 @@
 """What `stylize` and `rerun` have in common: one picture or a folder of them, followed by a reporter."""
 
 import functools
+import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +16,8 @@ from impasto.recipe import Recipe, RunOptions
 if TYPE_CHECKING:
     from impasto.encoders.base import Encoder
     from impasto.engine import Progress
+
+logger = logging.getLogger(__name__)
 
 
 def paint(content: Path, styles: Sequence[Path], recipe: Recipe, options: RunOptions, notes: Sequence[str] = ()) -> int:
@@ -34,15 +37,16 @@ def paint(content: Path, styles: Sequence[Path], recipe: Recipe, options: RunOpt
         signal that ended the run.
     """
     with reporter_for(options) as reporter:
+        # Through the log: the library says the same once more for each picture, and the reporter shows it once.
         for sentence in [*notes, *recipe.warnings()]:
-            reporter.warning(sentence)
+            logger.warning("%s", sentence)
         codes: list[int] = []
         try:
             jobs = _batch(content, options) if content.is_dir() else [(content, options)]
             if options.dry_run:
                 show_plan(jobs[0][0], styles, recipe, options)
                 return 0
-            encoder = functools.cache(functools.partial(_build_encoder, recipe, reporter))
+            encoder = functools.cache(functools.partial(_build_encoder, recipe, options.device, reporter))
             for path, job_options in jobs:
                 codes.append(_paint_one(path, styles, recipe, job_options, encoder, reporter))
                 if codes[-1] > 128:
@@ -67,12 +71,13 @@ def _paint_one(
     from impasto.run import run
 
     control = Control()
-    reporter.start(content, styles, recipe)
     try:
         with stop_on_signal(control) as interruption:
 
             def follow(event: "Progress") -> None:
-                interruption.has_picture = True
+                if not interruption.has_picture:
+                    interruption.has_picture = True
+                    reporter.start(content, styles, recipe)
                 reporter.progress(event)
 
             report = run(
@@ -98,12 +103,13 @@ def _failed(error: ImpastoError, reporter: Reporter) -> int:
     return error.exit_code
 
 
-def _build_encoder(recipe: Recipe, reporter: Reporter) -> "Encoder":
+def _build_encoder(recipe: Recipe, device: str, reporter: Reporter) -> "Encoder":
     from impasto.encoders import build_encoder
+    from impasto.stylize import pick_device
 
     return build_encoder(
         recipe.model, pooling=recipe.pooling, padding=recipe.padding, precision=recipe.precision,
-        on_download=reporter.download,
+        device=pick_device(device), on_download=reporter.download,
     )  # fmt: skip
 
 

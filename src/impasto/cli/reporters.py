@@ -5,13 +5,14 @@
 import json
 import logging
 import math
-import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TextIO
+from typing import TYPE_CHECKING, Any, Self, TextIO, cast
 
+from impasto.cli.streams import LastingStream
+from impasto.cli.words import facts_in_words, level_in_words, report_in_words
 from impasto.recipe import Recipe, RunOptions
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ class Reporter:
 
     As a context it also receives what the library logs as warnings.
     """
+
+    def __init__(self) -> None:
+        self._out, self._error_out = LastingStream(sys.stdout), LastingStream(sys.stderr)
 
     def start(self, content: Path, styles: Sequence[Path], recipe: Recipe) -> None:
         """A picture is about to be painted."""
@@ -51,7 +55,7 @@ class Reporter:
 
     def error(self, sentence: str) -> None:
         """A picture of a batch failed, or the whole run did."""
-        sys.stderr.write(f"impasto: {' '.join(sentence.split())}\n")
+        self._error_out.line(f"impasto: {sentence}")
 
     def close(self) -> None:
         """No picture follows."""
@@ -70,7 +74,7 @@ class Lines(Reporter):
     """Plain lines: at the start, every saved picture or ten seconds, and at the end."""
 
     def __init__(self) -> None:
-        self._out = Output(sys.stdout)
+        super().__init__()
         self._last_line = self._last_download = 0.0
         self._is_line_due = False
 
@@ -93,8 +97,8 @@ class Lines(Reporter):
 
     def progress(self, event: "Progress") -> None:
         if not event.iteration:
-            return
-        if self._is_line_due or time.monotonic() - self._last_line > LINE_INTERVAL_SECONDS:
+            self._is_line_due = False
+        elif self._is_line_due or time.monotonic() - self._last_line > LINE_INTERVAL_SECONDS:
             self._is_line_due, self._last_line = False, time.monotonic()
             self._out.line(
                 f"{event.iteration}/{event.total_iterations} iterations, {level_in_words(event)}, "
@@ -102,7 +106,7 @@ class Lines(Reporter):
             )
 
     def warning(self, sentence: str) -> None:
-        sys.stderr.write(f"impasto: warning: {' '.join(sentence.split())}\n")
+        self._error_out.line(f"impasto: warning: {sentence}")
 
     def done(self, report: "RunReport") -> None:
         self._out.line(report_in_words(report))
@@ -123,7 +127,7 @@ class Bar(Lines):
         self._bar = Progress(
             TextColumn("{task.description}", markup=False), BarColumn(bar_width=None),
             TextColumn("{task.fields[facts]}", markup=False),
-            console=Console(file=sys.stdout), auto_refresh=False, transient=True, expand=True,
+            console=Console(file=cast(TextIO, self._out)), auto_refresh=False, transient=True, expand=True,
         )  # fmt: skip
         self._task = self._bar.add_task("", total=None, facts="", visible=False)
 
@@ -167,9 +171,6 @@ class Bar(Lines):
 class Events(Reporter):
     """One JSON object a line on standard output, for scripts (``--json``)."""
 
-    def __init__(self) -> None:
-        self._out = Output(sys.stdout)
-
     def start(self, content: Path, styles: Sequence[Path], recipe: Recipe) -> None:
         self._event("start", content=str(content), styles=[str(style) for style in styles],
                     recipe=recipe.model_dump(mode="json"), total_iterations=recipe.num_iterations)  # fmt: skip
@@ -208,31 +209,19 @@ class Events(Reporter):
         self._out.line(json.dumps({"event": name} | values, allow_nan=False))
 
 
-class Output:
-    """Lines to a stream whose reader may leave; the run then goes on in silence."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def line(self, text: str) -> None:
-        """Writes one line at once."""
-        try:
-            self._stream.write(text + "\n")
-            self._stream.flush()
-        except BrokenPipeError:
-            # Also what Python itself still wants to flush at exit goes nowhere.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
-
-
 class _WarningHandler(logging.Handler):
-    """Hands the library's warnings to the reporter."""
+    """Hands the library's warnings to the reporter, each but once."""
 
     def __init__(self, reporter: Reporter) -> None:
         super().__init__(logging.WARNING)
         self._reporter = reporter
+        self._shown: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._reporter.warning(record.getMessage())
+        sentence = record.getMessage()
+        if sentence not in self._shown:
+            self._shown.add(sentence)
+            self._reporter.warning(sentence)
 
 
 def reporter_for(options: RunOptions) -> Reporter:
@@ -242,39 +231,6 @@ def reporter_for(options: RunOptions) -> Reporter:
     if options.quiet:
         return Reporter()
     return Bar() if sys.stdout.isatty() else Lines()
-
-
-def report_in_words(report: "RunReport") -> str:
-    """Where the picture is, how large, and why the run stopped."""
-    result = report.result
-    height, width = result.image.shape[-2:]
-    where = f"Saved {report.final} ({width}×{height})" if report.final else "Nothing was saved"
-    return f"{where} after {result.iterations} iterations in {duration(result.seconds)}: {result.stop_reason}."
-
-
-def level_in_words(event: "Progress") -> str:
-    """``"level 2/3 (600×400)"``, width first as people say it."""
-    height, width = event.size
-    return f"level {event.level}/{event.num_levels} ({width}×{height})"
-
-
-def facts_in_words(event: "Progress") -> list[str]:
-    """Loss, speed and time left; nothing before the first iteration."""
-    if not event.iteration or event.seconds <= 0:
-        return []
-    rate = event.iteration / event.seconds
-    speed = f"{rate:.1f} iterations/s" if rate >= 1 else f"{1 / rate:.1f} s/iteration"
-    return [f"loss {event.losses['total']:.4g}", speed, f"{duration(event.eta_seconds)} left"]
-
-
-def duration(seconds: float) -> str:
-    """``"42 s"``, ``"3 min 05 s"``, ``"2 h 10 min"``; ``"unknown time"`` if it is not finite."""
-    if not math.isfinite(seconds):
-        return "unknown time"
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def _finite(losses: Mapping[str, float]) -> dict[str, float | None]:

@@ -32,7 +32,8 @@ def rerun(
     """Paint a picture again by the recipe that is written in it; options given here override its values."""
     origin = read_origin(picture)
     notes: list[str] = []
-    given: list[Path | None] = [content_image_path, *(style_image_path or [None] * len(origin.styles))]
+    given_styles: Sequence[Path | None] = style_image_path or [None] * len(origin.styles)
+    given = [content_image_path, *given_styles]
     recorded: list[InputFile | None] = [origin.content, *origin.styles]
     if len(given) != len(recorded):
         # Another number of styles is another picture; there is nothing to compare them with.

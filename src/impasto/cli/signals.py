@@ -49,8 +49,8 @@ def stop_on_signal(control: "Control") -> Iterator[Interruption]:
     interruption = Interruption()
 
     def stop(number: int, _: "FrameType | None") -> None:
-        for handled in _SIGNALS:
-            signal.signal(handled, signal.SIG_DFL)
+        for other in before:
+            signal.signal(other, signal.SIG_DFL)
         interruption.exit_code = 128 + number
         if not interruption.has_picture:
             raise Interrupted(interruption.exit_code)
@@ -59,7 +59,9 @@ def stop_on_signal(control: "Control") -> Iterator[Interruption]:
         cursor = _SHOW_CURSOR if os.isatty(2) else b""
         os.write(2, cursor + b"impasto: stopping after this iteration; once more ends at once.\n")
 
-    before = {number: signal.signal(number, stop) for number in _SIGNALS}
+    # A process under nohup is meant to outlive its terminal.
+    handled = [number for number in _SIGNALS if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, stop) for number in handled}
     try:
         yield interruption
     finally:
