@@ -11,6 +11,7 @@ import numpy as np
 import pyvips
 import tifffile
 from PIL import Image
+from PIL.TiffImagePlugin import IFDRational
 
 # Colors of a wide-gamut space's primaries, adapted to D50, as columns of its matrix to XYZ
 SRGB = np.array([[0.4360, 0.3851, 0.1431], [0.2225, 0.7169, 0.0606], [0.0139, 0.0971, 0.7141]])
@@ -112,7 +113,7 @@ def exif_block(*, orientation: int = 1, gps: bool = True) -> Image.Exif:
     """EXIF of a camera: make, date, exposure, maker notes, and a place."""
     exif = Image.Exif()
     exif[0x010F], exif[0x0112], exif[0x013B] = "Camera Works", orientation, "A. Painter"
-    exif[0x8769] = {0x9003: "2021:06:05 04:03:02", 0x829A: (1, 250), 0x927C: b"secret notes", 0xA002: 9999}
+    exif[0x8769] = {0x9003: "2021:06:05 04:03:02", 0x829A: IFDRational(1, 250), 0x927C: b"secret notes", 0xA002: 9999}
     if gps:
         exif[0x8825] = {1: "N", 2: (48.0, 51.0, 30.0), 3: "E", 4: (2.0, 17.0, 40.0)}
     return exif

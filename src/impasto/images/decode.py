@@ -258,4 +258,6 @@ def _damaged(path: str | Path, kind: Format, error: Exception) -> ImageError:
     lines = (line.strip(" .") for line in str(getattr(error, "detail", "") or error).splitlines())
     telling = [line for line in lines if line and not _EMPTY_WORDS.search(line)]
     why = f" ({telling[0][:120]})" if telling else ""
-    return ImageError(f"'{path}' is a damaged or truncated {kind.value} file{why}. Use an intact copy.")
+    return ImageError(
+        f"'{path}' is a {kind.value} file that is damaged, truncated or of an unknown kind{why}. Use an intact copy."
+    )

@@ -60,8 +60,9 @@ class Codec:
 _DOTS_PER_MM = 72 / 25.4
 """Without it libvips would write 25 dots per inch."""
 
-_MAX_SEGMENT = 65_000
-"""JPEG holds XMP, and EXIF, in one segment of 64 kB each."""
+_XMP_SIGNATURE = b"http://ns.adobe.com/xap/1.0/\0"
+_MAX_XMP, _MAX_EXIF = 65_533 - len(_XMP_SIGNATURE), 60_000
+"""JPEG holds each in one segment of 64 kB."""
 
 
 def _vips(frame: Frame, *, saver: str, **options: Any) -> bytes:
@@ -87,14 +88,20 @@ def _vips(frame: Frame, *, saver: str, **options: Any) -> bytes:
 
 
 def _jpeg(frame: Frame) -> bytes:
-    if frame.recipe and len(to_xmp(frame.recipe)) > _MAX_SEGMENT:
-        raise OutputError(
-            f"The recipe takes {len(to_xmp(frame.recipe))} bytes, a JPEG holds {_MAX_SEGMENT}. Write .png or .webp."
-        )
-    if frame.exif and len(frame.exif) > _MAX_SEGMENT:
-        logger.warning("EXIF is not kept: it takes %d bytes, a JPEG holds %d.", len(frame.exif), _MAX_SEGMENT)
+    packet = to_xmp(frame.recipe) if frame.recipe else b""
+    if len(packet) > _MAX_XMP:
+        raise OutputError(f"The recipe takes {len(packet)} bytes, a JPEG holds {_MAX_XMP}. Write .png or .webp.")
+    if frame.exif and len(frame.exif) > _MAX_EXIF:
+        logger.warning("EXIF is not kept: it takes %d bytes, a JPEG holds %d.", len(frame.exif), _MAX_EXIF)
         frame = replace(frame, exif=None)
-    return _vips(frame, saver="jpegsave_buffer", Q=95, subsample_mode="off", optimize_coding=True)
+    # the recipe is put in here: libvips silently drops XMP above 60 kB
+    bare = replace(frame, recipe=None)
+    file = _vips(bare, saver="jpegsave_buffer", Q=95, subsample_mode="off", optimize_coding=True)
+    if not packet:
+        return file
+    content = _XMP_SIGNATURE + packet
+    start = 4 + int.from_bytes(file[4:6], "big") if file[2:4] == b"\xff\xe0" else 2  # JFIF's segment comes first
+    return file[:start] + b"\xff\xe1" + (2 + len(content)).to_bytes(2, "big") + content + file[start:]
 
 
 def _tiff(frame: Frame) -> bytes:

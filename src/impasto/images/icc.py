@@ -4,12 +4,14 @@ Profiles of curves and a matrix go by `shaper`; the others, of printers and scan
 relative colorimetric with black point compensation.
 """
 
+import io
 from functools import cache
 from typing import Any
 
 import numpy as np
 import pyvips
 from numpy.typing import NDArray
+from PIL import ImageCms
 
 from impasto.images import shaper
 
@@ -53,6 +55,7 @@ def to_srgb(samples: NDArray[Any], profile: bytes | None) -> NDArray[np.uint16]:
         return known.to_srgb(samples)
     image = _image(samples)
     if profile is not None:
+        _check(profile, channels)
         image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
     fallback = {"input_profile": "cmyk"} if profile is None else {}
     try:
@@ -110,6 +113,16 @@ def channels_of(profile: bytes) -> int:
     if len(profile) < 128 or profile[36:40] != b"acsp" or int.from_bytes(profile[:4], "big") > len(profile):
         raise ProfileError("it is no intact ICC profile")
     return CHANNELS.get(profile[16:20], 0)
+
+
+def _check(profile: bytes, channels: int) -> None:
+    """Raises `ProfileError` for a profile in whose place libvips would silently take sRGB."""
+    mode = {1: "L", 3: "RGB", 4: "CMYK"}[channels]
+    try:
+        opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        ImageCms.buildTransform(opened, ImageCms.createProfile("sRGB"), mode, "RGB")
+    except (ImageCms.PyCMSError, OSError):
+        raise ProfileError("it is no intact ICC profile") from None
 
 
 def _image(samples: NDArray[Any]) -> Any:

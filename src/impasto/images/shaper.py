@@ -87,6 +87,7 @@ def _tags(profile: bytes) -> dict[bytes, bytes]:
     return {name: profile[start : start + length] for name, start, length in entries}
 
 
+@np.errstate(all="ignore")  # the result is looked at
 def _curve(tag: bytes) -> NDArray[np.float32]:
     """Tabulates a curve; it must rise, or it could not be inverted.
 

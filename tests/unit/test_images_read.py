@@ -1,0 +1,265 @@
+"""Files to pictures: what is taken from them, and what is refused."""
+
+import hashlib
+import io
+import os
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pyvips
+import tifffile
+import torch
+from PIL import Image
+
+from impasto.errors import ImageError
+from impasto.images import load_picture
+from impasto.recipe import RunOptions
+from tests.pictures import ADOBE_RGB, GAMMA, Space, card, encoded, png_bomb
+
+
+def _save(path: Path, image: Image.Image, **options: object) -> Path:
+    image.save(path, **options)
+    return path
+
+
+def test_a_file_gives_name_hash_and_exact_pixels(tmp_path: Path) -> None:
+    path = _save(tmp_path / "a picture.png", Image.fromarray(card(channels=3)))
+    picture = load_picture(path)
+    assert picture.name == "a picture.png"
+    assert picture.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert torch.equal(picture.pixels[0], torch.from_numpy(card(channels=3)).permute(2, 0, 1) / 255)
+
+
+def test_the_content_decides_and_not_the_suffix(tmp_path: Path) -> None:
+    path = tmp_path / "really a jpeg.png"
+    path.write_bytes(encoded(Image.fromarray(card(channels=3)), "JPEG"))
+    assert load_picture(path).size == (24, 40)
+
+
+def test_a_file_that_changed_is_read_anew(tmp_path: Path) -> None:
+    path = _save(tmp_path / "a.png", Image.new("RGB", (4, 4), (255, 0, 0)))
+    stamp = path.stat()
+    first = load_picture(path)
+    _save(path, Image.new("RGB", (4, 4), (0, 0, 255)))
+    os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    second = load_picture(path)
+    assert first.pixels[0, :, 0, 0].tolist() == [1, 0, 0]
+    assert second.pixels[0, :, 0, 0].tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"),
+    [("1", "PNG"), ("1", "TIFF"), ("L", "PNG"), ("L", "WEBP"), ("L", "AVIF"), ("L", "JPEG2000"), ("I;16", "JPEG2000")],
+)
+def test_gray_pictures_are_known_as_gray(mode: str, kind: str, tmp_path: Path) -> None:
+    ramp = Image.fromarray(np.arange(0, 256, 4, dtype=np.uint8).reshape(8, 8))
+    image = Image.fromarray(np.asarray(ramp).astype(np.uint16) * 257) if mode == "I;16" else ramp.convert(mode)
+    (tmp_path / "gray").write_bytes(encoded(image, kind))
+    picture = load_picture(tmp_path / "gray")
+    assert picture.is_gray
+    assert (picture.pixels[:, 0] - picture.pixels[:, 2]).abs().max() <= 1.001 / 255
+    assert picture.bit_depth == (16 if mode == "I;16" else 8)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF", "BMP", "TIFF"])
+def test_palettes_become_colors(kind: str, tmp_path: Path) -> None:
+    colors = [(255, 0, 0), (0, 128, 0), (0, 0, 255), (90, 80, 70)]
+    image = Image.new("P", (4, 1))
+    image.putpalette([value for color in colors for value in color])
+    image.putdata([0, 1, 2, 3])
+    (tmp_path / "palette").write_bytes(encoded(image, kind))
+    picture = load_picture(tmp_path / "palette")
+    assert not picture.is_gray
+    assert np.array_equal(np.rint(picture.to_numpy()[0] * 255), colors)
+
+
+@pytest.mark.parametrize(
+    ("kind", "note"),
+    [
+        ("GIF", "animated: the first of 3 frames is used"),
+        ("WEBP", "animated: the first of 3 frames is used"),
+        ("TIFF", "several pictures: the first of 3 is used"),
+    ],
+)
+def test_of_several_frames_the_first_is_used_and_said_so(kind: str, note: str, tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (16, 16), color) for color in ((200, 0, 0), (0, 200, 0), (0, 0, 200))]
+    options = {"lossless": True} if kind == "WEBP" else {}
+    (tmp_path / "frames").write_bytes(encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options))
+    picture = load_picture(tmp_path / "frames")
+    assert picture.notes == (note,)
+    assert np.rint(picture.to_numpy()[3, 3] * 255).tolist() == [200, 0, 0]
+    assert picture.alpha is None
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
+def test_cmyk_without_a_profile_is_converted_and_said_so(kind: str, tmp_path: Path) -> None:
+    image = Image.new("CMYK", (16, 16), (0, 0, 0, 0))
+    image.paste((0, 255, 255, 0), (8, 0, 16, 16))
+    (tmp_path / "cmyk").write_bytes(encoded(image, kind, quality=95) if kind == "JPEG" else encoded(image, kind))
+    picture = load_picture(tmp_path / "cmyk")
+    assert picture.notes == ("CMYK: converted to sRGB",)
+    assert picture.profile is None
+    paper, red = picture.to_numpy()[4, 4], picture.to_numpy()[4, 12]
+    assert (paper > 0.98).all()
+    assert red[0] > 0.8
+    assert (red[1:] < 0.25).all()
+
+
+def test_cmyk_goes_through_its_own_profile(tmp_path: Path) -> None:
+    profile = bytes(pyvips.Image.profile_load("cmyk"))
+    image = (
+        Image.fromarray(card(channels=4), "CMYK")
+        if False
+        else Image.merge("CMYK", Image.fromarray(card(channels=4)).split())
+    )
+    (tmp_path / "bare").write_bytes(encoded(image, "TIFF"))
+    (tmp_path / "tagged").write_bytes(encoded(image, "TIFF", icc_profile=profile))
+    bare, tagged = load_picture(tmp_path / "bare"), load_picture(tmp_path / "tagged")
+    assert (bare.pixels - tagged.pixels).abs().max() * 255 <= 1
+
+
+def test_floating_point_is_srgb_and_clamped(tmp_path: Path) -> None:
+    values = np.array([[[0.25, 0.5, 0.75], [-1.0, 3.0, np.nan]]], np.float32)
+    tifffile.imwrite(tmp_path / "float.tif", values, photometric="rgb")
+    picture = load_picture(tmp_path / "float.tif")
+    assert picture.to_numpy()[0].tolist() == [[0.25, 0.5, 0.75], [0.0, 1.0, 0.0]]
+    assert picture.notes == ("floating point: taken as sRGB, values outside 0 to 1 are clamped",)
+    assert picture.bit_depth == 16
+
+
+def test_integers_of_32_bit_keep_their_range(tmp_path: Path) -> None:
+    values = np.array([[[0, 2**31, 2**32 - 1]]], np.uint32)
+    tifffile.imwrite(tmp_path / "wide.tif", values, photometric="rgb")
+    assert load_picture(tmp_path / "wide.tif").to_numpy()[0, 0] == pytest.approx([0, 0.5, 1], abs=1e-6)
+
+
+def test_ten_bit_avif_reaches_white(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8, 1).repeat(3, axis=2)
+    image = pyvips.Image.new_from_array(ramp).copy(interpretation="rgb16")
+    (tmp_path / "a.avif").write_bytes(image.heifsave_buffer(compression="av1", bitdepth=10, lossless=True))
+    picture = load_picture(tmp_path / "a.avif")
+    assert picture.bit_depth == 16
+    assert picture.pixels.max() == 1
+    assert np.abs(picture.to_numpy() - ramp / 65535).max() <= 1 / 1023
+
+
+def test_colors_under_transparency_are_as_in_the_file(tmp_path: Path) -> None:
+    array = np.dstack([card(channels=3), np.zeros((24, 40), np.uint8)])
+    picture = load_picture(_save(tmp_path / "a.png", Image.fromarray(array)))
+    assert picture.alpha is not None
+    assert picture.alpha.max() == 0
+    assert np.array_equal(np.rint(picture.to_numpy()[..., :3] * 255), array[..., :3])
+
+
+def test_premultiplied_tiff_is_divided_by_its_alpha(tmp_path: Path) -> None:
+    array = np.full((4, 4, 4), 60, np.uint8)
+    array[..., 3] = 120
+    tifffile.imwrite(tmp_path / "a.tif", array, photometric="rgb", extrasamples=["assocalpha"])
+    assert load_picture(tmp_path / "a.tif").to_numpy()[0, 0] * 255 == pytest.approx([127.5, 127.5, 127.5, 120], abs=1)
+
+
+@pytest.mark.parametrize("damage", ["noise", "cut", "header"])
+def test_a_damaged_profile_is_ignored_and_said_so(damage: str, tmp_path: Path) -> None:
+    profile = Space(ADOBE_RGB, GAMMA).profile()
+    broken = {"noise": b"x" * 500, "cut": profile[:200], "header": profile[:132] + bytes(len(profile) - 132)}[damage]
+    path = _save(tmp_path / "a.jpg", Image.new("RGB", (8, 8), (10, 200, 30)), icc_profile=broken, quality=100)
+    picture = load_picture(path)
+    assert len(picture.notes) == 1
+    assert picture.notes[0].startswith("color profile: ignored")
+    assert picture.profile is None
+    assert np.abs(picture.to_numpy()[0, 0] * 255 - (10, 200, 30)).max() <= 3
+
+
+def test_a_profile_for_other_channels_is_ignored_and_said_so(tmp_path: Path) -> None:
+    path = _save(tmp_path / "a.jpg", Image.new("L", (8, 8), 77), icc_profile=Space(ADOBE_RGB, GAMMA).profile())
+    picture = load_picture(path)
+    assert picture.notes == ("color profile: ignored, it is made for 3 channels, the picture has 1",)
+    assert picture.is_gray
+
+
+def test_missing_files_folders_and_odd_names_are_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    cases = {
+        tmp_path / "missing.png": "There is no picture",
+        tmp_path: "is a folder",
+        tmp_path / "pipe": "no regular file",
+        tmp_path / "loop": "Cannot read",
+        tmp_path / ("x" * 300): "Cannot read",
+        "zero\0byte.png": "Cannot read",
+    }
+    for path, words in cases.items():
+        with pytest.raises(ImageError, match=words):
+            load_picture(path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_unreadable_files_are_refused(tmp_path: Path) -> None:
+    path = _save(tmp_path / "a.png", Image.new("RGB", (4, 4)))
+    path.chmod(0)
+    with pytest.raises(ImageError, match="Permission denied"):
+        load_picture(path)
+
+
+def test_the_limit_of_pixels_holds_before_decoding_and_is_the_recipes(tmp_path: Path) -> None:
+    limit = RunOptions().max_pixels
+    (tmp_path / "bomb.png").write_bytes(png_bomb(limit // 1000 + 1, 1000))
+    with pytest.raises(ImageError, match=str(limit)):
+        load_picture(tmp_path / "bomb.png")
+    path = _save(tmp_path / "a.png", Image.new("RGB", (10, 10)))
+    assert load_picture(path, max_pixels=100).size == (10, 10)
+    with pytest.raises(ImageError, match="10×10"):
+        load_picture(path, max_pixels=99)
+
+
+def test_a_file_larger_than_any_such_picture_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "huge.tif"
+    with path.open("wb") as file:
+        file.write(b"II*\0")
+        file.truncate(2**34)
+    with pytest.raises(ImageError, match="17179869184 bytes"):
+        load_picture(path)
+
+
+def test_heic_without_its_package_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str) -> None:
+        raise ImportError(name)
+
+    box = struct.pack(">I4s4sI4s4s", 24, b"ftyp", b"heic", 0, b"mif1", b"heic")
+    (tmp_path / "cut.heic").write_bytes(box)
+    with pytest.raises(ImageError, match="AVIF or HEIC file that is damaged"):
+        load_picture(tmp_path / "cut.heic")
+    monkeypatch.setattr("impasto.images.decode.importlib.import_module", absent)
+    from impasto.images.decode import _decode_heic
+
+    with pytest.raises(ImageError, match=r"pip install 'impasto\[heic\]'"):
+        _decode_heic(b"", pyvips.Image.black(1, 1), "a.heic")
+
+
+def test_bigtiff_is_read(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", card(channels=3), photometric="rgb", bigtiff=True)
+    picture = load_picture(tmp_path / "a.tif")
+    assert np.array_equal(np.rint(picture.to_numpy() * 255), card(channels=3))
+    assert picture.notes == ()
+
+
+def test_lab_is_converted(tmp_path: Path) -> None:
+    image = pyvips.Image.black(8, 8, bands=3).linear(0, [60, 0, 0]).copy(interpretation="lab").colourspace("labs")
+    (tmp_path / "lab.tif").write_bytes(image.tiffsave_buffer())
+    expected = 0.5688  # sRGB grey of L* = 60: ((60 + 16) / 116)^3 = 0.2812 of linear light
+    assert load_picture(tmp_path / "lab.tif").to_numpy() == pytest.approx(np.full((8, 8, 3), expected), abs=0.005)
+
+
+def test_pnm_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.ppm").write_bytes(b"P6 2 1 255\n" + bytes([255, 0, 0, 0, 0, 255]))
+    assert load_picture(tmp_path / "a.ppm").to_numpy()[0].tolist() == [[1, 0, 0], [0, 0, 1]]
+
+
+def test_decoders_print_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "TIFF", tiffinfo={65000: "unknown tag"})
+    (tmp_path / "a.tif").write_bytes(buffer.getvalue())
+    load_picture(tmp_path / "a.tif")
+    assert capfd.readouterr() == ("", "")
