@@ -1,5 +1,6 @@
 """What a run will take, before it starts: its levels, time and peak memory."""
 
+import itertools
 import math
 import time
 from collections.abc import Sequence
@@ -111,7 +112,7 @@ def _activations(encoder: Encoder, wanted: Sequence[str], width: int) -> tuple[f
     kept = sum(layer.channels / layer.stride**2 for layer in layers) * width
     pooled = sum(
         before.channels / after.stride**2
-        for before, after in zip(layers, layers[1:], strict=False)
+        for before, after in itertools.pairwise(layers)
         if after.stride > before.stride
     )
     return kept + pooled * (width + 8), max(layer.channels / layer.stride**2 for layer in layers) * width

@@ -10,6 +10,7 @@ iteration.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 
 import torch
@@ -36,6 +37,9 @@ ROUNDING = 2e-7
 MAX_REJECTED = 4
 """Steps taken back in a row after which L-BFGS forgets its curvature."""
 
+MAX_FRUITLESS = 50
+"""Iterations of L-BFGS in a row without a lower objective, after which it says that nothing is left to gain."""
+
 MAX_NOT_FINITE = 60
 """Evaluations in a row that are not finite, each followed by a shorter step, after which a run gives up."""
 
@@ -59,6 +63,7 @@ class PixelOptimizer(ABC):
         self.best_loss = math.inf
         self.stop_reason = ""
         self._num_not_finite = 0
+        self._unit = 0.0  # objective and gradient are divided by it, so that no square underflows or overflows
 
     def update(self, evaluation: Evaluation) -> tuple[float, list[float]]:
         """Takes in the objective at the candidate and moves on to the next candidate.
@@ -69,23 +74,21 @@ class PixelOptimizer(ABC):
         Returns:
             The objective and its parts at the candidate, as numbers; they may be infinite or NaN.
         """
-        on_device = [
-            evaluation.total,
-            evaluation.gradient.square().sum(),
-            *evaluation.parts,
-            *self._inquiries(evaluation),
-        ]
-        loss, squared_gradient, *rest = torch.stack([value.double() for value in on_device]).tolist()
+        gradient = evaluation.gradient / self._unit if self._unit else evaluation.gradient
+        on_device = [evaluation.total, gradient.abs().mean(), *evaluation.parts, *self._inquiries(gradient)]
+        loss, magnitude, *rest = torch.stack([value.double() for value in on_device]).tolist()
         num_parts = len(evaluation.parts)
         parts, answers = rest[:num_parts], rest[num_parts:]
-        if math.isfinite(loss) and math.isfinite(squared_gradient):
+        if math.isfinite(loss) and math.isfinite(magnitude):
             self._num_not_finite = 0
             if loss < self.best_loss:
                 self.best_loss, self.best_image = loss, self.candidate
-            if squared_gradient == 0:
+            if magnitude == 0:
                 self.stop_reason = "the gradient is zero: nothing is left to improve"
-            else:
-                self._move(loss, evaluation.gradient, answers)
+                return loss, parts
+            if not self._unit:
+                self._unit, gradient = magnitude, gradient / magnitude
+            self._move(loss / self._unit, gradient, answers)
         else:
             self._num_not_finite += 1
             if self._num_not_finite > MAX_NOT_FINITE:
@@ -94,7 +97,7 @@ class PixelOptimizer(ABC):
                 self._take_back()
         return loss, parts
 
-    def _inquiries(self, evaluation: Evaluation) -> list[Tensor]:
+    def _inquiries(self, gradient: Tensor) -> list[Tensor]:
         """Further scalars on the device that `_move` wants to know, fetched in the one synchronization."""
         return []
 
@@ -106,26 +109,34 @@ class PixelOptimizer(ABC):
     def _take_back(self) -> None:
         """Chooses a more careful candidate after an evaluation that was not finite."""
 
-    @abstractmethod
     def forget(self) -> None:
         """Drops curvature and best, because the objective is going to be another one; the picture stays."""
+        self._unit = 0.0
+        self.best_image = self.candidate
+        self.best_loss, self.stop_reason = math.inf, ""
 
-    @abstractmethod
     def resize(self, resize: Callable[[Tensor], Tensor]) -> None:
-        """Carries picture and curvature over to another level of the pyramid.
+        """Carries the best picture and what is known of the objective over to another level of the pyramid.
 
         Args:
             resize: Resamples a (1, 3, H, W) tensor of any range to the level's size.
         """
+        before = self.best_image.numel()
+        self.candidate = self.best_image = resize(self.best_image).clamp_(0, 1)
+        self._unit *= before / self.best_image.numel()  # a mean's gradient is spread over the pixels
+        self.best_loss, self.stop_reason = math.inf, ""
 
     def state(self) -> dict[str, Any]:
         """Everything that decides the rest of the run: tensors, numbers, strings and lists of them."""
-        return {name.lstrip("_"): value for name, value in vars(self).items()}
+        return {
+            name.lstrip("_"): copy(value) if isinstance(value, list) else value for name, value in vars(self).items()
+        }
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Goes on where `state` was taken."""
         for name in vars(self):
-            setattr(self, name, state[name.lstrip("_")])
+            value = state[name.lstrip("_")]
+            setattr(self, name, copy(value) if isinstance(value, list) else value)
 
 
 class LBFGS(PixelOptimizer):
@@ -155,11 +166,13 @@ class LBFGS(PixelOptimizer):
         self._step_length = 1.0
         self._bare_step = FIRST_STEP
         self._num_rejected = 0
+        self._num_fruitless = 0
+        self._lowest = math.inf  # objective of all evaluations, in units
 
-    def _inquiries(self, evaluation: Evaluation) -> list[Tensor]:
+    def _inquiries(self, gradient: Tensor) -> list[Tensor]:
         if self._gradient is None:
             return []
-        step, change = self.candidate - self._image, evaluation.gradient - self._gradient
+        step, change = self.candidate - self._image, gradient - self._gradient
         return [
             (self._gradient * step).sum(),
             (step * change).sum(),
@@ -172,8 +185,16 @@ class LBFGS(PixelOptimizer):
             self._accept(loss, gradient)
             return
         slope, curvature, squared_change, squared_step = answers
+        self._num_fruitless = 0 if loss < self._lowest else self._num_fruitless + 1
+        self._lowest = min(loss, self._lowest)
+        if self._num_fruitless > MAX_FRUITLESS:
+            self.stop_reason = f"{MAX_FRUITLESS} iterations in a row did not lower the objective"
+            return
         self._remember(self.candidate - self._image, gradient - self._gradient, curvature, squared_change, squared_step)
-        if loss <= self._loss + SUFFICIENT_DECREASE * min(slope, 0.0) + ROUNDING * abs(self._loss):
+        if self._is_tiny(squared_step) and self._steps:
+            self._forget_curvature()
+            self._propose()
+        elif loss <= self._loss + SUFFICIENT_DECREASE * min(slope, 0.0) + ROUNDING * abs(self._loss):
             self._accept(loss, gradient)
         else:
             self._reject(loss, slope)
@@ -181,8 +202,8 @@ class LBFGS(PixelOptimizer):
     def _remember(
         self, step: Tensor, change: Tensor, curvature: float, squared_change: float, squared_step: float
     ) -> None:
-        """Adds a curvature pair, if the objective curves upward along it as a Hessian must."""
-        if curvature <= 1e-8 * math.sqrt(squared_change * squared_step) or squared_change == 0:
+        """Adds a curvature pair, if it is no rounding noise and curves upward as a Hessian must."""
+        if self._is_tiny(squared_step) or curvature <= 1e-8 * math.sqrt(squared_change * squared_step):
             return
         self._steps.append(step)
         self._changes.append(change)
@@ -191,6 +212,9 @@ class LBFGS(PixelOptimizer):
         if len(self._steps) > self.history_size:
             for pairs in (self._steps, self._changes, self._curvatures):
                 del pairs[0]
+
+    def _is_tiny(self, squared_step: float) -> bool:
+        return math.sqrt(squared_step / self._image.numel()) < SMALLEST_STEP
 
     def _accept(self, loss: float, gradient: Tensor) -> None:
         self._image, self._loss, self._gradient = self.candidate, loss, gradient
@@ -263,26 +287,26 @@ class LBFGS(PixelOptimizer):
 
     def forget(self) -> None:
         """Drops curvature and best; goes on from the last accepted picture."""
+        self.candidate = self._image
+        super().forget()
         self._forget_curvature()
-        self._gradient, self._loss = None, math.inf
-        self._bare_step = FIRST_STEP
-        self.candidate = self.best_image = self._image
-        self.best_loss, self.stop_reason = math.inf, ""
+        self._forget_position()
+
+    def _forget_position(self) -> None:
+        self._image, self._loss, self._gradient = self.candidate, math.inf, None
+        self._bare_step, self._step_length, self._num_rejected = FIRST_STEP, 1.0, 0
+        self._lowest, self._num_fruitless = math.inf, 0
+        self._direction = None
 
     def resize(self, resize: Callable[[Tensor], Tensor]) -> None:
-        """Carries picture and curvature pairs over; a mean objective's gradient is spread over the new pixels."""
-        before = self._image.numel()
-        steps, changes = [resize(step) for step in self._steps], [resize(change) for change in self._changes]
-        self._image = self.best_image
-        self.forget()
-        self._image = self.candidate = self.best_image = resize(self._image).clamp_(0, 1)
-        share = before / self._image.numel()
-        for step, change in zip(steps, changes, strict=True):
-            change *= share
-            curvature, squared_change, squared_step = (
-                float((a * b).sum()) for a, b in ((step, change), (change, change), (step, step))
-            )
-            self._remember(step, change, curvature, squared_change, squared_step)
+        """Carries the best picture and the curvature pairs over."""
+        super().resize(resize)
+        pairs = [(resize(step), resize(change)) for step, change in zip(self._steps, self._changes, strict=True)]
+        self._forget_curvature()
+        self._forget_position()
+        for step, change in pairs:
+            dots = (float((a * b).sum()) for a, b in ((step, change), (change, change), (step, step)))
+            self._remember(step, change, *dots)
 
 
 class Adam(PixelOptimizer):
@@ -305,15 +329,9 @@ class Adam(PixelOptimizer):
         self._second = torch.zeros_like(self.candidate)
         self._num_moves = 0
         self._image = self.candidate  # the last picture with a finite objective
-        self._unit = 0.0  # gradients are divided by this, so that their squares neither vanish nor overflow
-
-    def _inquiries(self, evaluation: Evaluation) -> list[Tensor]:
-        return [evaluation.gradient.abs().mean()]
 
     def _move(self, loss: float, gradient: Tensor, answers: list[float]) -> None:
         self._image = self.candidate
-        self._unit = self._unit or answers[0]
-        gradient = gradient / self._unit
         self._num_moves += 1
         self._first = torch.lerp(self._first, gradient, 1 - self.BETA_1)
         self._second = torch.lerp(self._second, gradient.square(), 1 - self.BETA_2)
@@ -323,30 +341,26 @@ class Adam(PixelOptimizer):
 
     def _take_back(self) -> None:
         self._rate *= 0.5
-        self._reset_moments()
+        self._forget_moments()
         if self._unit:
             self.candidate = self._image
         else:  # nothing finite was ever seen: back to the middle of the box
             self._image = self.candidate = self._image.lerp(torch.full_like(self._image, 0.5), 0.5)
 
-    def _reset_moments(self) -> None:
-        self._first, self._second = torch.zeros_like(self._first), torch.zeros_like(self._second)
+    def _forget_moments(self) -> None:
+        self._first, self._second = torch.zeros_like(self._image), torch.zeros_like(self._image)
         self._num_moves = 0
 
     def forget(self) -> None:
         """Drops moments and best; goes on from the present picture."""
-        self._reset_moments()
-        self._unit = 0.0
-        self.best_image = self.candidate
-        self.best_loss, self.stop_reason = math.inf, ""
+        super().forget()
+        self._forget_moments()
 
     def resize(self, resize: Callable[[Tensor], Tensor]) -> None:
-        """Carries the best picture and the moments over; their unit changes with the pixels' number."""
-        share = self.best_image.numel()
-        self._image = self.candidate = self.best_image = resize(self.best_image).clamp_(0, 1)
+        """Carries the best picture and the moments over."""
+        super().resize(resize)
+        self._image = self.candidate
         self._first, self._second = resize(self._first), resize(self._second).clamp_(min=0)
-        self._unit *= share / self.candidate.numel()
-        self.best_loss, self.stop_reason = math.inf, ""
 
 
 def build_optimizer(image: Tensor, recipe: Recipe) -> PixelOptimizer:
