@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from impasto.errors import ImageError
-from impasto.images import Picture, as_picture
-from tests.pictures import ADOBE_RGB, GAMMA, Space, card, encoded, exif_block, turned
+from impasto.images import Picture, as_picture, load_picture
+from tests.pictures import ADOBE_RGB, GAMMA, Space, card, encoded, exif_block, turned, write_odd
 
 
 def test_a_picture_is_returned_as_it_is() -> None:
@@ -97,6 +97,15 @@ def test_pillow_images_are_turned_upright_and_leave_their_profile() -> None:
     picture = as_picture(image)
     assert np.abs(picture.to_numpy() - space.to_srgb(upright / 255)).max() * 255 <= 1
     assert picture.profile == space.profile()
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png", "tiff", "webp"])
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_files_opened_by_pillow_are_turned_like_files(kind: str, orientation: int, tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    write_odd(path, turned(card(channels=3), orientation), kind, orientation=orientation)
+    with Image.open(path) as image:
+        assert torch.equal(as_picture(image).pixels, load_picture(path).pixels)
 
 
 def test_transparent_palettes_become_alpha() -> None:

@@ -184,6 +184,16 @@ def test_gray_pictures_are_written_in_one_channel(suffix: str, tmp_path: Path) -
     assert (load_picture(tmp_path / f"a{suffix}").pixels - gray.pixels).abs().max() * 255 <= 2
 
 
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".jp2"])
+def test_gray_pictures_keep_their_alpha(suffix: str, tmp_path: Path) -> None:
+    Image.fromarray(card(channels=2)).save(tmp_path / "source.png")
+    gray = load_picture(tmp_path / "source.png")
+    save_picture(gray.pixels, tmp_path / f"a{suffix}", source=gray, is_gray=True)
+    written = load_picture(tmp_path / f"a{suffix}")
+    assert written.is_gray
+    assert np.array_equal(written.to_numpy(), gray.to_numpy())
+
+
 @pytest.mark.parametrize("suffix", [".webp", ".avif"])
 def test_formats_without_gray_hold_three_equal_channels(suffix: str, tmp_path: Path) -> None:
     gray = as_picture(card(channels=1))

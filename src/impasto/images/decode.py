@@ -123,7 +123,7 @@ def _decode_vips(data: bytes, header: pyvips.Image, kind: Format, path: str | Pa
     if np.iscomplexobj(array):
         raise ImageError(f"'{path}' holds complex numbers, a picture is needed.")
     if kind is Format.HEIF and array.dtype == np.uint16:
-        array = _stretched(array, _field(header, "bits-per-sample"))
+        array = _stretched(array, _field(header, "bits-per-sample") or 16)
     samples, notes = to_known_range(array)
     num_colors = 4 if image.interpretation == "cmyk" else 3 if image.bands >= 3 else 1
     alpha = samples[..., num_colors : num_colors + 1] if image.hasalpha() else None

@@ -144,7 +144,9 @@ _TIFF = Codec("TIFF", _tiff, has_gray=True, has_16_bit=True)
 _PNG = Codec("PNG", partial(_vips, saver="pngsave_buffer"), has_gray=True, has_16_bit=True)
 _WEBP = Codec("WebP", partial(_vips, saver="webpsave_buffer", Q=95, smart_subsample=True, exact=True), max_edge=16_383)
 _AVIF = Codec(
-    "AVIF", partial(_vips, saver="heifsave_buffer", Q=90, compression="av1", subsample_mode="off"), max_edge=16_384
+    "AVIF",
+    partial(_vips, saver="heifsave_buffer", Q=90, compression="av1", subsample_mode="off", effort=3),
+    max_edge=16_384,
 )
 _HEIC = Codec("HEIC", _heic, package="pillow_heif")
 
