@@ -108,7 +108,7 @@ def check_writable(path: str | Path, *, size: tuple[int, int] | None = None, bit
             folder = folder.parent
         if not folder.is_dir():
             raise OutputError(f"Cannot write '{path}': '{folder}' is no folder. Choose another place.")
-        if not os.access(folder, os.W_OK | os.X_OK):
+        if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
             raise OutputError(f"Cannot write '{path}': no right to write into '{folder}'. Choose another place.")
     except (OSError, ValueError) as error:  # a name too long, a loop of links, a zero byte
         raise OutputError(f"Cannot write '{path}': {reason(error)}. Choose another name.") from None
