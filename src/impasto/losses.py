@@ -162,7 +162,8 @@ def content_loss(features: Tensor, target: Tensor, head: Tensor | None = None) -
 
     Reference: Gatys et al. (2015), arXiv:1508.06576, eq. 1. Differs: divided by the target's own squared norm.
     """
-    difference, reference = (features - target).float(), target.float()
+    wide = torch.promote_types(features.dtype, torch.float32)
+    difference, reference = (features - target).to(wide), target.to(wide)
     if head is not None:
         linear, constant = head[:, :-1], head[:, -1]
         difference = torch.einsum("kc,bchw->bkhw", linear, difference)

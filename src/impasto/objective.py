@@ -18,7 +18,7 @@ from impasto.recipe import Recipe
 
 logger = logging.getLogger(__name__)
 
-OBJECTIVE_SCALE: Mapping[str, float] = {"content": 0.01, "style": 1.0, "tv": 0.02}
+OBJECTIVE_SCALE: Mapping[str, float] = {"content": 0.01, "style": 1.0, "tv": 0.1}
 """Constant of each term, at which the default weights give the balanced picture (`docs/explanation/objective.md`)."""
 
 TERMS = tuple(OBJECTIVE_SCALE)

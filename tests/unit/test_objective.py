@@ -1,0 +1,146 @@
+"""The objective: its terms, their scales, and what weights mean."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from impasto.errors import EncoderError, LayerError
+from impasto.losses import content_loss, gram_loss, gram_matrix, total_variation
+from impasto.objective import OBJECTIVE_SCALE, TERMS, Objective, term_factors
+from impasto.recipe import Recipe
+from tests.tiny import TinyEncoder
+
+
+def picture(seed: int, height: int = 24, width: int = 32) -> Tensor:
+    return torch.rand((1, 3, height, width), generator=torch.Generator().manual_seed(seed))
+
+
+def build(encoder: TinyEncoder, num_styles: int = 1, **values: object) -> Objective:
+    return Objective(encoder, picture(0), [picture(10 + k, 20, 40) for k in range(num_styles)], Recipe(**values))
+
+
+def test_terms_agree_with_the_losses_they_are_made_of(tiny_encoder: TinyEncoder) -> None:
+    image, style = picture(5), picture(10, 20, 40)
+    content_weight, style_weight, tv_weight = 2.0, 8.0, 4.0
+    objective = build(tiny_encoder, content_weight=content_weight, style_weight=style_weight, tv_weight=tv_weight)
+    layers = [*tiny_encoder.content_layers, *tiny_encoder.style_layers]
+    of_image, of_content, of_style = (tiny_encoder(p, layers) for p in (image, picture(0), style))
+    (content_layer,) = tiny_encoder.content_layers
+    by_layer = [gram_loss(gram_matrix(of_image[k]), gram_matrix(of_style[k])) for k in tiny_encoder.style_layers]
+    expected = {
+        "content": content_weight / 8 * content_loss(of_image[content_layer], of_content[content_layer]),
+        "style": style_weight / 8 * torch.stack(by_layer).mean(),
+        "tv": tv_weight / 8 * total_variation(image),
+    }
+    actual = dict(zip(TERMS, objective.parts(image), strict=True))
+    for term in TERMS:
+        torch.testing.assert_close(actual[term], OBJECTIVE_SCALE[term] * expected[term])
+
+
+def test_the_gradient_is_that_of_the_sum_of_the_parts(tiny_encoder: TinyEncoder) -> None:
+    objective, image = build(tiny_encoder), picture(5).requires_grad_()
+    (expected,) = torch.autograd.grad(objective.parts(image).sum(), image)
+    evaluation = objective.evaluate(image)
+    torch.testing.assert_close(evaluation.gradient, expected)
+    torch.testing.assert_close(evaluation.total, evaluation.parts.sum())
+
+
+def test_the_gradient_agrees_with_finite_differences() -> None:
+    encoder = TinyEncoder().double()
+    objective = Objective(encoder, picture(0).double(), [picture(1).double()], Recipe())
+    image, direction = picture(5).double(), torch.randn((1, 3, 24, 32), dtype=torch.float64)
+    step = 1e-7
+    difference = (objective.parts(image + step * direction) - objective.parts(image - step * direction)).sum()
+    slope = (objective.evaluate(image).gradient * direction).sum()
+    torch.testing.assert_close(slope, difference / (2 * step), rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("exponent", [-60, 60])
+def test_weights_times_a_power_of_two_give_the_same_bits(tiny_encoder: TinyEncoder, exponent: int) -> None:
+    weights = {"content_weight": 5.0, "style_weight": 1.0, "tv_weight": 0.3}
+    scaled = {name: weight * 2.0**exponent for name, weight in weights.items()}
+    one, other = (build(tiny_encoder, **values).evaluate(picture(5)) for values in (weights, scaled))
+    assert one.parts.equal(other.parts)
+    assert one.gradient.equal(other.gradient)
+
+
+def test_factors_are_finite_up_to_the_largest_float() -> None:
+    factors = term_factors(Recipe(content_weight=1.7e308, style_weight=1.7e308, tv_weight=5e-324))
+    assert factors["content"] == OBJECTIVE_SCALE["content"]
+    assert factors["tv"] == 0
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_a_weight_of_zero_switches_its_term_off(tiny_encoder: TinyEncoder, term: str) -> None:
+    parts = dict(zip(TERMS, build(tiny_encoder, **{f"{term}_weight": 0}).parts(picture(5)), strict=True))
+    assert parts.pop(term).item() == 0
+    assert all(part.item() > 0 for part in parts.values())
+
+
+def test_all_weights_zero_is_a_flat_objective(tiny_encoder: TinyEncoder) -> None:
+    evaluation = build(tiny_encoder, content_weight=0, style_weight=0, tv_weight=0).evaluate(picture(5))
+    assert evaluation.total.item() == 0
+    assert evaluation.gradient.abs().max().item() == 0
+
+
+def test_several_styles_count_the_same(tiny_encoder: TinyEncoder) -> None:
+    values = {"content_weight": 0, "tv_weight": 0}
+    both = build(tiny_encoder, num_styles=2, **values).parts(picture(5)).sum()
+    single = [
+        Objective(tiny_encoder, picture(0), [picture(10 + k, 20, 40)], Recipe(**values)).parts(picture(5)).sum()
+        for k in range(2)
+    ]
+    torch.testing.assert_close(both, torch.stack(single).mean())
+
+
+def test_layer_weights_are_ratios(tiny_encoder: TinyEncoder) -> None:
+    one, other = (
+        build(tiny_encoder, style_layers=layers).parts(picture(5))
+        for layers in ("relu1_1:1,relu2_1:3", "relu1_1:10,relu2_1:30")
+    )
+    torch.testing.assert_close(one, other)
+
+
+def test_a_layer_weight_of_zero_is_no_layer(tiny_encoder: TinyEncoder) -> None:
+    one, other = (
+        build(tiny_encoder, style_layers=layers).parts(picture(5)) for layers in ("relu1_1", "relu1_1:1,relu3_1:0")
+    )
+    assert one.equal(other)
+
+
+def test_the_content_image_has_no_content_loss_and_the_style_image_no_style_loss(tiny_encoder: TinyEncoder) -> None:
+    objective = Objective(tiny_encoder, picture(0), [picture(0)], Recipe())
+    content, style, _ = objective.parts(picture(0)).tolist()
+    assert content == 0
+    assert style < 1e-10
+
+
+def test_the_objective_says_the_same_at_every_size(tiny_encoder: TinyEncoder) -> None:
+    """A texture twice as large has about the same normalized terms: weights need no retuning."""
+
+    def tiled(image: Tensor, count: int) -> Tensor:
+        return image.repeat(1, 1, count, count)
+
+    small, large = (
+        Objective(tiny_encoder, tiled(picture(0), n), [tiled(picture(1), n)], Recipe()).parts(tiled(picture(5), n))
+        for n in (4, 8)
+    )
+    torch.testing.assert_close(small, large, rtol=0.1, atol=0)
+
+
+def test_an_unknown_layer_is_named_with_a_suggestion(tiny_encoder: TinyEncoder) -> None:
+    with pytest.raises(LayerError, match=r"'relu2_9' of tiny.*Did you mean 'relu2_1'|relu2_2"):
+        build(tiny_encoder, style_layers="relu2_9")
+
+
+def test_a_target_that_is_not_finite_is_refused(tiny_encoder: TinyEncoder) -> None:
+    next(iter(tiny_encoder.parameters())).data.fill_(torch.nan)
+    with pytest.raises(EncoderError, match="NaN"):
+        build(tiny_encoder)
+
+
+def test_a_single_pixel_has_an_objective(tiny_encoder: TinyEncoder) -> None:
+    objective = Objective(tiny_encoder, picture(0, 1, 1), [picture(1, 1, 1)], Recipe())
+    evaluation = objective.evaluate(picture(5, 1, 1))
+    assert evaluation.total.isfinite()
+    assert evaluation.gradient.isfinite().all()
