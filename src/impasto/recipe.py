@@ -179,7 +179,7 @@ class Recipe(_Parameters):
         group="Size",
     )
     min_size: int = _parameter(
-        128, "Shortest edge below which auto adds no coarser level.", group="Size", unit="pixels", ge=16, le=1_000_000
+        80, "Shortest edge below which auto adds no coarser level.", group="Size", unit="pixels", ge=16, le=1_000_000
     )
 
     # output

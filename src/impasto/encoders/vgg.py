@@ -78,7 +78,8 @@ class VGG(Encoder):
                 channels = width
         self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(STD).view(3, 1, 1), persistent=False)
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.memory_format = torch.channels_last  # faster than NCHW on processors and accelerators alike
+        self.to(memory_format=self.memory_format)  # type: ignore[call-overload]
         self.freeze()
 
     def forward(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
@@ -108,7 +109,7 @@ class VGG(Encoder):
         if height < reach or width < reach:
             image = F.pad(image, (0, max(0, reach - width), 0, max(0, reach - height)), mode="replicate")
         x = (image - self.mean) / self.std
-        return x.to(next(self.parameters()).dtype, memory_format=torch.channels_last)
+        return x.to(next(self.parameters()).dtype, memory_format=self.memory_format)
 
     def _pad(self, x: Tensor) -> Tensor:
         return x if self.padding == "zero" else F.pad(x, (1, 1, 1, 1), mode=_PAD_MODES[self.padding])

@@ -1,0 +1,36 @@
+# `make demo` paints a first picture, `make test` passes the tests; both set everything up in .venv by themselves.
+PYTHON ?= python3
+BIN := .venv/bin
+EXAMPLES := src/impasto/examples
+# One thread for each of two test processes: torch's own threads would only fight over the cores.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
+
+.PHONY: setup demo test test-all lint bench clean
+
+setup: .venv/.ready
+
+.venv/.ready: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,heic]"
+	touch $@
+
+demo: setup
+	$(BIN)/impasto stylize $(EXAMPLES)/content/chelsea.jpg $(EXAMPLES)/style/strokes.jpg \
+		--model compact --total-iterations 120 --output-file demo/chelsea.png --overwrite
+
+test: setup
+	$(PYTEST) -m "not slow"
+
+test-all: setup lint
+	$(PYTEST)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python benchmarks/baseline.py
+
+clean:
+	rm -rf .venv build demo work .mypy_cache .ruff_cache .pytest_cache
