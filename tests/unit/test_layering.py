@@ -14,7 +14,7 @@ PACKAGE = Path(impasto.__file__).parent
 
 ROOMS = [
     "errors", "recipe", "images", "color", "masks", "encoders", "losses", "objective", "optimizers", "pyramid",
-    "engine", "examples", "estimate", "stylize", "outputs", "report", "run", "sweep", "bench", "cli", "__main__",
+    "engine", "examples", "stylize", "estimate", "outputs", "report", "run", "sweep", "bench", "cli", "__main__",
 ]  # fmt: skip
 """From the ground up: a room may import those before it."""
 
@@ -101,5 +101,7 @@ class TestPublicNames:
     def test_every_error_of_the_tree_is_public(self):
         from impasto import errors
 
-        tree = [name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)]
+        tree = [
+            name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)
+        ]
         assert set(tree) <= set(impasto.__all__)

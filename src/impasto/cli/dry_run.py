@@ -17,19 +17,22 @@ def show_plan(content: Path, styles: Sequence[Path], recipe: Recipe, options: Ru
     Raises:
         UserError: If a picture cannot be read, or the output not be written.
     """
+    import torch
+
     from impasto.estimate import estimate
     from impasto.images import load_picture
     from impasto.outputs import plan_outputs
 
     outputs = plan_outputs(options.output_file, overwrite=options.overwrite, inputs=[content, *styles])
     content_size, *style_sizes = (load_picture(path, max_pixels=options.max_pixels).size for path in (content, *styles))
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
     plan = estimate(recipe, content_size, style_sizes, options.device)
-    resolved = recipe.replace(total_iterations=recipe.num_iterations)
     if options.json_events:
         levels = [{"size": [height, width], "iterations": count} for height, width, count in plan.levels]
         event = {
-            "event": "plan", "path": str(outputs.final), "recipe": resolved.model_dump(mode="json"), "levels": levels,
-            "seconds": round(plan.seconds, 1), "peak_bytes": plan.peak_bytes,
+            "event": "plan", "path": str(outputs.final), "recipe": plan.recipe.model_dump(mode="json"),
+            "levels": levels, "seconds": round(plan.seconds, 1), "peak_bytes": plan.peak_bytes,
         }  # fmt: skip
         sys.stdout.write(json.dumps(event) + "\n")
         return
@@ -41,6 +44,6 @@ def show_plan(content: Path, styles: Sequence[Path], recipe: Recipe, options: Ru
         f"# {content} in the style of {', '.join(map(str, styles))}, to {outputs.final}",
         *levels_in_words,
         f"# about {duration(plan.seconds)} and {plan.peak_bytes / 1e9:.1f} GB of memory",
-        resolved.to_toml(),
+        plan.recipe.to_toml(),
     ]
     sys.stdout.write("\n".join(lines))

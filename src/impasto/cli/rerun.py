@@ -138,6 +138,6 @@ def _other_weights(origin: Origin, recipe: Recipe) -> list[str]:
     if recipe.model != origin.recipe.get("model"):
         return []
     sha256 = describe(recipe.model).sha256
-    if not sha256 or sha256 == origin.weights_sha256:
+    if not sha256 or not origin.weights_sha256 or sha256 == origin.weights_sha256:
         return []
     return [f"the weights of {recipe.model} differ from those of the recorded run; the picture will differ."]

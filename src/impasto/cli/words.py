@@ -35,7 +35,7 @@ def duration(seconds: float) -> str:
     """``"42 s"``, ``"3 min 05 s"``, ``"2 h 10 min"``; ``"unknown time"`` if it is not finite."""
     if not math.isfinite(seconds):
         return "unknown time"
-    if seconds < 60:
+    if seconds < 59.5:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,0 +1,199 @@
+import csv
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from impasto.encoders import Encoder
+from impasto.engine import Control, Progress
+from impasto.errors import ImageError, OutputError
+from impasto.images import load_picture, read_recipe_json
+from impasto.recipe import Recipe, RunOptions
+from impasto.run import RunReport, run
+
+RECIPE = Recipe(height=24, total_iterations=6, levels=2)
+
+
+@pytest.fixture
+def pictures(tmp_path) -> list[Path]:
+    """A content and a style picture."""
+    noise = np.random.default_rng(0)
+    paths = [tmp_path / "content.png", tmp_path / "style.png"]
+    for path, size in zip(paths, [(48, 64, 3), (32, 32, 3)], strict=True):
+        Image.fromarray(noise.integers(0, 256, size, dtype=np.uint8)).save(path)
+    return paths
+
+
+@pytest.fixture
+def paint(pictures, tiny_encoder):
+    def paint(output: Path, recipe: Recipe = RECIPE, **options: object) -> RunReport:
+        arguments = {
+            name: options.pop(name) for name in ("encoder", "on_progress", "on_saved", "control") if name in options
+        }
+        return run(
+            pictures[0], pictures[1:], recipe, RunOptions(output_file=output, **options),
+            **({"encoder": tiny_encoder} | arguments),
+        )  # fmt: skip
+
+    return paint
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def rows(table: Path) -> list[dict[str, str]]:
+    with table.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_a_folder_receives_pictures_by_iteration_the_final_one_and_the_losses(paint, tmp_path):
+    report = paint(tmp_path / "out", saving_interval=2)
+    assert names(tmp_path / "out") == {
+        "00000.png", "00002.png", "00004.png", "00006.png", "final.png", "losses.csv",
+    }  # fmt: skip
+    assert (report.final, report.folder) == (tmp_path / "out" / "final.png", tmp_path / "out")
+
+
+def test_pictures_of_coarse_levels_are_enlarged_to_the_final_size(paint, tmp_path):
+    paint(tmp_path / "out", saving_interval=1)
+    sizes = {load_picture(path).size for path in (tmp_path / "out").glob("*.png")}
+    assert sizes == {(24, 32)}
+
+
+def test_the_first_picture_is_the_one_that_the_run_starts_from(paint, pictures, tmp_path):
+    paint(tmp_path / "out", RECIPE.replace(levels=1, height=48))
+    assert torch.equal(load_picture(tmp_path / "out" / "00000.png").pixels, load_picture(pictures[0]).pixels)
+
+
+def test_the_written_picture_is_the_result(paint, tmp_path):
+    report = paint(tmp_path / "out.png")
+    assert torch.allclose(load_picture(tmp_path / "out.png").pixels, report.result.image, atol=0.5 / 255 + 1e-6)
+
+
+def test_the_table_has_a_row_for_each_iteration(paint, tmp_path):
+    paint(tmp_path / "out")
+    table = rows(tmp_path / "out" / "losses.csv")
+    assert [row["iteration"] for row in table] == list("123456")
+    assert [row["level"] for row in table] == list("111222")
+    for row in table:
+        parts = [float(row[name]) for name in ("content", "style", "tv")]
+        assert float(row["total"]) == pytest.approx(sum(parts), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["out.png", "out.jpg", "out.webp", "out.tif"])
+def test_the_recipe_is_written_into_every_format_without_a_path(name, paint, tmp_path, pictures):
+    paint(tmp_path / name, saving_interval=0)
+    text = read_recipe_json(tmp_path / name)
+    origin = json.loads(text)
+    assert Recipe(**origin["recipe"]).height == 24
+    assert origin["content"]["name"] == "content.png"
+    assert str(tmp_path) not in text and text.isascii()
+
+
+def test_a_file_has_the_rest_in_a_folder_of_its_stem(paint, tmp_path):
+    paint(tmp_path / "out.png", plot=True)
+    assert names(tmp_path / "out") == {"00000.png", "losses.csv", "losses.png"}
+
+
+def test_a_file_without_saving_leaves_no_folder(paint, tmp_path):
+    report = paint(tmp_path / "out.png", saving_interval=0)
+    assert report.folder is None
+    assert not (tmp_path / "out").exists()
+
+
+def test_runs_in_one_folder_do_not_mix(paint, tmp_path):
+    paint(tmp_path / "out")
+    first = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    paint(tmp_path / "out", RECIPE.replace(total_iterations=3), plot=True)
+    assert names(tmp_path / "out") == {*first, "00000-2.png", "final-2.png", "losses-2.csv", "losses-2.png"}
+    assert {name: (tmp_path / "out" / name).read_bytes() for name in first} == first
+
+
+def test_a_second_run_may_replace_the_first(paint, tmp_path):
+    paint(tmp_path / "out", saving_interval=1)
+    paint(tmp_path / "out", RECIPE.replace(total_iterations=2), overwrite=True)
+    assert names(tmp_path / "out") == {"00000.png", "final.png", "losses.csv"}
+    assert len(rows(tmp_path / "out" / "losses.csv")) == 2
+
+
+def test_a_stopped_run_keeps_its_best_picture(paint, tmp_path):
+    control = Control()
+
+    def stop(event: Progress) -> None:
+        if event.iteration == 2:
+            control.stop()
+
+    report = paint(tmp_path / "out.png", on_progress=stop, control=control)
+    assert load_picture(tmp_path / "out.png").size == (24, 32)
+    assert report.result.iterations == 2
+
+
+def test_a_cancelled_run_leaves_no_final_picture(paint, tmp_path):
+    control = Control()
+    control.cancel()
+    assert paint(tmp_path / "out.png", control=control).final is None
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_a_budget_of_nothing_gives_the_start(paint, tmp_path):
+    paint(tmp_path / "out", RECIPE.replace(total_iterations=0), plot=True)
+    assert names(tmp_path / "out") == {"00000.png", "final.png", "losses.csv"}
+
+
+def test_each_picture_in_between_is_told(paint, tmp_path):
+    told: list[Path] = []
+    paint(tmp_path / "out", saving_interval=3, on_saved=told.append)
+    assert [path.name for path in told] == ["00000.png", "00003.png", "00006.png"]
+
+
+class TestCheckedFirst:
+    @pytest.fixture
+    def no_encoder(self):
+        def build() -> Encoder:
+            pytest.fail("the encoder was built before the inputs were checked")
+
+        return build
+
+    def test_an_existing_picture(self, paint, no_encoder, tmp_path):
+        (tmp_path / "out.png").write_bytes(b"dear")
+        with pytest.raises(OutputError, match="--overwrite"):
+            paint(tmp_path / "out.png", encoder=no_encoder)
+        assert (tmp_path / "out.png").read_bytes() == b"dear"
+
+    def test_a_style_that_is_no_picture(self, paint, pictures, no_encoder, tmp_path):
+        pictures[1].write_bytes(b"")
+        with pytest.raises(ImageError, match=r"style\.png"):
+            paint(tmp_path / "out", encoder=no_encoder)
+        assert not (tmp_path / "out").exists()
+
+    def test_too_many_pixels(self, paint, no_encoder, tmp_path):
+        with pytest.raises(ImageError, match=r"content\.png"):
+            paint(tmp_path / "out", encoder=no_encoder, max_pixels=100)
+
+
+def test_a_failing_disk_costs_the_table_but_not_the_picture(paint, tmp_path, monkeypatch, caplog):
+    def fail(*_: object, **__: object) -> None:
+        raise OutputError("Cannot write to 'losses.csv': No space left on device.")
+
+    monkeypatch.setattr("impasto.outputs.LossLog.write", fail)
+    with caplog.at_level(logging.WARNING):
+        paint(tmp_path / "out", saving_interval=1)
+    assert names(tmp_path / "out") == {"00000.png", "final.png", "losses.csv"}
+    assert sum("No space left" in message for message in caplog.messages) == 1
+
+
+def test_a_failed_run_keeps_the_earlier_final_picture(paint, tmp_path):
+    paint(tmp_path / "out")
+    earlier = (tmp_path / "out" / "final.png").read_bytes()
+
+    def fail(event: Progress) -> None:
+        raise RuntimeError("on the way")
+
+    with pytest.raises(RuntimeError, match="on the way"):
+        paint(tmp_path / "out", overwrite=True, on_progress=fail)
+    assert (tmp_path / "out" / "final.png").read_bytes() == earlier
