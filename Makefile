@@ -15,7 +15,7 @@ setup: .venv/.ready
 	touch $@
 
 demo: setup
-	$(BIN)/impasto stylize $(EXAMPLES)/content/chelsea.jpg $(EXAMPLES)/style/strokes.jpg \
+	$(BIN)/impasto stylize $(EXAMPLES)/content/chelsea.jpg $(EXAMPLES)/style/oil.jpg \
 		--model compact --total-iterations 120 --output-file demo/chelsea.png --overwrite
 
 test: setup

@@ -1,5 +1,7 @@
 """A small encoder with random weights: what unit tests use where a real network would only cost time."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
@@ -12,11 +14,13 @@ class TinyEncoder(VGG):
     Kernels are drawn by He's rule, so that activations neither vanish nor explode; biases are zero.
     """
 
-    def __init__(self, *, pooling: str = "max", padding: str = "zero", seed: int = 0) -> None:
+    def __init__(
+        self, *, pooling: str = "max", padding: str = "zero", seed: int = 0, widths: Sequence[int] = (8, 16, 32)
+    ) -> None:
         super().__init__(
             "tiny",
             num_convs=(2, 2, 1),
-            widths=(8, 16, 32),
+            widths=widths,
             content_layers={"relu2_2": 1.0},
             style_layers=dict.fromkeys(("relu1_1", "relu2_1", "relu3_1"), 1.0),
             pooling=pooling,
