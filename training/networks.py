@@ -82,10 +82,20 @@ def augment(x: Tensor) -> Tensor:
     return torch.cat([rows, rows.new_ones(len(rows), 1)], 1)
 
 
-def patches(x: Tensor) -> Tensor:
-    """The 3×3 patches of (B, C, H, W), zero beyond the border, and the constant: positions × (9 C + 1)."""
-    rows = F.unfold(x, 3, padding=1).transpose(1, 2).flatten(0, 1)
-    return torch.cat([rows, rows.new_ones(len(rows), 1)], 1)
+def patches(x: Tensor, rows: slice, columns: slice) -> Tensor:
+    """The 3×3 patches around some positions of (B, C, H, W), zero beyond the border, and the constant.
+
+    Args:
+        x: Feature maps.
+        rows: Of the positions; their stop may lie beyond the border.
+        columns: Likewise.
+
+    Returns:
+        Positions × (9 C + 1).
+    """
+    window = F.pad(x, (1, 1, 1, 1))[:, :, rows.start : rows.stop + 2, columns.start : columns.stop + 2]
+    flat = F.unfold(window, 3).transpose(1, 2).flatten(0, 1)
+    return torch.cat([flat, flat.new_ones(len(flat), 1)], 1)
 
 
 def select_channels(moments: Tensor, count: int) -> Sequence[int]:

@@ -1,0 +1,276 @@
+"""Trains the compact encoder: ``python -m training.distill [CONFIG.toml]``; started again, it goes on.
+
+From the closed-form start, towards agreement with VGG19 in features, Gram matrices and the gradient of the objective
+with respect to the pixels, on augmented pictures and on those that the optimizer visits with the network as it is.
+Weight matrices and heads are moved by orthogonalized momentum (Muon), biases by Adam; what is written is a running
+mean of the weights.
+"""
+
+import argparse
+import logging
+import math
+import time
+import tomllib
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from training import agreement, visits
+from training.evaluate import apply_head
+from training.networks import LAYERS, load_teacher, save_compact
+from training.pictures import Crops, add_noise
+
+from impasto.encoders.compact import Compact, load_compact
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_CONFIG = Path(__file__).with_suffix(".toml")
+CHECKPOINT_SECONDS = 60
+LOG_EVERY = 25
+WARM_UP = 50
+"""Steps over which the learning rate rises."""
+
+
+class Student(nn.Module):
+    """A compact encoder whose weights and heads learn."""
+
+    def __init__(self, start: Compact) -> None:
+        super().__init__()
+        self.encoder = start
+        self.encoder.convs.requires_grad_(True)
+        heads = {layer: start.full_head(layer) for layer in LAYERS}
+        # Brought to the size that other weight matrices have; the teacher's channels have any size.
+        self.scales = {layer: float(head[:, :-1].square().sum(1).mean().sqrt()) for layer, head in heads.items()}
+        self.heads = nn.ParameterDict({layer: nn.Parameter(heads[layer] / self.scales[layer]) for layer in LAYERS})
+
+    def features(self, image: Tensor, layers: tuple[str, ...]) -> dict[str, Tensor]:
+        """Features in the teacher's channels."""
+        narrow = self.encoder(image, layers)
+        return {layer: apply_head(self.heads[layer] * self.scales[layer], narrow[layer]) for layer in layers}
+
+    def published(self) -> dict[str, Tensor]:
+        """Weight, bias and head by layer under the file's names."""
+        state = {name: tensor.detach().clone() for name, tensor in self.encoder.convs.state_dict().items()}
+        return state | {f"{layer}.head": self.heads[layer].detach() * self.scales[layer] for layer in LAYERS}
+
+
+class Optimizer:
+    """Muon on weight matrices and heads, Adam on biases; steps are relative to each matrix's size at the start."""
+
+    def __init__(self, student: Student) -> None:
+        self.matrices: list[tuple[nn.Parameter, nn.Parameter]] = []
+        for conv in student.encoder.convs.values():
+            self.matrices.append((conv.weight, nn.Parameter(_as_matrix(conv.weight.data))))
+        for head in student.heads.values():
+            self.matrices.append((head, nn.Parameter(head.data)))
+        # torch moves entries by 0.2 × the rate (root mean square)
+        self.rates = [5 * float(matrix.detach().square().mean().sqrt()) for _, matrix in self.matrices]
+        self.muon = torch.optim.Muon(
+            [{"params": [matrix]} for _, matrix in self.matrices], weight_decay=0, adjust_lr_fn="match_rms_adamw"
+        )
+        self.adam = torch.optim.Adam([conv.bias for conv in student.encoder.convs.values()], betas=(0.9, 0.98))
+
+    def step(self, rate: float) -> None:
+        """One step at a relative rate; clears the gradients."""
+        for group, own in zip(self.muon.param_groups, self.rates, strict=True):
+            group["lr"] = rate * own
+        for group in self.adam.param_groups:
+            group["lr"] = 0.2 * rate
+        for parameter, matrix in self.matrices:
+            gradient = parameter.grad  # None for the head of a layer that this step did not look at
+            matrix.grad = _as_matrix(gradient) if gradient is not None and gradient.ndim == 4 else gradient
+        self.muon.step()
+        self.adam.step()
+        for parameter, _ in self.matrices:
+            parameter.grad = None
+        self.adam.zero_grad()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Of both."""
+        return {"muon": self.muon.state_dict(), "adam": self.adam.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Of both."""
+        self.muon.load_state_dict(state["muon"])
+        self.adam.load_state_dict(state["adam"])
+
+
+def _as_matrix(kernel: Tensor) -> Tensor:
+    """A view of a channels_last kernel (O, I, 3, 3) as (O, 9 I)."""
+    return kernel.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1).flatten(1)
+
+
+class Distillation:
+    """A training run: what it learns from, how, and where it stands."""
+
+    def __init__(self, config: dict[str, Any], device: torch.device) -> None:
+        self.config, self.device = config, device
+        self.work = Path(config["work"])
+        self.teacher = load_teacher().to(device)
+        if config["bfloat16"]:
+            for parameter in self.teacher.parameters():
+                parameter.data = parameter.data.bfloat16()
+        start = load_compact(path=Path(config["start"]), sha256=None).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.student = Student(start)
+        self.optimizer = Optimizer(self.student)
+        self.crops = Crops(config["crop_size"], config["seed"])
+        self.visited: deque[visits.Visit] = deque(maxlen=config["visit_capacity"])
+        self.averages = self.student.published()
+        self.step = 0
+        self.sums: dict[str, list[float]] = {}
+
+    def run(self) -> None:
+        """Trains to the last step, writing checkpoint and weights every minute."""
+        started = saved = time.monotonic()
+        first = self.step
+        while self.step < self.config["steps"]:
+            if self.step % self.config["visit_every"] == 0:
+                self._visit()
+            of_gradients = self.step % self.config["gradient_every"] == self.config["gradient_every"] - 1
+            terms = self._gradient_step() if of_gradients else self._feature_step()
+            total = torch.stack([self.config["weights"][name] * term for name, term in terms.items()]).sum()
+            total.backward()
+            self.optimizer.step(self._rate())
+            self._average()
+            self.step += 1
+            for name, term in terms.items():
+                self.sums.setdefault(name, []).append(float(term.detach()))
+            if self.step % LOG_EVERY == 0:
+                pace = (time.monotonic() - started) / (self.step - first)
+                self._log(pace)
+            if time.monotonic() - saved > CHECKPOINT_SECONDS or self.step == self.config["steps"]:
+                self.save()
+                saved = time.monotonic()
+
+    def _rate(self) -> float:
+        done = self.step / self.config["steps"]
+        rise = min(1.0, (self.step + 1) / WARM_UP)
+        return float(self.config["learning_rate"] * rise * 0.5 * (1 + math.cos(math.pi * done)))
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config["bfloat16"])
+
+    def _visit(self) -> None:
+        parameters = list(self.student.encoder.parameters())
+        for parameter in parameters:
+            parameter.requires_grad_(False)
+        frozen = Compact(self.student.published()).to(self.device)
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+        with self._autocast():
+            self.visited.extend(visits.run(frozen, self.crops, self.config["visit_iterations"], self.device))
+
+    def _feature_step(self) -> dict[str, Tensor]:
+        """Features and Gram matrices, on fresh crops and visited pictures half and half."""
+        count = self.config["batch"]
+        pictures = [self.crops.draw() for _ in range(count - count // 2)]
+        rng = self.crops.rng
+        for index in rng.integers(len(self.visited), size=count // 2):
+            picture = self.visited[index].picture.float()
+            picture = torch.rot90(picture, int(rng.integers(4)), (1, 2))
+            pictures.append(add_noise(rng, picture) if rng.random() < 0.3 else picture)
+        image = torch.stack(pictures).to(self.device)
+        with torch.no_grad():
+            wide = self.teacher(image, LAYERS)
+        with self._autocast():
+            narrow = self.student.features(image, LAYERS)
+        return self._of_features(narrow, wide)
+
+    def _of_features(self, narrow: agreement.Features, wide: agreement.Features) -> dict[str, Tensor]:
+        weights = self.config["layers"]
+        return {
+            "features": agreement.feature_disagreement(narrow, wide, weights),
+            "gram": agreement.gram_disagreement(narrow, wide, weights),
+        }
+
+    def _gradient_step(self) -> dict[str, Tensor]:
+        """All three, on visited pictures with the styles and contents that they are made from."""
+        count, rng = self.config["triples"], self.crops.rng
+        chosen = [self.visited[index] for index in rng.integers(len(self.visited), size=count)]
+        pictures = torch.stack([visit.picture for visit in chosen]).float().to(self.device).requires_grad_()
+        others = torch.stack([visit.style for visit in chosen] + [visit.content for visit in chosen])
+        others = others.float().to(self.device)
+        layers = agreement.OBJECTIVE_LAYERS
+        weights = {layer: float(rng.lognormal(0, 0.7)) for layer in layers}  # not only the default recipe's
+        with torch.no_grad():
+            wide_others = self.teacher(others, layers)
+        wide = self.teacher(pictures, layers)
+        (target,) = torch.autograd.grad(agreement.objective(wide, wide_others, weights), pictures)
+        with self._autocast():
+            narrow_others = self.student.features(others, layers)
+            narrow = self.student.features(pictures, layers)
+        own = agreement.objective(narrow, narrow_others, weights)
+        (gradient,) = torch.autograd.grad(own, pictures, create_graph=True)
+        both = [
+            {layer: torch.cat((a[layer], b[layer])) for layer in layers}
+            for a, b in ((narrow, narrow_others), ({k: x.detach() for k, x in wide.items()}, wide_others))
+        ]
+        return self._of_features(both[0], both[1]) | {"gradient": agreement.gradient_disagreement(gradient, target)}
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        decay = min(self.config["average"], (self.step + 1) / (self.step + 20))
+        for name, tensor in self.student.published().items():
+            self.averages[name].lerp_(tensor, 1 - decay)
+
+    def _log(self, pace: float) -> None:
+        means = "  ".join(f"{name} {sum(values) / len(values):.3f}" for name, values in self.sums.items())
+        logger.info("step %d  %s  %.2f s a step", self.step, means, pace)
+        self.sums = {}
+
+    def save(self) -> None:
+        """Writes the checkpoint, and the weights as the package would take them."""
+        self.work.mkdir(parents=True, exist_ok=True)
+        partial = self.work / "checkpoint.partial"
+        torch.save(
+            {
+                "step": self.step,
+                "student": self.student.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "averages": self.averages,
+                "visited": list(self.visited),
+                "rng": self.crops.rng.bit_generator.state,
+            },
+            partial,
+        )
+        partial.replace(self.work / "checkpoint.pt")
+        save_compact(
+            {name: tensor.cpu() for name, tensor in self.averages.items()},
+            self.work / "compact.safetensors",
+            f"python -m training.distill, step {self.step} of {self.config['steps']}",
+        )
+
+    def resume(self) -> None:
+        """Goes on from the checkpoint, if there is one."""
+        path = self.work / "checkpoint.pt"
+        if not path.exists():
+            return
+        state = torch.load(path, map_location=self.device, weights_only=False)
+        self.step, self.averages = state["step"], state["averages"]
+        self.student.load_state_dict(state["student"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.visited.extend(state["visited"])
+        self.crops.rng.bit_generator.state = state["rng"]
+        logger.info("Going on at step %d", self.step)
+
+
+def main() -> None:
+    """Reads the command line and trains."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", type=Path, nargs="?", default=DEFAULT_CONFIG)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("impasto").setLevel(logging.WARNING)
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(0)
+    distillation = Distillation(tomllib.loads(arguments.config.read_text()), torch.device(arguments.device))
+    distillation.resume()
+    distillation.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""The pictures that the optimizer itself visits, on its way from a start to a painting, with the network as it is."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+from training.pictures import Crops
+
+from impasto.encoders.base import Encoder
+from impasto.engine import Engine, noise
+from impasto.images import resample
+from impasto.objective import Objective
+from impasto.pyramid import build_pyramid
+from impasto.recipe import Recipe
+
+COARSE = 2
+"""Levels of a run: half the size, then the size."""
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A picture on the way, with the content and the style that it is made from; each of shape (3, size, size)."""
+
+    picture: Tensor
+    style: Tensor
+    content: Tensor
+
+
+def run(encoder: Encoder, crops: Crops, iterations: int, device: torch.device) -> list[Visit]:
+    """Paints one crop in the manner of another and returns four pictures of the way.
+
+    Args:
+        encoder: The network in training, frozen.
+        crops: Draws pictures, sizes and weights.
+        iterations: Of the run, over two levels.
+        device: Where to compute.
+    """
+    rng = crops.rng
+    content, style = crops.photograph(), crops.painting() if rng.random() < 0.8 else crops.draw()
+    recipe = Recipe(
+        content_weight=float(5 * rng.lognormal(0, 1.5)),
+        tv_weight=float(rng.choice([0.0, 1.0, 5.0])),
+        total_iterations=iterations,
+        levels=COARSE,
+    )
+    size = (crops.size, crops.size)
+    levels = build_pyramid(size, recipe)
+    start = [content[None], style[None], noise(size, int(rng.integers(2**31)))][int(rng.choice(3, p=[0.6, 0.1, 0.3]))]
+
+    def at(picture: Tensor, edge: tuple[int, int]) -> Tensor:
+        return F.interpolate(picture, edge, mode="bilinear", antialias=True).clamp(0, 1).to(device)
+
+    engine = Engine(
+        levels,
+        lambda level: Objective(encoder, at(content[None], level.size), [at(style[None], level.size)], recipe),
+        at(start, levels[0].size),
+        recipe,
+        resample,
+    )
+    wanted = {int(share * iterations) for share in rng.uniform(0.05, 1, 4)} | {iterations}
+    visits = []
+    for progress in engine.run():
+        if progress.iteration in wanted:
+            picture = resample(progress.image().cpu(), size).clamp(0, 1)  # coarse ones as the fine level starts
+            visits.append(Visit(picture[0].half(), style.half(), content.half()))
+    return visits
