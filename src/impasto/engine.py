@@ -40,7 +40,7 @@ class Progress:
         best: The lowest objective on this level so far, infinity before the first.
         seconds: Since the start, pauses left out.
         eta_seconds: Still to go, as far as one can tell; NaN before anything was measured.
-        image: Gives the best picture so far, shape (1, 3, H, W) of this level's size, float32 in [0, 1].
+        image: Gives the best picture so far, finished, shape (1, 3, H, W) of this level's size, float32 in [0, 1].
     """
 
     iteration: int
@@ -124,6 +124,7 @@ class Engine:
         recipe: The optimizer's part of it.
         resize: Resamples a (1, 3, H, W) tensor of any range to a height and width.
         control: Pauses and ends the run.
+        finish: What the picture goes through on its way out, as for its colors; from and to shape (1, 3, H, W).
 
     Attributes:
         losses: The objective and its parts at the best picture so far.
@@ -139,13 +140,14 @@ class Engine:
         recipe: Recipe,
         resize: Callable[[Tensor, tuple[int, int]], Tensor],
         control: Control | None = None,
+        finish: Callable[[Tensor], Tensor] = lambda image: image,
     ) -> None:
         self.levels, self.recipe = levels, recipe
         self.control = control or Control()
         self.iteration = 0
         self.losses: Mapping[str, float] = {}
         self.stop_reason = ""
-        self._objective_at, self._resize = objective_at, resize
+        self._objective_at, self._resize, self._finish = objective_at, resize, finish
         self._optimizer: PixelOptimizer = build_optimizer(start, recipe)
         self._total = sum(level.iterations for level in levels)
         self._clock = _Clock()
@@ -153,8 +155,8 @@ class Engine:
 
     @property
     def image(self) -> Tensor:
-        """The best picture so far, of the size of the level at work."""
-        return self._optimizer.best_image
+        """The best picture so far, finished, of the size of the level at work."""
+        return self._finish(self._optimizer.best_image)
 
     @property
     def seconds(self) -> float:
@@ -223,7 +225,7 @@ class Engine:
             best=self._optimizer.best_loss,
             seconds=self.seconds,
             eta_seconds=self._clock.remaining(self.levels, index, done),
-            image=lambda: self._optimizer.best_image,
+            image=lambda: self.image,
         )
 
 

@@ -120,6 +120,22 @@ class Recipe(_Parameters):
         group="Encoder",
     )
 
+    # color
+    preserve_color: Literal["none", "luminance", "histogram", "linear", "oklab"] = _parameter(
+        "none",
+        "Keep the content's colors: luminance paints in grey and colors afterwards, histogram and linear bring the "
+        "style's colors to the content's beforehand, oklab paints in color and takes the lightness only.",
+        group="Color",
+    )
+    color_strength: float = _parameter(
+        100.0,
+        "How far preserve_color goes, from 0 (not at all) to 100.",
+        group="Color",
+        unit="percent",
+        ge=0,
+        le=100,
+    )
+
     # optimization
     optimizer: OptimizerName = _parameter("lbfgs", "Optimizer of the pixels.", group="Optimization")
     init_method: Literal["random", "content", "style"] = _parameter(
@@ -202,6 +218,11 @@ class Recipe(_Parameters):
             "history_size": (self.optimizer == "adam", "optimizer is adam, which keeps no history"),
             "seed": (self.init_method != "random", f"init_method is {self.init_method}, which draws no noise"),
             "height": (self.size is not None, "size is given"),
+            "color_strength": (self.preserve_color == "none", "preserve_color is none"),
+            "preserve_color": (
+                self.preserve_color != "none" and not self.color_strength,
+                "color_strength is 0",
+            ),
             "min_size": (self.levels != "auto", f"levels is {self.levels}"),
         }
         return [

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from impasto.color import stays_gray
 from impasto.encoders.base import Encoder
 from impasto.engine import Control, Progress
 from impasto.errors import OutputError
@@ -87,6 +88,7 @@ def _save_final(result: Result, outputs: Outputs) -> Path:
     save_picture(
         result.image, final, source=result.content, recipe_json=result.provenance(),
         bit_depth=result.recipe.bit_depth, keep_profile=result.recipe.keep_profile,
+        is_gray=result.is_gray,
     )  # fmt: skip
     return final
 
@@ -112,6 +114,7 @@ class _Recorder:
         self.has_table = False
         self._outputs, self._picture, self._interval = outputs, picture, options.saving_interval
         self._size = output_size(picture.size, height=recipe.height, longest_edge=recipe.size)
+        self._is_gray = stays_gray(picture, recipe)
         self._on_progress, self._on_saved = on_progress, on_saved
         # A run that only wants its one picture file leaves no folder beside it.
         self._is_keeping = outputs.is_folder or options.plot or self._interval > 0
@@ -151,6 +154,7 @@ class _Recorder:
 
     def _save(self, event: Progress) -> None:
         path = self._outputs.intermediate(event.iteration)
-        save_picture(resize(event.image(), self._size), path, source=self._picture, bit_depth="8")
+        image = resize(event.image(), self._size)
+        save_picture(image, path, source=self._picture, bit_depth="8", is_gray=self._is_gray)
         if self._on_saved is not None:
             self._on_saved(path)

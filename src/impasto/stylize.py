@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from impasto.color import finisher, prepare, stays_gray
 from impasto.encoders import Encoder, build_encoder
 from impasto.engine import Control, Engine, Progress, noise
 from impasto.errors import RecipeError, UserError
@@ -53,6 +54,11 @@ class Result:
     losses: Mapping[str, float]
     is_cancelled: bool
     weights_sha256: str
+
+    @property
+    def is_gray(self) -> bool:
+        """Whether it is grey because the content is and its colors were kept; it is then written as one channel."""
+        return stays_gray(self.content, self.recipe)
 
     def provenance(self) -> str:
         """What `impasto rerun` needs to make this picture again, as one line of ASCII JSON; it holds no path."""
@@ -146,6 +152,8 @@ def build_engine(
     """Lays out the levels of a run and gives the engine what it needs at each of them."""
     size = output_size(content.size, height=recipe.height, longest_edge=recipe.size)
     levels = build_pyramid(size, recipe)
+    finish = finisher(content, recipe)
+    content, styles = prepare(content, styles, recipe)
 
     def objective_at(level: Level) -> Objective:
         return Objective(
@@ -156,7 +164,7 @@ def build_engine(
         )
 
     start = _start(content, styles, recipe, levels[0].size).to(device)
-    return Engine(levels, objective_at, start, recipe, resample, control)
+    return Engine(levels, objective_at, start, recipe, resample, control, finish)
 
 
 def _start(content: Picture, styles: Sequence[Picture], recipe: Recipe, size: tuple[int, int]) -> Tensor:
