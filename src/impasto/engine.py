@@ -8,13 +8,14 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from impasto.objective import TERMS, Objective
 from impasto.optimizers import PixelOptimizer, build_optimizer
-from impasto.pyramid import Level
+from impasto.pyramid import Level, extend_pyramid
 from impasto.recipe import Recipe
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ PAUSE_POLL_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Progress:
-    """What happened in one iteration; the first event, of iteration 0, is the start before any evaluation.
+    """What happened in one iteration; the first event is the start, or where a checkpoint was taken, and has no losses.
 
     Attributes:
         iteration: Evaluations of the objective so far, over all levels.
@@ -149,53 +150,107 @@ class Engine:
         self.stop_reason = ""
         self._objective_at, self._resize, self._finish = objective_at, resize, finish
         self._optimizer: PixelOptimizer = build_optimizer(start, recipe)
-        self._total = sum(level.iterations for level in levels)
         self._clock = _Clock()
+        self._spent = [0]  # iterations, of each level that has begun
         self._level_bests: list[float] = []
+        self._enlarged: Tensor | None = None
 
     @property
     def image(self) -> Tensor:
-        """The best picture so far, finished, of the size of the level at work."""
-        return self._finish(self._optimizer.best_image)
+        """The best picture so far, finished, of the size of the level at work; of the output's once the run is over."""
+        return self._finish(self._optimizer.best_image if self._enlarged is None else self._enlarged)
 
     @property
     def seconds(self) -> float:
         """Time at work so far."""
         return self._clock.seconds
 
+    @property
+    def total_iterations(self) -> int:
+        """The whole budget."""
+        return sum(level.iterations for level in self.levels)
+
     def run(self) -> Iterator[Progress]:
         """Yields an event before the first iteration and after each."""
-        yield self._progress(0, 0, {})
-        for index, level in enumerate(self.levels):
-            if self.control.is_ended:
-                break
-            if index:
-                self._optimizer.resize(lambda tensor, size=level.size: self._resize(tensor, size))  # type: ignore[misc]
-            yield from self._run_level(index, level)
-        if self._optimizer.best_image.shape[-2:] != self.levels[-1].size:  # ended on a coarse level
-            self._optimizer.resize(lambda tensor: self._resize(tensor, self.levels[-1].size))
+        yield self._progress({})
+        yield from self._run_level()
+        while len(self._spent) < len(self.levels) and not self.control.is_ended:
+            size = self.levels[len(self._spent)].size
+            self._optimizer.resize(lambda tensor, size=size: self._resize(tensor, size))  # type: ignore[misc]
+            self._spent.append(0)
+            self._level_bests = []
+            yield from self._run_level()
+        size = self.levels[-1].size
+        if (
+            self._optimizer.best_image.shape[-2:] != size
+        ):  # ended on a coarse level, which a checkpoint still can resume
+            self._enlarged = self._resize(self._optimizer.best_image, size).clamp_(0, 1)
         self.stop_reason = self._reason()
         logger.info("Ended after %d iterations: %s", self.iteration, self.stop_reason)
 
-    def _run_level(self, index: int, level: Level) -> Iterator[Progress]:
-        objective = self._objective_at(level)
-        self._level_bests = []
-        for done in range(1, level.iterations + 1):
+    def _run_level(self) -> Iterator[Progress]:
+        level = self._level
+        objective: Objective | None = None
+        while self._spent[-1] < level.iterations and not self._is_level_exhausted():
             pause = self.control.wait_while_paused()
             if self.control.is_ended:
                 return
+            objective = objective or self._objective_at(level)
             evaluation = objective.evaluate(self._optimizer.candidate)
             best_before = self._optimizer.best_loss
             total, parts = self._optimizer.update(evaluation)
             self.iteration += 1
+            self._spent[-1] += 1
             losses = {"total": total, **dict(zip(TERMS, parts, strict=True))}
             if self._optimizer.best_loss < best_before or not self.losses:
                 self.losses = losses
             self._level_bests.append(self._optimizer.best_loss)
             self._clock.lap(math.prod(level.size), pause)
-            yield self._progress(index, done, losses)
-            if self._optimizer.stop_reason or self._is_on_plateau():
-                return
+            yield self._progress(losses)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that decides the rest of the run, to be taken between two events of `run` or after it.
+
+        Returns:
+            Tensors, numbers, strings, and lists and dicts of them.
+        """
+        return {
+            "levels": [[*level.size, level.iterations] for level in self.levels],
+            "spent": list(self._spent),
+            "iteration": self.iteration,
+            "losses": dict(self.losses),
+            "level_bests": list(self._level_bests),
+            "seconds": self._clock.seconds,
+            "pixel_iterations": self._clock.pixel_iterations,
+            "optimizer": self._optimizer.state(),
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Goes on where `state` was taken, before `run`: to the same bits, if this engine's budget is the same.
+
+        With a larger budget, levels that are over stay as they were; see `impasto.pyramid.extend_pyramid`.
+
+        Args:
+            state: Of an engine for the same pictures and recipe, but for the budget.
+
+        Raises:
+            ValueError: If this engine's budget is smaller.
+        """
+        planned = [Level((height, width), iterations) for height, width, iterations in state["levels"]]
+        self._spent = list(state["spent"])
+        self.levels = extend_pyramid(planned, self._spent, self.levels)
+        self.iteration, self.losses = state["iteration"], dict(state["losses"])
+        self._level_bests = list(state["level_bests"])
+        self._clock.seconds, self._clock.pixel_iterations = state["seconds"], state["pixel_iterations"]
+        self._optimizer.load_state(state["optimizer"])
+
+    @property
+    def _level(self) -> Level:
+        """The one at work."""
+        return self.levels[len(self._spent) - 1]
+
+    def _is_level_exhausted(self) -> bool:
+        return bool(self._optimizer.stop_reason) or self._is_on_plateau()
 
     def _is_on_plateau(self) -> bool:
         if not self.recipe.plateau or len(self._level_bests) <= PLATEAU_WINDOW:
@@ -212,19 +267,20 @@ class Engine:
             return self._optimizer.stop_reason
         if self._is_on_plateau():
             return f"the last {PLATEAU_WINDOW} iterations lowered the objective by less than {self.recipe.plateau:g}"
-        return f"the budget of {self._total} iterations is used up"
+        return f"the budget of {self.total_iterations} iterations is used up"
 
-    def _progress(self, index: int, done: int, losses: Mapping[str, float]) -> Progress:
+    def _progress(self, losses: Mapping[str, float]) -> Progress:
+        index = len(self._spent) - 1
         return Progress(
             iteration=self.iteration,
-            total_iterations=self._total,
+            total_iterations=self.total_iterations,
             level=index + 1,
             num_levels=len(self.levels),
-            size=self.levels[index].size,
+            size=self._level.size,
             losses=losses,
             best=self._optimizer.best_loss,
             seconds=self.seconds,
-            eta_seconds=self._clock.remaining(self.levels, index, done),
+            eta_seconds=self._clock.remaining(self.levels, index, self._spent[-1]),
             image=lambda: self.image,
         )
 

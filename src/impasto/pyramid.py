@@ -55,3 +55,29 @@ def _split(total: int, count: int) -> Sequence[int]:
     """Equal shares, the finest level taking the remainder."""
     share = total // count
     return [*[share] * (count - 1), total - share * (count - 1)]
+
+
+def extend_pyramid(planned: Sequence[Level], spent: Sequence[int], fresh: Sequence[Level]) -> Sequence[Level]:
+    """The levels of a run that goes on with another budget than it began with.
+
+    Levels that are over keep what they spent. The level at work and later ones get what a fresh run of the larger
+    budget would give them, and the last one all that remains.
+
+    Args:
+        planned: The levels so far.
+        spent: Iterations of each level that has begun; the last of them is at work.
+        fresh: The levels of a new run with the new budget. There may be more of them, coarser ones, than were planned.
+
+    Raises:
+        ValueError: If the new budget is smaller.
+    """
+    before, total = (sum(level.iterations for level in levels) for levels in (planned, fresh))
+    if total < before:
+        raise ValueError(f"a budget of {total} is smaller than {before}")
+    if total == before:
+        return planned
+    shares = [level.iterations for level in fresh[len(fresh) - len(planned) :]]
+    over = len(spent) - 1
+    budgets = [*spent[:over], *shares[over:-1]]
+    sizes = [level.size for level in planned]
+    return [Level(size, count) for size, count in zip(sizes, [*budgets, total - sum(budgets)], strict=True)]
