@@ -5,7 +5,7 @@ EXAMPLES := src/impasto/examples
 # One thread for each of two test processes: torch's own threads would only fight over the cores.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 
-.PHONY: setup demo test test-all lint bench clean
+.PHONY: setup demo test test-all lint bench docs pictures clean
 
 setup: .venv/.ready
 
@@ -31,6 +31,14 @@ lint: setup
 
 bench: setup
 	$(BIN)/python benchmarks/baseline.py
+
+# The pages under docs/reference, from the code.
+docs: setup
+	$(BIN)/python tools/make_docs.py
+
+# The README's pictures, by the README's own commands.
+pictures: setup
+	$(BIN)/python tools/make_docs.py --pictures
 
 clean:
 	rm -rf .venv build demo work .mypy_cache .ruff_cache .pytest_cache
