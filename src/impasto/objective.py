@@ -7,19 +7,27 @@ Each term is divided by its own scale (so it says "how far, relative to black"),
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from impasto.encoders.base import Encoder
 from impasto.errors import EncoderError
-from impasto.losses import content_loss, gram_loss, moments, total_variation
+from impasto.losses import STYLE_LOSSES, content_loss, total_variation
+from impasto.masks import Style, style_shares, to_grid
 from impasto.recipe import Recipe
 
 logger = logging.getLogger(__name__)
 
 OBJECTIVE_SCALE: Mapping[str, float] = {"content": 0.01, "style": 1.0, "tv": 0.1}
 """Constant of each term, at which the default weights give the balanced picture (`docs/explanation/objective.md`)."""
+
+STYLE_LOSS_SCALE: Mapping[str, float] = {"gram": 1.0, "moments": 1.0, "histogram": 1.0, "sliced": 1.0}
+"""Constant of each style loss, at which it pulls about as hard as the Gram loss at the balanced picture."""
+
+STRENGTH_POWER = 2.0
+"""How fast the dial turns a term down: its factor is the way left to the dial's end, to this power."""
 
 TERMS = tuple(OBJECTIVE_SCALE)
 """Order of the terms wherever they stand in a row."""
@@ -41,14 +49,32 @@ class Evaluation:
 
 
 def term_factors(recipe: Recipe) -> dict[str, float]:
-    """What each normalised term is multiplied by: its scale times its weight over the largest weight.
+    """What each normalized term is multiplied by: its scale, its weight over the largest weight, the dial's factor.
 
     Dividing by a weight (and not by their sum) keeps the factors bit-identical when all weights are multiplied by one
     power of two, and finite for weights up to the largest float.
     """
     weights = {"content": recipe.content_weight, "style": recipe.style_weight, "tv": recipe.tv_weight}
     largest = max(weights.values())
-    return {term: OBJECTIVE_SCALE[term] * (weight / largest if largest else 0.0) for term, weight in weights.items()}
+    dial = strength_factors(recipe.strength)
+    return {
+        term: OBJECTIVE_SCALE[term] * dial[term] * (weight / largest if largest else 0.0)
+        for term, weight in weights.items()
+    }
+
+
+def strength_factors(strength: float) -> dict[str, float]:
+    """What the dial multiplies each term by.
+
+    Below 50 the style is turned down to 0, above 50 the content is: with (2 s / 100) or (2 − 2 s / 100), to the power
+    of `STRENGTH_POWER`. Total variation is there against the noise that the style brings, so it goes with the style.
+
+    Args:
+        strength: From 0 (the content back) to 100 (nothing but texture).
+    """
+    share = strength / 100
+    content, style = (min(1.0, 2 * part) ** STRENGTH_POWER for part in (1 - share, share))
+    return {"content": content, "style": style, "tv": style}
 
 
 class Objective:
@@ -57,34 +83,44 @@ class Objective:
     Args:
         encoder: A frozen encoder on the pictures' device.
         content_image: Shape (1, 3, H, W), RGB in [0, 1].
-        style_images: Shapes (1, 3, h, w), RGB in [0, 1]; each counts the same.
-        recipe: Weights and layers.
+        styles: Style images with their weights and masks; a bare tensor of shape (1, 3, h, w) counts everywhere.
+        recipe: Weights, layers and the style loss.
+        lock_mask: Where the picture is to stay the content image, shape (1, 1, H, W); None for nowhere.
 
     Raises:
         LayerError: If the recipe names a layer that the encoder does not have.
         EncoderError: If a target holds NaN or infinity.
     """
 
-    def __init__(self, encoder: Encoder, content_image: Tensor, style_images: Sequence[Tensor], recipe: Recipe) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        content_image: Tensor,
+        styles: Sequence[Style | Tensor],
+        recipe: Recipe,
+        lock_mask: Tensor | None = None,
+    ) -> None:
         self.encoder = encoder
         self.factors = term_factors(recipe)
-        self.content_layers = dict(recipe.content_layers or encoder.content_layers)
-        self.style_layers = dict(recipe.style_layers or encoder.style_layers)
-        wanted = (*self.content_layers, *self.style_layers)
-        encoder.check_layers(wanted)
-        self.heads = {layer: encoder.head(layer) for layer in wanted}
+        self.wraps = recipe.tileable
+        self.style_loss = STYLE_LOSSES[recipe.style_loss]
+        self.style_scale = STYLE_LOSS_SCALE[recipe.style_loss]
+        self.styles = [style if isinstance(style, Style) else Style(style) for style in styles]
+        self.style_shares = style_shares(self.styles)
+        self.content_image, self.lock_mask = content_image, lock_mask
+        layers = {
+            "content": dict(recipe.content_layers or encoder.content_layers),
+            "style": dict(recipe.style_layers or encoder.style_layers),
+        }
+        encoder.check_layers([*layers["content"], *layers["style"]])
+        self.content_layers, self.style_layers = (_shares(layers[kind]) for kind in ("content", "style"))
+        self.heads = {layer: encoder.head(layer) for layer in (*self.content_layers, *self.style_layers)}
         with torch.no_grad():
             self.content_targets = {
                 layer: _finite(features, layer, encoder)
-                for layer, features in self._features(content_image, self._active_content()).items()
+                for layer, features in self._features(content_image, self._active("content")).items()
             }
-            self.style_targets = [
-                {
-                    layer: _finite(self._gram(layer, features), layer, encoder)
-                    for layer, features in self._features(image, self._active_style()).items()
-                }
-                for image in style_images
-            ]
+            self.style_targets = [self._style_target(style) for style in self.styles]
 
     def evaluate(self, image: Tensor) -> Evaluation:
         """The objective and its gradient; one forward and one backward pass, no host synchronization.
@@ -102,55 +138,83 @@ class Objective:
 
     def parts(self, image: Tensor) -> Tensor:
         """The weighted terms in the order of `TERMS`, shape (3,), differentiable."""
-        features = self._features(image, {**self._active_content(), **self._active_style()})
+        if self.lock_mask is not None:
+            image = image.lerp(self.content_image, self.lock_mask)
+        features = self._features(image, {**self._active("content"), **self._active("style")})
         zero = image.new_zeros(())
         terms = {
-            "content": _weighted(
-                {
-                    layer: content_loss(features[layer], target, self.heads[layer])
-                    for layer, target in self.content_targets.items()
-                },
-                self.content_layers,
-                zero,
-            ),
+            "content": self._content_term(features, zero),
             "style": self._style_term(features, zero),
-            "tv": total_variation(image) if self.factors["tv"] else zero,
+            "tv": total_variation(image, self.wraps) if self.factors["tv"] else zero,
         }
         return torch.stack([self.factors[term] * terms[term] for term in TERMS])
 
+    def influence(self, image: Tensor) -> dict[str, float]:
+        """Each term's share of the pull on the pixels: the norm of its gradient over the sum of the norms.
+
+        Args:
+            image: Shape (1, 3, H, W), RGB in [0, 1], of the content image's size.
+        """
+        image = image.detach().requires_grad_()
+        norms = []
+        for part in self.parts(image):
+            gradient = torch.autograd.grad(part, image, retain_graph=True)[0] if part.requires_grad else image * 0
+            norms.append(gradient.double().norm().item())
+        total = sum(norms) or 1.0
+        return {term: norm / total for term, norm in zip(TERMS, norms, strict=True)}
+
+    def _content_term(self, features: Mapping[str, Tensor], zero: Tensor) -> Tensor:
+        losses = {
+            layer: content_loss(features[layer], target, self.heads[layer])
+            for layer, target in self.content_targets.items()
+        }
+        return sum((self.content_layers[layer] * loss for layer, loss in losses.items()), start=zero)
+
     def _style_term(self, features: Mapping[str, Tensor], zero: Tensor) -> Tensor:
-        if not self.style_targets or not self._active_style():
-            return zero
-        grams = {layer: self._gram(layer, features[layer]) for layer in self._active_style()}
-        by_style = [
-            _weighted({layer: gram_loss(grams[layer], target[layer]) for layer in grams}, self.style_layers, zero)
-            for target in self.style_targets
-        ]
-        return torch.stack(by_style).mean()
+        term = zero
+        for layer, share in self._active("style").items():
+            whole = None  # the summary of the whole picture serves every style that goes everywhere
+            for style, target, style_share in zip(self.styles, self.style_targets, self.style_shares, strict=True):
+                if style.content_mask is not None:
+                    summary = self._summarize(layer, features[layer], style.content_mask)
+                else:
+                    summary = whole = self._summarize(layer, features[layer], None) if whole is None else whole
+                distance = self.style_loss.distance(summary, target[layer])
+                term = term + distance * (share * style_share * self.style_scale)
+        return term
+
+    def _style_target(self, style: Style) -> dict[str, Any]:
+        targets = {}
+        for layer, features in self._features(style.image, self._active("style")).items():
+            _finite(features, layer, self.encoder)
+            targets[layer] = self.style_loss.prepare(self._summarize(layer, features, style.style_mask))
+        return targets
+
+    def _summarize(self, layer: str, features: Tensor, mask: Tensor | None) -> Any:
+        weights = None if mask is None else to_grid(mask, (features.shape[-2], features.shape[-1]))
+        return self.style_loss.summarize(features, weights, self.heads[layer])
 
     def _features(self, image: Tensor, layers: Mapping[str, float]) -> dict[str, Tensor]:
         return self.encoder(image, layers.keys()) if layers else {}
 
-    def _gram(self, layer: str, features: Tensor) -> Tensor:
-        return moments(features).gram(self.heads[layer])
-
-    def _active_content(self) -> dict[str, float]:
-        return {layer: weight for layer, weight in self.content_layers.items() if weight and self.factors["content"]}
-
-    def _active_style(self) -> dict[str, float]:
-        return {layer: weight for layer, weight in self.style_layers.items() if weight and self.factors["style"]}
+    def _active(self, term: str) -> dict[str, float]:
+        """Layers of a term with their shares; none if the term is switched off."""
+        layers = {"content": self.content_layers, "style": self.style_layers}[term]
+        return {layer: share for layer, share in layers.items() if share} if self.factors[term] else {}
 
 
-def _weighted(losses: Mapping[str, Tensor], weights: Mapping[str, float], zero: Tensor) -> Tensor:
-    """Weighted mean over layers; the weights are ratios, as those of the terms are."""
-    total = sum(weights.values())
-    return sum((losses[layer] * (weights[layer] / total) for layer in losses), start=zero)
+def _shares(weights: Mapping[str, float]) -> dict[str, float]:
+    """Weights of layers as shares; they are ratios, as those of the terms are."""
+    largest = max(weights.values())
+    relative = {layer: weight / largest if largest else 0.0 for layer, weight in weights.items()}
+    total = sum(relative.values()) or 1.0
+    return {layer: weight / total for layer, weight in relative.items()}
 
 
-def _finite(target: Tensor, layer: str, encoder: Encoder) -> Tensor:
-    if not target.isfinite().all():
+def _finite(features: Tensor, layer: str, encoder: Encoder) -> Tensor:
+    if not features.isfinite().all():
         raise EncoderError(
             f"Encoder {encoder.name} returns NaN or infinity at layer '{layer}'. Check its weights"
             " (impasto models verify), or use --precision float32."
         )
-    return target
+    return features

@@ -42,7 +42,21 @@ def _parse_layers(value: object) -> object:
     return weights
 
 
+def _parse_numbers(value: object) -> object:
+    """Turns ``"0.7,0.3"`` into a list of numbers, and a single number into a list of one."""
+    if isinstance(value, int | float):
+        return [value]
+    if not isinstance(value, str):
+        return value
+    try:
+        return [float(part) for part in value.split(",") if part.strip()]
+    except ValueError:
+        raise ValueError(f"'{value}' is no list of numbers; write for example 0.7,0.3") from None
+
+
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Numbers = Annotated[list[Weight], BeforeValidator(_parse_numbers), Field(min_length=1)]
+Scales = Annotated[list[Annotated[float, Field(ge=0.05, le=20)]], BeforeValidator(_parse_numbers), Field(min_length=1)]
 LayerWeights = Annotated[dict[str, Weight], BeforeValidator(_parse_layers), Field(min_length=1)]
 
 
@@ -93,6 +107,37 @@ class Recipe(_Parameters):
         1.0, "Weight of the total variation, which smooths the noise between neighbouring pixels.", group="Objective"
     )
 
+    strength: float = _parameter(
+        50.0,
+        "How much of the painting: 0 gives the content back, 50 is the balance of the weights, 100 is nothing but "
+        "texture.",
+        group="Objective",
+        ge=0,
+        le=100,
+    )
+    style_loss: Literal["gram", "moments", "histogram", "sliced"] = _parameter(
+        "gram",
+        "What is compared of the style: Gram matrices; mean and covariance (Wasserstein); Gram matrices and "
+        "histograms; the whole distribution along random directions (sliced Wasserstein).",
+        group="Objective",
+    )
+    style_blend: Numbers | None = _parameter(
+        None, "Shares of several styles, as 0.7,0.3; only their ratios count. Default: equal shares.", group="Objective"
+    )
+    style_scale: Scales = _parameter(
+        [1.0],
+        "Size of the style's strokes: 2 looks at the style image twice as large. One number, or one for each style.",
+        group="Objective",
+    )
+
+    auto_mask: int = _parameter(
+        0,
+        "Find so many regions that look alike in content and style, and paint each from its like; 0 finds none.",
+        group="Objective",
+        ge=0,
+        le=16,
+    )
+
     # encoder
     model: ModelName = _parameter(
         "vgg19",
@@ -110,7 +155,7 @@ class Recipe(_Parameters):
     pooling: Literal["max", "average"] = _parameter(
         "max", "Pooling between the encoder's blocks; average is smoother, its gain is corrected.", group="Encoder"
     )
-    padding: Literal["zero", "reflect", "replicate"] = _parameter(
+    padding: Literal["zero", "reflect", "replicate", "circular"] = _parameter(
         "zero", "How the encoder's convolutions continue the picture past its border.", group="Encoder"
     )
     precision: Literal["float32", "bfloat16"] = _parameter(
@@ -177,6 +222,11 @@ class Recipe(_Parameters):
     seed: int = _parameter(0, "Seed of the noise that the random start draws.", group="Optimization", ge=0, lt=2**63)
 
     # size
+    tileable: bool = _parameter(
+        False,
+        "Make the picture's edges meet, so that it can be laid side by side; both edges become multiples of 16 pixels.",
+        group="Size",
+    )
     height: int = _parameter(
         400,
         "Height of the output; the width follows the content's aspect ratio.",
@@ -294,6 +344,20 @@ class RunOptions(_Parameters):
         unit="iterations",
         ge=0,
     )
+    checkpoint_every: float = _parameter(
+        10.0,
+        "Keep the run's whole state every so many seconds (rarer where writing it takes long), so that a killed run "
+        "can be resumed; 0 never does.",
+        group="Run",
+        unit="seconds",
+        ge=0,
+    )
+    resume: bool = _parameter(
+        False,
+        "Go on from the checkpoint in the output's folder, to the same picture as if nothing had happened; or on to a "
+        "larger --total-iterations.",
+        group="Run",
+    )
     device: str = _parameter(
         "auto",
         "Where to compute: auto, cpu, cuda, cuda:1, mps …",
@@ -368,6 +432,8 @@ def _branch_in_words(branch: Mapping[str, Any]) -> str:
         return str(branch["const"])
     if branch.get("type") == "object":
         return "layers with weights of at least 0, as relu1_1:1,relu2_1:0.5"
+    if branch.get("type") == "array":
+        return "numbers separated by commas, each " + _branch_in_words(branch["items"])
     kinds = {"number": "a finite number", "integer": "a whole number", "boolean": "true or false", "string": "text"}
     words = kinds.get(branch.get("type", ""), "a value")
     if "pattern" in branch:

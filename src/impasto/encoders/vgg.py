@@ -3,13 +3,16 @@
 Reference: Simonyan & Zisserman (2014), arXiv:1409.1556, table 1, columns D and E.
 """
 
+import itertools
 from collections.abc import Collection, Mapping, Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from impasto.encoders.base import Encoder, Layer
+from impasto.encoders.lean import LeanConv, LeanMaxPool
 from impasto.errors import EncoderError
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -28,8 +31,6 @@ STYLE_LAYERS: Mapping[str, Mapping[str, float]] = {
 }
 """The classical recipes: Johnson et al. (2016), arXiv:1603.08155, and Gatys et al. (2016), CVPR, section 2."""
 
-_PAD_MODES = {"reflect": "reflect", "replicate": "replicate"}
-
 AVERAGE_POOLING_GAINS = (1.34, 1.47, 1.35, 1.81)
 """Average pooling shrinks ReLU activations where max pooling keeps the peak: the factors, one a boundary between
 blocks, that bring VGG19's features on photographs back to their usual size (`training/pooling_gains.py`)."""
@@ -45,9 +46,10 @@ class VGG(Encoder):
         content_layers: See `Encoder`.
         style_layers: See `Encoder`.
         pooling: ``"max"`` or ``"average"`` (its gain corrected).
-        padding: ``"zero"``, ``"reflect"`` or ``"replicate"``.
+        padding: ``"zero"``, ``"reflect"``, ``"replicate"`` or ``"circular"``.
     """
 
+    can_be_lean = True
     mean: Tensor
     std: Tensor
 
@@ -89,16 +91,27 @@ class VGG(Encoder):
         features: dict[str, Tensor] = {}
         x = self._preprocess(image, missing)
         stride = 1
-        for layer, conv in self.convs.items():
+        order = list(self.convs)
+        for layer, follower in itertools.zip_longest(order, order[1:]):
             if not missing:
                 break
             if self.layers[layer].stride > stride:
                 x, stride = self._pool(x, stride), self.layers[layer].stride
-            x = conv(self._pad(x)).relu_()
+            is_for_pool = follower is not None and self.layers[follower].stride > stride and layer not in missing
+            x = self._conv(layer, self._pad(x), is_for_pool)
             if layer in missing:
                 features[layer] = x
                 missing.remove(layer)
         return features
+
+    def _conv(self, layer: str, x: Tensor, is_for_pool: bool) -> Tensor:
+        """Convolution and ReLU; `is_for_pool` says that nothing but a pooling will see the output."""
+        conv = cast(nn.Conv2d, self.convs[layer])
+        if self.is_lean and x.requires_grad:
+            keeps_zeros = not (is_for_pool and self.pooling == "max")
+            lean: Tensor = LeanConv.apply(x, conv.weight, conv.bias, conv.padding[0], keeps_zeros)  # type: ignore[no-untyped-call]
+            return lean
+        return torch.relu_(conv(x))
 
     def _preprocess(self, image: Tensor, layers: Collection[str]) -> Tensor:
         """Normalises, and continues pictures below the reach of the deepest layer by their edge."""
@@ -112,10 +125,12 @@ class VGG(Encoder):
         return x.to(next(self.parameters()).dtype, memory_format=self.memory_format)
 
     def _pad(self, x: Tensor) -> Tensor:
-        return x if self.padding == "zero" else F.pad(x, (1, 1, 1, 1), mode=_PAD_MODES[self.padding])
+        return x if self.padding == "zero" else F.pad(x, (1, 1, 1, 1), mode=self.padding)
 
     def _pool(self, x: Tensor, stride: int) -> Tensor:
         if self.pooling == "max":
+            if self.is_lean and x.requires_grad:
+                return LeanMaxPool.apply(x)  # type: ignore[no-untyped-call, no-any-return]
             return F.max_pool2d(x, 2)
         return F.avg_pool2d(x, 2) * self.average_pooling_gains[stride.bit_length() - 1]
 

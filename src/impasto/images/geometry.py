@@ -4,6 +4,10 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 
+WRAP_MARGIN = 8
+"""Pixels that a tile borrows from its neighbors when it is resampled."""
+
+
 def output_size(picture_size: tuple[int, int], *, height: int, longest_edge: int | None) -> tuple[int, int]:
     """The output's height and width in pixels, in the picture's aspect ratio, each at least 1.
 
@@ -21,19 +25,28 @@ def output_size(picture_size: tuple[int, int], *, height: int, longest_edge: int
     )
 
 
-def resample(tensor: Tensor, size: tuple[int, int]) -> Tensor:
+def resample(tensor: Tensor, size: tuple[int, int], wrap: bool = False) -> Tensor:
     """Brings planes of any range to a size: bicubic, antialiased when shrinking, overshoot and all.
 
     Args:
         tensor: Shape (B, C, H, W), float.
         size: Height and width in pixels.
+        wrap: Whether the planes are tiles, whose left edge goes on at their right one, and so at top and bottom.
 
     Returns:
         Shape (B, C, *size); the tensor itself if it has that size already.
     """
-    if tuple(tensor.shape[-2:]) == tuple(size):
+    own = tensor.shape[-2:]
+    if tuple(own) == tuple(size):
         return tensor
-    return F.interpolate(tensor, size=size, mode="bicubic", align_corners=False, antialias=True)
+    if not wrap:
+        return F.interpolate(tensor, size=size, mode="bicubic", align_corners=False, antialias=True)
+    # As many neighbors on each side as the filter sees; scaled, they are cut off again.
+    margins = [min(edge, WRAP_MARGIN) for edge in own]
+    wide = F.pad(tensor, (margins[1], margins[1], margins[0], margins[0]), mode="circular")
+    cuts = [round(margin * edge / before) for margin, edge, before in zip(margins, size, own, strict=True)]
+    enlarged = resample(wide, (size[0] + 2 * cuts[0], size[1] + 2 * cuts[1]))
+    return enlarged[..., cuts[0] : cuts[0] + size[0], cuts[1] : cuts[1] + size[1]]
 
 
 def resize(image: Tensor, size: tuple[int, int]) -> Tensor:

@@ -1,33 +1,19 @@
-"""Loss functions: pure functions of tensors.
+"""Additive statistics of feature maps: counts, sums and sums of outer products over positions.
 
-Style losses are functions of additive statistics. `moments` sums over positions; sums of two parts of a picture add up
-to the sums of the whole, so masks, several styles, tiles and machines need no second implementation.
+The sums of two parts of a picture add up to those of the whole, so masks, several styles, tiles and machines need no
+second implementation of a loss.
 
 Legend: B pictures, C channels, H·W = N positions.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = [
-    "Moments",
-    "content_loss",
-    "gram_loss",
-    "gram_matrix",
-    "moments",
-    "relative_square",
-    "total_variation",
-]
-
 _POSITIONS_AT_A_TIME = 1 << 16
 """Half-precision features are converted to float32 in slices of so many positions, to keep the copy small."""
-
-_NOTHING = 1e-20
-"""Squared norms below this are those of a dead layer; they cannot serve as a scale."""
 
 
 class _Sums(torch.autograd.Function):
@@ -91,6 +77,17 @@ class Moments:
         cross = linear @ mean @ constant.mT
         return linear @ second @ linear.mT + cross + cross.mT + constant @ constant.mT
 
+    def mean(self, head: Tensor | None = None) -> Tensor:
+        """The mean feature, shape (B, C); with a head (B, K), that of the mapped features."""
+        mean = self.first / self.count[:, None].clamp(min=1e-12)
+        return mean if head is None else mean @ head[:, :-1].mT + head[:, -1]
+
+    def covariance(self, head: Tensor | None = None) -> Tensor:
+        """The covariance by positions, shape (B, C, C); with a head (B, K, K), that of the mapped features."""
+        mean = self.mean()
+        covariance = self.second / self.count[:, None, None].clamp(min=1e-12) - mean[:, :, None] * mean[:, None, :]
+        return covariance if head is None else head[:, :-1] @ covariance @ head[:, :-1].mT
+
 
 def moments(features: Tensor, weights: Tensor | None = None) -> Moments:
     """Sums features and their outer products over all positions, in at least float32.
@@ -126,65 +123,3 @@ def gram_matrix(features: Tensor) -> Tensor:
     size.
     """
     return moments(features).gram()
-
-
-def relative_square(difference: Tensor, reference: Tensor) -> Tensor:
-    """Squared norm of a difference over the squared norm of what it is compared with, a scalar.
-
-    Args:
-        difference: Any shape.
-        reference: Any shape; where it is (nearly) zero, as of a dead layer, the difference is not divided.
-    """
-    scale = reference.square().sum()
-    return difference.square().sum() / torch.where(scale > _NOTHING, scale, torch.ones_like(scale))
-
-
-def gram_loss(gram: Tensor, target: Tensor) -> Tensor:
-    """Relative squared Frobenius distance ‖G − T‖² / ‖T‖² of two Gram matrices, a scalar.
-
-    Args:
-        gram: Shape (B, C, C).
-        target: Shape (B, C, C).
-
-    Reference: Gatys et al. (2015), arXiv:1508.06576, eq. 4. Differs: divided by the target's own squared norm, so that
-    layers, encoders and styles are on one scale: 1 is "as far as black", 0 is equal.
-    """
-    return relative_square(gram - target, target)
-
-
-def content_loss(features: Tensor, target: Tensor, head: Tensor | None = None) -> Tensor:
-    """Relative squared distance ‖F − T‖² / ‖T‖² of feature maps, a scalar.
-
-    Args:
-        features: Shape (B, C, H, W).
-        target: Shape (B, C, H, W).
-        head: An affine map of the features in whose space to measure, shape (K, C + 1); None for none.
-
-    Reference: Gatys et al. (2015), arXiv:1508.06576, eq. 1. Differs: divided by the target's own squared norm.
-    """
-    wide = torch.promote_types(features.dtype, torch.float32)
-    difference, reference = (features - target).to(wide), target.to(wide)
-    if head is not None:
-        linear, constant = head[:, :-1], head[:, -1]
-        difference = torch.einsum("kc,bchw->bkhw", linear, difference)
-        reference = torch.einsum("kc,bchw->bkhw", linear, reference) + constant[:, None, None]
-    return relative_square(difference, reference)
-
-
-def total_variation(image: Tensor) -> Tensor:
-    """Anisotropic total variation: absolute differences to the right and lower neighbour, mean per pixel and channel.
-
-    Args:
-        image: Shape (B, C, H, W).
-
-    Returns:
-        A scalar; 0 for a constant picture, at most 2 for one in [0, 1].
-
-    Reference: Rudin, Osher & Fatemi (1992), Physica D 60, in its anisotropic form; for style transfer Johnson et al.
-    (2016), arXiv:1603.08155.
-    """
-    differences: Sequence[Tensor] = (
-        image[..., :, 1:] - image[..., :, :-1],
-        image[..., 1:, :] - image[..., :-1, :],
-    )
-    return sum((difference.abs().sum() for difference in differences), start=image.new_zeros(())) / image.numel()

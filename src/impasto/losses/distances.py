@@ -1,0 +1,64 @@
+"""Distances of tensors and pictures: relative squares, the content loss and total variation.
+
+Legend: B pictures, C channels.
+"""
+
+import torch
+from torch import Tensor
+
+_NOTHING = 1e-20
+"""Squared norms below this are those of a dead layer; they cannot serve as a scale."""
+
+
+def relative(difference: Tensor, scale: Tensor) -> Tensor:
+    """A difference over its scale, both scalars; where the scale is (nearly) zero the difference is not divided."""
+    return difference / torch.where(scale > _NOTHING, scale, torch.ones_like(scale))
+
+
+def relative_square(difference: Tensor, reference: Tensor) -> Tensor:
+    """Squared norm of a difference over the squared norm of what it is compared with, a scalar.
+
+    Args:
+        difference: Any shape.
+        reference: Any shape; where it is (nearly) zero, as of a dead layer, the difference is not divided.
+    """
+    return relative(difference.square().sum(), reference.square().sum())
+
+
+def content_loss(features: Tensor, target: Tensor, head: Tensor | None = None) -> Tensor:
+    """Relative squared distance ‖F − T‖² / ‖T‖² of feature maps, a scalar.
+
+    Args:
+        features: Shape (B, C, H, W).
+        target: Shape (B, C, H, W).
+        head: An affine map of the features in whose space to measure, shape (K, C + 1); None for none.
+
+    Reference: Gatys et al. (2015), arXiv:1508.06576, eq. 1. Differs: divided by the target's own squared norm.
+    """
+    wide = torch.promote_types(features.dtype, torch.float32)
+    difference, reference = (features - target).to(wide), target.to(wide)
+    if head is not None:
+        linear, constant = head[:, :-1], head[:, -1]
+        difference = torch.einsum("kc,bchw->bkhw", linear, difference)
+        reference = torch.einsum("kc,bchw->bkhw", linear, reference) + constant[:, None, None]
+    return relative_square(difference, reference)
+
+
+def total_variation(image: Tensor, wrap: bool = False) -> Tensor:
+    """Anisotropic total variation: absolute differences to the right and lower neighbour, mean per pixel and channel.
+
+    Args:
+        image: Shape (B, C, H, W).
+        wrap: Whether the right neighbor of the last column is the first, and so for rows, as in a tileable picture.
+
+    Returns:
+        A scalar; 0 for a constant picture, at most 2 for one in [0, 1].
+
+    Reference: Rudin, Osher & Fatemi (1992), Physica D 60, in its anisotropic form; for style transfer Johnson et al.
+    (2016), arXiv:1603.08155.
+    """
+    if wrap:
+        differences = [image.roll(-1, axis) - image for axis in (-1, -2)]
+    else:
+        differences = [image[..., :, 1:] - image[..., :, :-1], image[..., 1:, :] - image[..., :-1, :]]
+    return sum((difference.abs().sum() for difference in differences), start=image.new_zeros(())) / image.numel()

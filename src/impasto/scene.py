@@ -1,0 +1,211 @@
+"""The pictures of a run, brought to the size of each level: content, styles, masks, and the start."""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from impasto.encoders.base import Encoder
+from impasto.errors import RecipeError
+from impasto.images import fill, output_size, resize
+from impasto.masks import Style, auto_regions, check_pairs
+from impasto.objective import Objective
+from impasto.recipe import Recipe
+
+WIDEST_STYLE = 4
+"""A style image is shrunk further if, at the output's height, it had more than so many times the output's pixels."""
+
+TILE_MULTIPLE = 16
+"""Edges of a tileable picture are multiples of this, so that the encoder's coarsest grid fits around without a rest."""
+
+REGION_EDGE = 320
+"""Longest edge, in pixels, at which regions are looked for."""
+
+MEAN_COLOR = (0.485, 0.456, 0.406)
+"""ImageNet's, in RGB: what the noise of the random start varies about."""
+
+NOISE_DEVIATION = 90 / 255
+
+
+class Scene:
+    """All pictures of a run.
+
+    Args:
+        content: Shape (1, 3, H, W), RGB in [0, 1].
+        styles: Shapes (1, 3, h, w), RGB in [0, 1].
+        recipe: Sizes, shares, scales.
+        encoder: Frozen, on the device of the run.
+        device: Where the levels' pictures go.
+        content_masks: Where each style goes, shapes (1, 1, ?, ?) in [0, 1]; empty for everywhere.
+        style_masks: Which part of each style counts, likewise.
+        lock_mask: Where the picture is to stay the content, likewise; None for nowhere.
+
+    Raises:
+        UserError: If masks and styles do not pair up, or the recipe's shares and scales do not.
+    """
+
+    def __init__(
+        self,
+        content: Tensor,
+        styles: Sequence[Tensor],
+        recipe: Recipe,
+        encoder: Encoder,
+        device: torch.device,
+        *,
+        content_masks: Sequence[Tensor] = (),
+        style_masks: Sequence[Tensor] = (),
+        lock_mask: Tensor | None = None,
+    ) -> None:
+        check_pairs(len(styles), content_masks, style_masks)
+        self.recipe, self.encoder, self.device = recipe, encoder, device
+        self.content = periodic_component(content) if recipe.tileable else content
+        self.styles, self.lock_mask = styles, lock_mask
+        self.content_masks: Sequence[Tensor | None] = content_masks or [None] * len(styles)
+        self.style_masks: Sequence[Tensor | None] = style_masks or [None] * len(styles)
+        self.blend = _one_each(recipe.style_blend or [1.0] * len(styles), len(styles), "style_blend")
+        self.scales = _one_each(recipe.style_scale, len(styles), "style_scale")
+        if recipe.auto_mask and content_masks:
+            raise RecipeError("auto_mask looks for regions itself; give either it or content masks.")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the output in pixels."""
+        size = output_size(_size(self.content), height=self.recipe.height, longest_edge=self.recipe.size)
+        if not self.recipe.tileable:
+            return size
+        height, width = (max(1, round(edge / TILE_MULTIPLE)) * TILE_MULTIPLE for edge in size)
+        return height, width
+
+    def objective(self, size: tuple[int, int]) -> Objective:
+        """What the picture is asked for at the size of a level."""
+        lock = None if self.lock_mask is None else resize(self.lock_mask, size).to(self.device)
+        return Objective(self.encoder, self.content_at(size), self.styles_at(size), self.recipe, lock)
+
+    def content_at(self, size: tuple[int, int]) -> Tensor:
+        """The content image at a size, on the device."""
+        return resize(self.content, size).to(self.device)
+
+    def styles_at(self, size: tuple[int, int]) -> list[Style]:
+        """The style images as they are looked at when the picture has a size, with their masks, on the device."""
+        styles = []
+        for index, image in enumerate(self.styles):
+            own = style_size(_size(image), size, self.scales[index])
+            at_level = resize(image, own).to(self.device)
+            for share, content_mask, style_mask in self._regions[index]:
+                masks = [
+                    None if mask is None else resize(mask, mask_size).to(self.device)
+                    for mask, mask_size in ((content_mask, size), (style_mask, own))
+                ]
+                styles.append(Style(at_level, self.blend[index] * share, *masks))
+        return styles
+
+    @cached_property
+    def _regions(self) -> list[list[tuple[float, Tensor | None, Tensor | None]]]:
+        """For each style its regions: a share of its weight, where it goes, and what counts of it."""
+        if not self.recipe.auto_mask:
+            pairs = zip(self.content_masks, self.style_masks, strict=True)
+            return [[(1.0, content_mask, style_mask)] for content_mask, style_mask in pairs]
+        content = _at_most(self.content, REGION_EDGE).to(self.device)
+        return [
+            [
+                (1.0, content_mask.cpu(), style_mask.cpu())
+                for content_mask, style_mask in auto_regions(
+                    self.encoder, content, _at_most(image, REGION_EDGE).to(self.device), self.recipe.auto_mask
+                )
+            ]
+            for image in self.styles
+        ]
+
+    def start(self, size: tuple[int, int]) -> Tensor:
+        """The picture that the recipe starts from, shape (1, 3, *size), on the device."""
+        if self.recipe.init_method == "random":
+            image = noise(size, self.recipe.seed)
+        elif self.recipe.init_method == "style":
+            image = fill(self.styles[0], size)
+        else:
+            image = resize(self.content, size)
+        return image.to(self.device)
+
+
+def noise(size: tuple[int, int], seed: int) -> Tensor:
+    """Gaussian noise around ImageNet's mean color, the random start.
+
+    Args:
+        size: Height and width in pixels.
+        seed: The same seed gives the same noise on every device.
+
+    Returns:
+        Shape (1, 3, H, W), float32 in [0, 1]; standard deviation 90/255 before clipping.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    mean = torch.tensor(MEAN_COLOR).view(1, 3, 1, 1)
+    return (mean + NOISE_DEVIATION * torch.randn((1, 3, *size), generator=generator)).clamp_(0, 1)
+
+
+def style_size(size: tuple[int, int], output: tuple[int, int], scale: float = 1.0) -> tuple[int, int]:
+    """Height and width at which a style image is looked at: the output's height, its own aspect ratio.
+
+    Strokes then have the size that they have when both pictures hang side by side. A panorama is kept from taking
+    more than `WIDEST_STYLE` times the output's pixels.
+
+    Args:
+        size: The style image's height and width.
+        output: The output's (on a coarse level, the level's) height and width.
+        scale: Enlarges the style image, and so its strokes.
+    """
+    height, width = output[0] * scale, size[1] * output[0] / size[0] * scale
+    excess = height * width / (WIDEST_STYLE * output[0] * output[1])
+    shrink = 1 / max(1.0, excess**0.5)
+    return max(1, round(height * shrink)), max(1, round(width * shrink))
+
+
+def periodic_component(image: Tensor) -> Tensor:
+    """A picture without the jump between its opposite edges, otherwise as close to it as can be.
+
+    Args:
+        image: Shape (1, 3, H, W), in [0, 1].
+
+    Returns:
+        The same shape, in [0, 1].
+
+    Reference: Moisan (2011), Periodic plus smooth image decomposition, J. Math. Imaging Vis. 39, eqs. 8-11.
+    """
+    wide = image.double()
+    jump = torch.zeros_like(wide)
+    for axis in (-1, -2):
+        difference = wide.select(axis, -1) - wide.select(axis, 0)
+        jump.select(axis, 0).add_(difference)
+        jump.select(axis, -1).sub_(difference)
+    cosines = [
+        torch.cos(2 * torch.pi * torch.fft.fftfreq(edge, dtype=torch.float64, device=image.device))
+        for edge in _size(image)
+    ]
+    laplacian = 2 * cosines[0][:, None] + 2 * cosines[1][None, :] - 4
+    laplacian[0, 0] = 1  # the mean belongs to the periodic component
+    smooth = torch.fft.fft2(jump) / laplacian
+    smooth[..., 0, 0] = 0
+    return (wide - torch.fft.ifft2(smooth).real).clamp(0, 1).to(image.dtype)
+
+
+def _size(image: Tensor) -> tuple[int, int]:
+    return image.shape[-2], image.shape[-1]
+
+
+def _at_most(image: Tensor, edge: int) -> Tensor:
+    """The picture, shrunk until its longest edge is at most so long."""
+    size = _size(image)
+    return image if max(size) <= edge else resize(image, output_size(size, height=1, longest_edge=edge))
+
+
+def _one_each(values: Sequence[float], count: int, name: str) -> list[float]:
+    """A value for each style; a single one serves all.
+
+    Raises:
+        RecipeError: If there are neither one nor as many as styles.
+    """
+    if len(values) == 1:
+        return [*values] * count
+    if len(values) != count:
+        raise RecipeError(f"{name} has {len(values)} numbers for {count} style images; give one for each, or one.")
+    return [*values]
