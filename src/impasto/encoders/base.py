@@ -33,6 +33,8 @@ class Encoder(nn.Module, ABC):
         content_layers: Layers (with weights) of the content loss where the recipe names none.
         style_layers: Layers (with weights) of the style loss where the recipe names none.
         weights_sha256: Of the weights' file, empty if they came from none.
+        can_be_lean: Whether it knows how to keep less for the gradient.
+        is_lean: Whether it does so: the gradient stays the same, about half of the memory is needed.
     """
 
     name: str
@@ -40,6 +42,8 @@ class Encoder(nn.Module, ABC):
     content_layers: Mapping[str, float]
     style_layers: Mapping[str, float]
     weights_sha256: str = ""
+    can_be_lean: bool = False
+    is_lean: bool = False
 
     @abstractmethod
     def forward(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
