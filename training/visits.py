@@ -8,7 +8,8 @@ from torch import Tensor
 from training.pictures import Crops
 
 from impasto.encoders.base import Encoder
-from impasto.engine import Engine, noise
+from impasto.engine import Engine
+from impasto.scene import noise
 from impasto.images import resample
 from impasto.objective import Objective
 from impasto.pyramid import build_pyramid

@@ -4,6 +4,7 @@ The plain method is what the scripts of the field do: one scale, NCHW tensors, `
 line search on the pixels, here on our objective, so that the two do the same work an iteration.
 """
 
+import itertools
 import json
 import multiprocessing
 import os
@@ -74,7 +75,7 @@ def _measure_here(case: Case) -> Measurement:
     from impasto.images import load_picture, resize
     from impasto.objective import Objective
     from impasto.recipe import Recipe
-    from impasto.stylize import style_size
+    from impasto.scene import style_size
 
     recipe = Recipe(**case.values)
     encoder = build_encoder(recipe.model, precision=recipe.precision)
@@ -85,7 +86,7 @@ def _measure_here(case: Case) -> Measurement:
     method = {"baseline": _run_baseline, "impasto": _run_impasto}[case.method]
     stamps, objective = method(lambda: Objective(encoder, content, [style], recipe), content, case.iterations, recipe)
     return Measurement(
-        seconds=[after - before for before, after in zip(stamps[:-1], stamps[1:], strict=True)],
+        seconds=[after - before for before, after in itertools.pairwise(stamps)],
         peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024),
         loaded_bytes=loaded,
         objective=objective,

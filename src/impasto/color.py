@@ -7,6 +7,7 @@ Reference: Gatys, Bethge, Hertzmann & Shechtman (2016), arXiv:1606.05897, "Prese
 Transfer".
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
@@ -56,11 +57,8 @@ _GAMUT_SLACK = 1e-4
 _BISECTIONS = 14
 """Halvings of a lightness interval; enough for a twentieth of a grey level."""
 
-_SAMPLES = 1 << 18
-"""A color distribution is measured on about so many pixels."""
-
-_ROTATIONS, _QUANTILES = 12, 1024
-"""Steps of the histogram matching, and knots of each one-dimensional map."""
+_TURNS, _BINS = 12, 1024
+"""Of the histogram matching: how often the axes are turned, and the bins along each."""
 
 
 def luma(image: Tensor) -> Tensor:
@@ -181,47 +179,39 @@ def match_histogram(style: Tensor, content: Tensor) -> Tensor:
         content: Shape (1, 3, H, W).
 
     Returns:
-        Shape (1, 3, h, w), within the content's range of colors but for rounding of the histograms.
+        Shape (1, 3, h, w), each channel within the range of the content's.
 
     Reference: Gatys et al. (2016), arXiv:1606.05897, "Color histogram matching"; Pitié, Kokaram & Dahyot (2007),
         "Automated colour grading using colour distribution transfer".
     """
-    colors, wanted = style[0].flatten(1), _sample(content[0].flatten(1))
+    colors, wanted = style[0].flatten(1), content[0].flatten(1)
     generator = torch.Generator().manual_seed(0)
-    turn = torch.eye(3)
-    for _ in range(_ROTATIONS):
+    turns = [torch.linalg.qr(torch.randn((3, 3), generator=generator)).Q for _ in range(_TURNS)]
+    for turn in [*turns, torch.eye(3)]:  # red, green and blue come last: their ranges hold
         axes = turn.to(colors)
-        colors = axes.mT @ torch.stack(
-            [_match_values(own, other) for own, other in zip(axes @ colors, axes @ wanted, strict=True)]
-        )
-        turn = torch.linalg.qr(torch.randn((3, 3), generator=generator)).Q
+        moved = [_match_values(own, other) for own, other in zip(axes @ colors, axes @ wanted, strict=True)]
+        colors = axes.mT @ torch.stack(moved)
     return colors.view_as(style)
 
 
-def _sample(colors: Tensor) -> Tensor:
-    return colors[:, :: max(1, colors.shape[1] // _SAMPLES)]
-
-
 def _match_values(values: Tensor, wanted: Tensor) -> Tensor:
-    """Maps values, shape (N,), so that their distribution becomes that of `wanted`, by quantiles."""
-    knots = _quantiles(_sample(values[None])[0])
-    targets = _quantiles(wanted)
-    # A plateau (many pixels of one value) goes to the middle of the values that it stands for.
-    first, last = torch.searchsorted(knots, values), torch.searchsorted(knots, values, right=True)
-    below = (first - 1).clamp(0, _QUANTILES - 2)
-    span = knots[below + 1] - knots[below]
-    share = torch.where(span > 0, (values - knots[below]) / span.clamp(min=1e-12), 0.5).clamp(0, 1)
-    rank = torch.where(last > first, (first + last - 1) / 2, below + share).clamp(0, _QUANTILES - 1)
-    floor = rank.long().clamp(max=_QUANTILES - 2)
-    return torch.lerp(targets[floor], targets[floor + 1], rank - floor)
+    """Maps values, shape (N,), by an increasing function that gives them the histogram of `wanted`, shape (M,)."""
+    (positions, shares, _), (_, wanted_shares, edges) = _histogram(values), _histogram(wanted)
+    above = torch.searchsorted(wanted_shares, shares).clamp(1, _BINS)
+    start, end = wanted_shares[above - 1], wanted_shares[above]
+    part = ((shares - start) / (end - start).clamp(min=1e-12)).clamp(0, 1).to(edges)
+    table = torch.lerp(edges[above - 1], edges[above], part)
+    below = positions.long().clamp(max=_BINS - 1)
+    return torch.lerp(table[below], table[below + 1], positions - below)
 
 
-def _quantiles(values: Tensor) -> Tensor:
-    """The values at `_QUANTILES` evenly spaced ranks, from the lowest to the highest."""
-    ranks = torch.linspace(0, len(values) - 1, _QUANTILES, dtype=torch.float64, device=values.device)
-    ordered, below = values.sort().values, ranks.long()
-    above = (below + 1).clamp(max=len(values) - 1)
-    return torch.lerp(ordered[below], ordered[above], (ranks - below).to(values))
+def _histogram(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Each value's place among the edges of the bins; the share of values below each edge; the edges."""
+    low, high = values.aminmax()
+    positions = (values - low) / (high - low).clamp(min=1e-6) * _BINS
+    counts = torch.bincount(positions.long().clamp(max=_BINS - 1), minlength=_BINS).cumsum(0).double()
+    edges = torch.lerp(low, high, torch.linspace(0, 1, _BINS + 1, device=values.device))
+    return positions, torch.cat([counts.new_zeros(1), counts / len(values)]), edges
 
 
 def join_luma(brightness: Tensor, chroma: Tensor) -> Tensor:
@@ -271,22 +261,31 @@ def _is_in_gamut(lab: Tensor) -> Tensor:
     return ((light >= -_GAMUT_SLACK) & (light <= 1 + _GAMUT_SLACK)).all(1, keepdim=True)
 
 
-def prepare(content: Picture, styles: Sequence[Picture], recipe: Recipe) -> tuple[Picture, list[Picture]]:
+def prepare(
+    content: Picture,
+    styles: Sequence[Picture],
+    recipe: Recipe,
+    size: tuple[int, int],
+    style_sizes: Sequence[tuple[int, int]],
+) -> tuple[Picture, list[Picture]]:
     """The pictures that a run works on, where the recipe keeps colors by changing them beforehand.
 
     Args:
         content: The content image.
         styles: The style images; each is matched on its own.
         recipe: Its `preserve_color` and `color_strength` are looked at.
+        size: The largest height and width at which the content is looked at; a larger picture is shrunk to it first.
+        style_sizes: The same of each style.
     """
     strength = recipe.color_strength / 100
     if not strength or recipe.preserve_color in ("none", "oklab"):
         return content, list(styles)
+    content = _at_most(content, size)
+    styles = [_at_most(style, largest) for style, largest in zip(styles, style_sizes, strict=True)]
     if recipe.preserve_color == "luminance":
         brightness = luma(content.pixels)
-        targets = [match_luma(luma(style.pixels), brightness) for style in styles]
         return _faded(content, brightness, strength), [
-            _faded(style, target, strength) for style, target in zip(styles, targets, strict=True)
+            _faded(style, match_luma(luma(style.pixels), brightness), strength) for style in styles
         ]
     match = match_histogram if recipe.preserve_color == "histogram" else match_linear
     matched = [match(style.pixels, content.pixels).clamp(0, 1) for style in styles]
@@ -294,6 +293,11 @@ def prepare(content: Picture, styles: Sequence[Picture], recipe: Recipe) -> tupl
         replace(style, pixels=torch.lerp(style.pixels, target, strength))
         for style, target in zip(styles, matched, strict=True)
     ]
+
+
+def _at_most(picture: Picture, size: tuple[int, int]) -> Picture:
+    is_larger = math.prod(picture.size) > math.prod(size)
+    return replace(picture, pixels=resize(picture.pixels, size)) if is_larger else picture
 
 
 def _faded(picture: Picture, brightness: Tensor, strength: float) -> Picture:

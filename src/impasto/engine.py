@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from impasto.objective import TERMS, Objective
@@ -283,18 +282,3 @@ class Engine:
             eta_seconds=self._clock.remaining(self.levels, index, self._spent[-1]),
             image=lambda: self.image,
         )
-
-
-def noise(size: tuple[int, int], seed: int) -> Tensor:
-    """Gaussian noise around ImageNet's mean color, the random start.
-
-    Args:
-        size: Height and width in pixels.
-        seed: The same seed gives the same noise on every device.
-
-    Returns:
-        Shape (1, 3, H, W), float32 in [0, 1]; standard deviation 90/255 before clipping.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
-    return (mean + 90 / 255 * torch.randn((1, 3, *size), generator=generator)).clamp_(0, 1)

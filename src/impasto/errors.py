@@ -7,10 +7,10 @@
     │   ├── RecipeError             an unknown option, a value out of range, options that exclude each other
     │   ├── LayerError              a layer that the encoder does not have
     │   ├── ImageError              a picture that is missing, no picture, damaged, or too large
+    │   ├── CheckpointError         a checkpoint that is missing, damaged, or of another run
     │   └── OutputError             a place that cannot be written to, or a result that would be replaced
     ├── WeightsError                weights not found, damaged, of another network, or not to be had offline
     ├── EncoderError                an encoder that fails or returns what no loss can use
-    ├── CheckpointError             a checkpoint that is damaged or belongs to another run
     └── OutOfMemoryError            the run does not fit, even at its leanest
 
 Every message says what was wrong, what was got, what is allowed and what to do, in one sentence or two.
@@ -48,16 +48,16 @@ class OutputError(UserError):
     """A place that cannot be written to, or an earlier result that would be replaced."""
 
 
+class CheckpointError(UserError):
+    """A checkpoint that is missing, damaged, or of another run than the one asked for."""
+
+
 class WeightsError(ImpastoError):
     """Weights that are not found, damaged, of another network, or not to be had without a network."""
 
 
 class EncoderError(ImpastoError):
     """An encoder that fails, or that returns what no loss can use."""
-
-
-class CheckpointError(ImpastoError):
-    """A checkpoint that is damaged or belongs to another run."""
 
 
 class OutOfMemoryError(ImpastoError):

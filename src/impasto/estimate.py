@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import torch
 
 from impasto.encoders import Encoder
-from impasto.engine import noise
 from impasto.images import output_size
 from impasto.objective import Objective
 from impasto.pyramid import build_pyramid
 from impasto.recipe import Recipe
-from impasto.stylize import complete, encoder_of, pick_device, style_size
+from impasto.scene import noise, style_size
+from impasto.stylize import complete, encoder_of, pick_device
 
 PROBE_SIZE = (96, 144)
 """Height and width of the picture on which an iteration is timed."""

@@ -63,19 +63,9 @@ class Scene:
         self.styles, self.lock_mask = styles, lock_mask
         self.content_masks: Sequence[Tensor | None] = content_masks or [None] * len(styles)
         self.style_masks: Sequence[Tensor | None] = style_masks or [None] * len(styles)
-        self.blend = _one_each(recipe.style_blend or [1.0] * len(styles), len(styles), "style_blend")
-        self.scales = _one_each(recipe.style_scale, len(styles), "style_scale")
+        self.blend = one_each(recipe.style_blend or [1.0] * len(styles), len(styles), "style_blend")
         if recipe.auto_mask and content_masks:
             raise RecipeError("auto_mask looks for regions itself; give either it or content masks.")
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width of the output in pixels."""
-        size = output_size(_size(self.content), height=self.recipe.height, longest_edge=self.recipe.size)
-        if not self.recipe.tileable:
-            return size
-        height, width = (max(1, round(edge / TILE_MULTIPLE)) * TILE_MULTIPLE for edge in size)
-        return height, width
 
     def objective(self, size: tuple[int, int]) -> Objective:
         """What the picture is asked for at the size of a level."""
@@ -89,8 +79,8 @@ class Scene:
     def styles_at(self, size: tuple[int, int]) -> list[Style]:
         """The style images as they are looked at when the picture has a size, with their masks, on the device."""
         styles = []
-        for index, image in enumerate(self.styles):
-            own = style_size(_size(image), size, self.scales[index])
+        own_sizes = style_sizes([_size(image) for image in self.styles], size, self.recipe)
+        for index, (image, own) in enumerate(zip(self.styles, own_sizes, strict=True)):
             at_level = resize(image, own).to(self.device)
             for share, content_mask, style_mask in self._regions[index]:
                 masks = [
@@ -117,6 +107,19 @@ class Scene:
             for image in self.styles
         ]
 
+    def keep_locked(self, image: Tensor, content: Tensor) -> Tensor:
+        """A finished picture with the content put back where it is locked.
+
+        Args:
+            image: Shape (1, 3, H, W), in [0, 1].
+            content: The content image as it came, shape (1, 3, ?, ?).
+        """
+        if self.lock_mask is None:
+            return image
+        size = _size(image)
+        lock = resize(self.lock_mask, size).to(image.device)
+        return image.lerp(resize(content, size).to(image.device), lock)
+
     def start(self, size: tuple[int, int]) -> Tensor:
         """The picture that the recipe starts from, shape (1, 3, *size), on the device."""
         if self.recipe.init_method == "random":
@@ -126,6 +129,30 @@ class Scene:
         else:
             image = resize(self.content, size)
         return image.to(self.device)
+
+
+def target_size(content_size: tuple[int, int], recipe: Recipe) -> tuple[int, int]:
+    """Height and width of the output in pixels.
+
+    Args:
+        content_size: Height and width of the content image.
+        recipe: Its `height`, `size` and `tileable` are looked at.
+    """
+    size = output_size(content_size, height=recipe.height, longest_edge=recipe.size)
+    if not recipe.tileable:
+        return size
+    height, width = (max(1, round(edge / TILE_MULTIPLE)) * TILE_MULTIPLE for edge in size)
+    return height, width
+
+
+def style_sizes(sizes: Sequence[tuple[int, int]], output: tuple[int, int], recipe: Recipe) -> list[tuple[int, int]]:
+    """Heights and widths at which all style images of a recipe are looked at; see `style_size`.
+
+    Raises:
+        RecipeError: If the recipe's scales are neither one nor as many as the styles.
+    """
+    scales = one_each(recipe.style_scale, len(sizes), "style_scale")
+    return [style_size(size, output, scale) for size, scale in zip(sizes, scales, strict=True)]
 
 
 def noise(size: tuple[int, int], seed: int) -> Tensor:
@@ -185,7 +212,8 @@ def periodic_component(image: Tensor) -> Tensor:
     laplacian[0, 0] = 1  # the mean belongs to the periodic component
     smooth = torch.fft.fft2(jump) / laplacian
     smooth[..., 0, 0] = 0
-    return (wide - torch.fft.ifft2(smooth).real).clamp(0, 1).to(image.dtype)
+    periodic: Tensor = wide - torch.fft.ifft2(smooth).real
+    return periodic.clamp(0, 1).to(image.dtype)
 
 
 def _size(image: Tensor) -> tuple[int, int]:
@@ -198,7 +226,7 @@ def _at_most(image: Tensor, edge: int) -> Tensor:
     return image if max(size) <= edge else resize(image, output_size(size, height=1, longest_edge=edge))
 
 
-def _one_each(values: Sequence[float], count: int, name: str) -> list[float]:
+def one_each(values: Sequence[float], count: int, name: str) -> list[float]:
     """A value for each style; a single one serves all.
 
     Raises:

@@ -4,27 +4,63 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from impasto.checkpoint import Checkpointer, Checkpoints
 from impasto.color import finisher, prepare, stays_gray
 from impasto.encoders import Encoder, build_encoder
-from impasto.engine import Control, Engine, Progress, noise
+from impasto.engine import Control, Engine, Progress
 from impasto.errors import RecipeError, UserError
-from impasto.images import Picture, as_picture, fill, output_size, resample, resize
-from impasto.objective import Objective
-from impasto.pyramid import Level, build_pyramid
+from impasto.images import Picture, as_picture, resample
+from impasto.masks import check_mask
+from impasto.pyramid import build_pyramid
 from impasto.recipe import Recipe
+from impasto.scene import Scene, style_sizes, target_size
 
 __all__ = ["Result", "stylize"]
 
 logger = logging.getLogger(__name__)
 
-WIDEST_STYLE = 4
-"""A style image brought to the output's height is shrunk further if it had more than so many times its pixels."""
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """The pictures that a run is made from.
+
+    Attributes:
+        content: The content image.
+        styles: The style images.
+        content_masks: Where each style goes; empty for everywhere.
+        style_masks: Which part of each style counts; empty for all.
+        lock_mask: Where the content is to stay as it is; None for nowhere.
+    """
+
+    content: Picture
+    styles: Sequence[Picture]
+    content_masks: Sequence[Picture] = ()
+    style_masks: Sequence[Picture] = ()
+    lock_mask: Picture | None = None
+
+    def identities(self) -> dict[str, Any]:
+        """Name and SHA-256 of each picture by role, without those that are not there."""
+        roles: dict[str, Picture | Sequence[Picture] | None] = {
+            "content": self.content,
+            "styles": self.styles,
+            "content_masks": self.content_masks,
+            "style_masks": self.style_masks,
+            "lock_mask": self.lock_mask,
+        }
+        return {role: _identity(pictures) for role, pictures in roles.items() if pictures}
+
+
+def _identity(pictures: Picture | Sequence[Picture]) -> Any:
+    if isinstance(pictures, Picture):
+        return {"name": pictures.name, "sha256": pictures.sha256}
+    return [_identity(picture) for picture in pictures]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +70,7 @@ class Result:
     Attributes:
         image: Shape (1, 3, H, W), float32 in [0, 1], on the CPU.
         recipe: What decided it, with layers and iterations filled in.
-        content: The content image, which gives alpha, profile and EXIF to the written file.
-        styles: The style images.
+        inputs: The pictures that it was made from.
         iterations: Evaluations of the objective that were spent.
         seconds: Time at work.
         stop_reason: Why the run ended, in words.
@@ -46,8 +81,7 @@ class Result:
 
     image: Tensor
     recipe: Recipe
-    content: Picture
-    styles: Sequence[Picture]
+    inputs: Inputs
     iterations: int
     seconds: float
     stop_reason: str
@@ -56,24 +90,20 @@ class Result:
     weights_sha256: str
 
     @property
+    def content(self) -> Picture:
+        """The content image, which gives alpha, profile and EXIF to the written file."""
+        return self.inputs.content
+
+    @property
     def is_gray(self) -> bool:
         """Whether it is grey because the content is and its colors were kept; it is then written as one channel."""
         return stays_gray(self.content, self.recipe)
 
     def provenance(self) -> str:
         """What `impasto rerun` needs to make this picture again, as one line of ASCII JSON; it holds no path."""
-        return json.dumps(
-            {
-                "impasto": version("impasto"),
-                "recipe": self.recipe.model_dump(mode="json"),
-                "content": {"name": self.content.name, "sha256": self.content.sha256},
-                "styles": [{"name": style.name, "sha256": style.sha256} for style in self.styles],
-                "weights_sha256": self.weights_sha256,
-                "iterations": self.iterations,
-                "stop_reason": self.stop_reason,
-            },
-            ensure_ascii=True,
-        )
+        origin = origin_of(self.recipe, self.inputs, self.weights_sha256)
+        ending = {"iterations": self.iterations, "stop_reason": self.stop_reason}
+        return json.dumps({"impasto": version("impasto"), **origin, **ending}, ensure_ascii=True)
 
 
 def stylize(
@@ -86,19 +116,28 @@ def stylize(
     on_progress: Callable[[Progress], None] | None = None,
     control: Control | None = None,
     encoder: Encoder | Callable[[], Encoder] | None = None,
+    checkpoints: Checkpoints | None = None,
+    content_masks: Sequence[Any] = (),
+    style_masks: Sequence[Any] = (),
+    lock_mask: Any = None,
     **changes: Any,
 ) -> Result:
     """Paints the content image in the manner of the style images.
 
     Args:
         content: A path, a PIL image, an array, a tensor or a `Picture`; see `impasto.images.as_picture`.
-        styles: One of the same, or a sequence of them; each counts the same.
+        styles: One of the same, or a sequence of them, mixed by ``style_blend``.
         recipe: What decides the pixels; the default recipe if None.
         device: ``"auto"`` (the first accelerator, else the CPU) or a name that torch knows.
         threads: Processor threads; None leaves torch's setting.
         on_progress: Called with the start and after each iteration.
         control: Pauses, stops or cancels the run from another thread or from `on_progress`.
         encoder: Built before, or how to build it once the pictures are read; by default the recipe's is built.
+        checkpoints: Where to keep the run's state, and whether to go on from what is there; None keeps none.
+        content_masks: For each style image a picture that is white where the style is to go; soft edges and any size
+            will do.
+        style_masks: For each style image a picture that is white where it counts.
+        lock_mask: White where the content is to stay as it is.
         changes: Values of the recipe by name, as ``height=600``.
 
     Returns:
@@ -109,12 +148,18 @@ def stylize(
         ImageError: If a picture cannot be read.
         LayerError: If the encoder does not have a layer that the recipe names.
         WeightsError: If the encoder's weights are not to be had.
+        CheckpointError: If there is no checkpoint to go on from, or it is damaged or of another run.
 
     Reference: Gatys, Ecker & Bethge (2016), CVPR, "Image Style Transfer Using Convolutional Neural Networks".
     """
     recipe = (recipe or Recipe()).replace(**changes)
-    picture = as_picture(content)
-    style_pictures = [as_picture(style) for style in _listed(styles)]
+    inputs = Inputs(
+        content=as_picture(content),
+        styles=[as_picture(style) for style in _listed(styles)],
+        content_masks=[as_picture(mask) for mask in content_masks],
+        style_masks=[as_picture(mask) for mask in style_masks],
+        lock_mask=None if lock_mask is None else as_picture(lock_mask),
+    )
     place = pick_device(device)
     if threads is not None:
         torch.set_num_threads(threads)
@@ -123,15 +168,18 @@ def stylize(
     recipe = complete(recipe, encoder)
     for warning in recipe.warnings():
         logger.warning("%s", warning)
-    engine = build_engine(picture, style_pictures, recipe, encoder, place, control)
+    engine = build_engine(inputs, recipe, encoder, place, control)
+    origin = origin_of(recipe, inputs, encoder.weights_sha256)
+    checkpointer = Checkpointer(checkpoints, engine, origin, _surroundings(place), place)
     for progress in engine.run():
         if on_progress is not None:
             on_progress(progress)
+        checkpointer.after_iteration()
+    checkpointer.write()
     return Result(
         image=engine.image.detach().cpu(),
         recipe=recipe,
-        content=picture,
-        styles=style_pictures,
+        inputs=inputs,
         iterations=engine.iteration,
         seconds=engine.seconds,
         stop_reason=engine.stop_reason,
@@ -141,61 +189,68 @@ def stylize(
     )
 
 
+def origin_of(recipe: Recipe, inputs: Inputs, weights_sha256: str) -> dict[str, Any]:
+    """What decides the pixels of a run, without any path: recipe, base names and SHA-256 of pictures, weights."""
+    return {
+        "recipe": recipe.model_dump(mode="json"),
+        **inputs.identities(),
+        "weights_sha256": weights_sha256,
+    }
+
+
+def _surroundings(device: torch.device) -> dict[str, Any]:
+    """What decides no more than the last bits."""
+    return {
+        "impasto": version("impasto"), "torch": torch.__version__, "device": str(device),
+        "threads": torch.get_num_threads(),
+    }  # fmt: skip
+
+
 def build_engine(
-    content: Picture,
-    styles: Sequence[Picture],
+    inputs: Inputs,
     recipe: Recipe,
     encoder: Encoder,
     device: torch.device,
     control: Control | None = None,
 ) -> Engine:
     """Lays out the levels of a run and gives the engine what it needs at each of them."""
-    size = output_size(content.size, height=recipe.height, longest_edge=recipe.size)
+    size = target_size(inputs.content.size, recipe)
+    largest = style_sizes([style.size for style in inputs.styles], size, recipe)
+    content, styles = prepare(inputs.content, inputs.styles, recipe, size, largest)
+    scene = Scene(
+        content.pixels,
+        [style.pixels for style in styles],
+        recipe,
+        encoder,
+        device,
+        content_masks=[_as_mask(mask) for mask in inputs.content_masks],
+        style_masks=[_as_mask(mask) for mask in inputs.style_masks],
+        lock_mask=None if inputs.lock_mask is None else _as_mask(inputs.lock_mask),
+    )
     levels = build_pyramid(size, recipe)
-    finish = finisher(content, recipe)
-    content, styles = prepare(content, styles, recipe)
-
-    def objective_at(level: Level) -> Objective:
-        return Objective(
-            encoder,
-            resize(content.pixels, level.size).to(device),
-            [resize(style.pixels, style_size(style.size, level.size)).to(device) for style in styles],
-            recipe,
-        )
-
-    start = _start(content, styles, recipe, levels[0].size).to(device)
-    return Engine(levels, objective_at, start, recipe, resample, control, finish)
+    finish_color = finisher(inputs.content, recipe)
+    return Engine(
+        levels,
+        lambda level: scene.objective(level.size),
+        scene.start(levels[0].size),
+        recipe,
+        partial(resample, wrap=recipe.tileable),
+        control,
+        lambda image: scene.keep_locked(finish_color(image), inputs.content.pixels),
+    )
 
 
-def _start(content: Picture, styles: Sequence[Picture], recipe: Recipe, size: tuple[int, int]) -> Tensor:
-    """The picture that the recipe starts from, shape (1, 3, *size)."""
-    if recipe.init_method == "random":
-        return noise(size, recipe.seed)
-    if recipe.init_method == "style":
-        return fill(styles[0].pixels, size)
-    return resize(content.pixels, size)
-
-
-def style_size(size: tuple[int, int], output: tuple[int, int]) -> tuple[int, int]:
-    """Height and width at which a style image is looked at: the output's height, its own aspect ratio.
-
-    Strokes then have the size that they have when both pictures hang side by side. A panorama is kept from taking
-    more than `WIDEST_STYLE` times the output's pixels.
-
-    Args:
-        size: The style image's height and width.
-        output: The output's (on a coarse level, the level's) height and width.
-    """
-    height, width = output[0], size[1] * output[0] / size[0]
-    excess = height * width / (WIDEST_STYLE * output[0] * output[1])
-    scale = 1 / max(1.0, excess**0.5)
-    return max(1, round(height * scale)), max(1, round(width * scale))
+def _as_mask(picture: Picture) -> Tensor:
+    """A picture's brightness as a mask, shape (1, 1, H, W); transparency is outside."""
+    mask = picture.pixels.mean(dim=1, keepdim=True)
+    return check_mask(mask if picture.alpha is None else mask * picture.alpha, picture.name or "mask")
 
 
 def encoder_of(recipe: Recipe, device: torch.device) -> Encoder:
     """The encoder that a recipe names, on a device."""
+    padding = "circular" if recipe.tileable else recipe.padding
     return build_encoder(
-        recipe.model, pooling=recipe.pooling, padding=recipe.padding, precision=recipe.precision, device=device
+        recipe.model, pooling=recipe.pooling, padding=padding, precision=recipe.precision, device=device
     )
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 import impasto
 from impasto import Control, Recipe, stylize
 from impasto.losses import gram_matrix
-from impasto.stylize import WIDEST_STYLE, style_size
+from impasto.scene import WIDEST_STYLE, style_size
 from tests.tiny import TinyEncoder
 
 

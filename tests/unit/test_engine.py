@@ -7,11 +7,12 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from impasto.engine import Control, Engine, Progress, noise
+from impasto.engine import Control, Engine, Progress
 from impasto.images import resample, resize
 from impasto.objective import TERMS, Objective
 from impasto.pyramid import Level, build_pyramid
 from impasto.recipe import Recipe
+from impasto.scene import noise
 from tests.tiny import TinyEncoder
 
 SIZE = (32, 48)

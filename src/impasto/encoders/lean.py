@@ -15,9 +15,6 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 from torch.nn.grad import conv2d_input
 
-_NOBODY = 4
-"""Winner of a pooling window in which no activation is positive: no gradient passes."""
-
 _CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))
 """Row and column within a pooling window, in the order in which the first of equal values wins."""
 
@@ -25,19 +22,22 @@ _CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))
 class LeanMaxPool(torch.autograd.Function):
     """`F.max_pool2d` with windows of 2×2, of activations that have passed a ReLU.
 
-    The gradient stops at windows of zeros as it would in the ReLU before, which then need not keep anything.
+    What is kept is a byte a window: one bit for each corner, set for the winner's, the first of equals; none where all
+    are zero. The gradient then stops as it would in the ReLU before, which need not keep anything.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        corners = _corners(x)
-        best = corners[0]
-        winner = torch.zeros_like(best, dtype=torch.uint8)
-        for number, corner in enumerate(corners[1:], start=1):
-            winner = torch.where(corner > best, _byte(number, winner), winner)
-            best = torch.maximum(best, corner)
+        best, *others = _corners(x)
+        best = best.contiguous(memory_format=torch.channels_last)
+        winner = torch.ones_like(best, dtype=torch.uint8)
+        for number, corner in enumerate(others, start=1):
+            candidate = corner.contiguous(memory_format=torch.channels_last)  # a copy, but fast to work with
+            is_larger = (candidate > best).view(torch.uint8)
+            winner = (winner & (is_larger - 1)) | (is_larger << number)
+            best = torch.maximum(best, candidate)
         ctx.shape = x.shape
-        ctx.save_for_backward(torch.where(best > 0, winner, _byte(_NOBODY, winner)))
+        ctx.save_for_backward(winner * (best > 0).view(torch.uint8))
         return best
 
     @staticmethod
@@ -47,9 +47,8 @@ class LeanMaxPool(torch.autograd.Function):
         height, width = ctx.shape[-2:]
         whole[..., height // 2 * 2 :, :] = 0  # an odd last row or column belongs to no window
         whole[..., width // 2 * 2 :] = 0
-        nothing = gradient.new_zeros(())
         for number, corner in enumerate(_corners(whole)):
-            corner.copy_(torch.where(winner == number, gradient, nothing))
+            torch.mul(gradient, winner == 1 << number, out=corner)
         return whole
 
 
@@ -61,27 +60,23 @@ class LeanConv(torch.autograd.Function):
         weight: Shape (K, C, 3, 3).
         bias: Shape (K,).
         padding: Zeros around the input, 0 or 1.
-        keeps_zeros: Whether to remember where the output is zero; not needed if only `LeanMaxPool` looks at it.
+        keeps_signs: Whether to remember where the output is positive; not needed if only `LeanMaxPool` looks at it.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, padding: int, keeps_zeros: bool) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, padding: int, keeps_signs: bool) -> Tensor:
         output = F.conv2d(x, weight, bias, padding=padding).relu_()
         ctx.shape, ctx.padding = x.shape, padding
-        ctx.save_for_backward(weight, output <= 0 if keeps_zeros else None)
+        ctx.save_for_backward(weight, output > 0 if keeps_signs else None)
         return output
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        (gradient,), (weight, zeros) = gradients, ctx.saved_tensors
-        if zeros is not None:
-            gradient = torch.where(zeros, gradient.new_zeros(()), gradient)
+        (gradient,), (weight, is_positive) = gradients, ctx.saved_tensors
+        if is_positive is not None:
+            gradient = gradient * is_positive
         whole: Tensor = conv2d_input(ctx.shape, weight, gradient, padding=ctx.padding)  # type: ignore[no-untyped-call]
         return whole, None, None, None, None
-
-
-def _byte(number: int, like: Tensor) -> Tensor:
-    return like.new_full((), number)
 
 
 def _corners(x: Tensor) -> list[Tensor]:

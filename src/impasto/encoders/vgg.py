@@ -108,8 +108,8 @@ class VGG(Encoder):
         """Convolution and ReLU; `is_for_pool` says that nothing but a pooling will see the output."""
         conv = cast(nn.Conv2d, self.convs[layer])
         if self.is_lean and x.requires_grad:
-            keeps_zeros = not (is_for_pool and self.pooling == "max")
-            lean: Tensor = LeanConv.apply(x, conv.weight, conv.bias, conv.padding[0], keeps_zeros)  # type: ignore[no-untyped-call]
+            keeps_signs = not (is_for_pool and self.pooling == "max")
+            lean: Tensor = LeanConv.apply(x, conv.weight, conv.bias, conv.padding[0], keeps_signs)  # type: ignore[no-untyped-call]
             return lean
         return torch.relu_(conv(x))
 

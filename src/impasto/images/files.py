@@ -3,6 +3,7 @@
 import os
 import secrets
 import stat
+from collections.abc import Iterable
 from enum import Enum
 from pathlib import Path
 
@@ -96,8 +97,12 @@ def sniff(data: bytes, path: str | Path) -> Format:
     raise ImageError(f"'{path}' is no picture that can be read. Readable: {', '.join(kind.value for kind in Format)}.")
 
 
-def replace_file(path: Path, data: bytes) -> None:
+def replace_file(path: Path, data: bytes | Iterable[bytes | memoryview]) -> None:
     """Writes a file so that at any moment either the old one or the whole new one is there.
+
+    Args:
+        path: Where; missing folders are made.
+        data: What is to be in it, at once or in parts.
 
     Raises:
         OutputError: If the folder or the file cannot be written; an earlier file is then untouched.
@@ -108,7 +113,7 @@ def replace_file(path: Path, data: bytes) -> None:
         temporary = target.with_name(f".impasto-{secrets.token_hex(8)}.tmp")
         try:
             with temporary.open("xb") as file:
-                file.write(data)
+                file.writelines([data] if isinstance(data, bytes) else data)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(target)

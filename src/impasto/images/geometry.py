@@ -3,7 +3,6 @@
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-
 WRAP_MARGIN = 8
 """Pixels that a tile borrows from its neighbors when it is resampled."""
 
