@@ -9,7 +9,7 @@ import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 import tomli_w
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -18,7 +18,16 @@ from impasto.errors import RecipeError, did_you_mean
 
 __all__ = ["DEFAULT_ITERATIONS", "MAX_RECIPE_BYTES", "LayerWeights", "Recipe", "RunOptions"]
 
-ModelName = Literal["vgg19", "vgg16", "compact"]
+ModelName = (
+    Literal["vgg19", "vgg16", "compact"]
+    | Annotated[
+        str,
+        Field(
+            pattern=r"^(.*\.py:[A-Za-z_]\w*|.*\.pt2|(timm|torchvision):.+)$",
+            json_schema_extra={"words": "FILE.py:FACTORY, FILE.pt2, timm:NAME or torchvision:NAME"},
+        ),
+    ]
+)
 OptimizerName = Literal["lbfgs", "adam"]
 
 DEFAULT_ITERATIONS: Mapping[str, int] = {"lbfgs": 1000, "adam": 3000}
@@ -141,16 +150,28 @@ class Recipe(_Parameters):
     # encoder
     model: ModelName = _parameter(
         "vgg19",
-        "Encoder whose features are compared. compact ships with the package and needs no download.",
+        "Encoder whose features are compared: vgg19, vgg16, compact (which ships with the package and needs no "
+        "download), or any network: FILE.py:FACTORY, an exported FILE.pt2, timm:NAME, torchvision:NAME.",
         group="Encoder",
     )
     content_layers: LayerWeights | None = _parameter(
-        None, "Layers of the content loss with weights, as relu4_2:1. Default: the encoder's own.", group="Encoder"
+        None,
+        "Layers of the content loss with weights, as relu4_2:1; patterns as features.*.expand3x3 too. Default: the "
+        "encoder's own.",
+        group="Encoder",
     )
     style_layers: LayerWeights | None = _parameter(
         None,
-        "Layers of the style loss with weights, as relu1_1:1,relu2_1:0.5. Default: the encoder's own.",
+        "Layers of the style loss with weights, as relu1_1:1,relu2_1:0.5; patterns too. Default: the encoder's own.",
         group="Encoder",
+    )
+    smoothing: float = _parameter(
+        0.0,
+        "Even out the features of a custom model by a softmax of this temperature, in mean activations: it helps "
+        "networks with residual connections; 0 is off.",
+        group="Encoder",
+        ge=0,
+        le=1000,
     )
     pooling: Literal["max", "average"] = _parameter(
         "max", "Pooling between the encoder's blocks; average is smoother, its gain is corrected.", group="Encoder"
@@ -273,6 +294,7 @@ class Recipe(_Parameters):
                 self.preserve_color != "none" and not self.color_strength,
                 "color_strength is 0",
             ),
+            "smoothing": (self.model in choices("model"), f"{self.model} is no custom model"),
             "min_size": (self.levels != "auto", f"levels is {self.levels}"),
         }
         return [
@@ -337,6 +359,19 @@ class RunOptions(_Parameters):
         "suffix a folder that receives 00100.png …, final.png, losses.csv and checkpoint.",
         group="Run",
     )
+    content_mask: list[Path] = _parameter(
+        [],
+        "Where a style goes: a picture that is white there. Once for each style image, in their order.",
+        group="Masks",
+    )
+    style_mask: list[Path] = _parameter(
+        [],
+        "Which part of a style image counts: a picture that is white there. Once for each style image.",
+        group="Masks",
+    )
+    lock_mask: Path | None = _parameter(
+        None, "Where the content stays as it is: a picture that is white there.", group="Masks"
+    )
     saving_interval: int = _parameter(
         100,
         "Save the picture in between every so many iterations; 0 saves the final one only.",
@@ -375,6 +410,9 @@ class RunOptions(_Parameters):
     plot: bool = _parameter(False, "Draw the losses into losses.png.", group="Run")
     quiet: bool = _parameter(False, "Print nothing but errors.", group="Run")
     json_events: bool = _parameter(False, "Print one JSON object a line for scripts.", group="Run", alias="json")
+    trust: bool = _parameter(
+        False, "Allow the file that --model names to run its code on this machine.", group="Run"
+    )
     dry_run: bool = _parameter(
         False, "Print the resolved recipe and an estimate of time and memory, and stop.", group="Run"
     )
@@ -426,12 +464,16 @@ def allowed_values(model: type[BaseModel], name: str) -> str:
 
 
 def _branch_in_words(branch: Mapping[str, Any]) -> str:
+    if "words" in branch:
+        return str(branch["words"])
     if "enum" in branch:
         return "one of " + ", ".join(map(str, branch["enum"]))
     if "const" in branch:
         return str(branch["const"])
     if branch.get("type") == "object":
         return "layers with weights of at least 0, as relu1_1:1,relu2_1:0.5"
+    if branch.get("type") == "array" and branch["items"].get("format") == "path":
+        return "paths of pictures"
     if branch.get("type") == "array":
         return "numbers separated by commas, each " + _branch_in_words(branch["items"])
     kinds = {"number": "a finite number", "integer": "a whole number", "boolean": "true or false", "string": "text"}
@@ -449,5 +491,7 @@ def _branch_in_words(branch: Mapping[str, Any]) -> str:
 
 
 def choices(name: str) -> Sequence[str]:
-    """The allowed names of a recipe parameter that is a choice, as ``choices("model")``."""
-    return get_args(Recipe.model_fields[name].annotation)
+    """The names that a recipe parameter has to choose from, as ``choices("model")``; it may take others besides."""
+    annotation = Recipe.model_fields[name].annotation
+    literals = [branch for branch in (annotation, *get_args(annotation)) if get_origin(branch) is Literal]
+    return [choice for literal in literals for choice in get_args(literal)]

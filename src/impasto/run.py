@@ -10,10 +10,11 @@ from impasto.color import stays_gray
 from impasto.encoders.base import Encoder
 from impasto.engine import Control, Progress
 from impasto.errors import OutputError
-from impasto.images import Picture, load_picture, output_size, resize, save_picture
+from impasto.images import Picture, load_picture, resize, save_picture
 from impasto.outputs import LossLog, Outputs, plan_outputs
 from impasto.recipe import Recipe, RunOptions
 from impasto.report import plot_losses
+from impasto.scene import target_size
 from impasto.stylize import Result, stylize
 
 __all__ = ["RunReport", "run"]
@@ -63,12 +64,18 @@ def run(
         UserError: If a picture cannot be read or the output not be written; before anything is computed.
         ImpastoError: If the run itself fails.
     """
-    outputs = plan_outputs(options.output_file, overwrite=options.overwrite, inputs=[content, *styles])
+    masks = [*options.content_mask, *options.style_mask, *([options.lock_mask] if options.lock_mask else [])]
+    outputs = plan_outputs(options.output_file, overwrite=options.overwrite, inputs=[content, *styles, *masks])
     picture, *style_pictures = (_load(path, options.max_pixels) for path in (content, *styles))
+    content_masks, style_masks = (
+        [_load(path, options.max_pixels) for path in paths] for paths in (options.content_mask, options.style_mask)
+    )
+    lock_mask = None if options.lock_mask is None else _load(options.lock_mask, options.max_pixels)
     with _Recorder(outputs, picture, recipe, options, on_progress, on_saved) as recorder:
         result = stylize(
             picture, style_pictures, recipe, device=options.device, threads=options.threads,
             on_progress=recorder, control=control, encoder=encoder,
+            content_masks=content_masks, style_masks=style_masks, lock_mask=lock_mask,
         )  # fmt: skip
     final = None if result.is_cancelled else _save_final(result, outputs)
     if options.plot and recorder.has_table:
@@ -113,7 +120,7 @@ class _Recorder:
     ) -> None:
         self.has_table = False
         self._outputs, self._picture, self._interval = outputs, picture, options.saving_interval
-        self._size = output_size(picture.size, height=recipe.height, longest_edge=recipe.size)
+        self._size = target_size(picture.size, recipe)
         self._is_gray = stays_gray(picture, recipe)
         self._on_progress, self._on_saved = on_progress, on_saved
         # A run that only wants its one picture file leaves no folder beside it.

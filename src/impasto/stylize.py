@@ -14,6 +14,7 @@ from torch import Tensor
 from impasto.checkpoint import Checkpointer, Checkpoints
 from impasto.color import finisher, prepare, stays_gray
 from impasto.encoders import Encoder, build_encoder
+from impasto.encoders.weights import OnDownload
 from impasto.engine import Control, Engine, Progress
 from impasto.errors import RecipeError, UserError
 from impasto.images import Picture, as_picture, resample
@@ -246,11 +247,15 @@ def _as_mask(picture: Picture) -> Tensor:
     return check_mask(mask if picture.alpha is None else mask * picture.alpha, picture.name or "mask")
 
 
-def encoder_of(recipe: Recipe, device: torch.device) -> Encoder:
-    """The encoder that a recipe names, on a device."""
-    padding = "circular" if recipe.tileable else recipe.padding
+def encoder_of(recipe: Recipe, device: torch.device, on_download: OnDownload | None = None) -> Encoder:
+    """The encoder that a recipe names, on a device; `on_download` is told of a download's bytes so far and in all."""
     return build_encoder(
-        recipe.model, pooling=recipe.pooling, padding=padding, precision=recipe.precision, device=device
+        recipe.model,
+        pooling=recipe.pooling,
+        padding="circular" if recipe.tileable else recipe.padding,
+        precision=recipe.precision,
+        device=device,
+        on_download=on_download,
     )
 
 

@@ -31,6 +31,22 @@ def given():
     return call
 
 
+def typed(default: object) -> str:
+    """A default as a person would type it."""
+    return ",".join(map(str, default)) if isinstance(default, list) else str(default)
+
+
+def test_paths_are_given_once_for_each(given):
+    values = given("--content-mask", "a.png", "--content-mask", "b.png")
+    assert build(RunOptions, values).content_mask == [Path("a.png"), Path("b.png")]
+
+
+def test_numbers_are_one_list_with_commas(given):
+    assert build(Recipe, given("--style-blend", "0.7,0.3")).style_blend == [0.7, 0.3]
+    with pytest.raises(RecipeError, match="--style-blend is '0.7;0.3'; it must be numbers separated by commas"):
+        build(Recipe, given("--style-blend", "0.7;0.3"))
+
+
 def test_every_field_is_an_option_with_hyphens_that_takes_its_default(given):
     for model in MODELS:
         for field, info in model.model_fields.items():
@@ -38,8 +54,8 @@ def test_every_field_is_an_option_with_hyphens_that_takes_its_default(given):
             assert "_" not in name
             if info.annotation is bool:
                 assert given(name)[field] is True
-            elif info.default is not None:
-                values = given(name, str(info.default))
+            elif info.default not in (None, []):
+                values = given(name, typed(info.default))
                 assert getattr(build(model, values), field) == info.default
 
 
@@ -118,5 +134,5 @@ def test_help_shows_each_option_with_group_description_range_unit_and_default(gi
             assert choice in line
         if schema["unit"]:
             assert schema["unit"] in line
-        if info.annotation is not bool and info.default is not None:
-            assert f"[default: {info.default}]" in line
+        if info.annotation is not bool and info.default not in (None, []):
+            assert f"[default: {typed(info.default)}]" in line

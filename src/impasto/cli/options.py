@@ -92,11 +92,22 @@ def _option(model: type[BaseModel], field: str, groups: dict[str, Group]) -> ins
         negative=flag(f"no_{name}") if is_flag and model is Recipe else (),
         choices=schema.get("enum"),
         metavar=None if is_flag or is_choice else _metavar(schema),
-        show_default=False if is_flag or info.default is None else lambda _: str(info.default),
+        show_default=False if is_flag or info.default in (None, []) else lambda _: _shown(info.default),
         allow_leading_hyphen=not is_flag,
     )
-    hint: Any = Annotated[bool | None, parameter] if is_flag else Annotated[str | None, parameter]
+    kind: Any = bool if is_flag else list[str] if _is_repeated(schema) else str
+    hint: Any = Annotated[kind | None, parameter]
     return inspect.Parameter(field, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint)
+
+
+def _shown(default: object) -> str:
+    """A default as it would be typed."""
+    return ",".join(map(str, default)) if isinstance(default, list) else str(default)
+
+
+def _is_repeated(schema: Mapping[str, Any]) -> bool:
+    """Whether the option is given once for each value, as paths are; numbers are one list with commas."""
+    return schema.get("type") == "array" and schema["items"].get("format") == "path"
 
 
 def _branches(schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -105,6 +116,9 @@ def _branches(schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _metavar(schema: Mapping[str, Any]) -> str:
     kinds = [branch.get("const") or branch.get("format") or branch["type"] for branch in _branches(schema)]
+    if kinds == ["array"]:
+        (branch,) = _branches(schema)
+        return _metavar(branch["items"]) + ("" if _is_repeated(schema) else ",…")
     return "|".join(_METAVARS.get(kind, kind) for kind in kinds)
 
 

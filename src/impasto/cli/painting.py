@@ -27,7 +27,7 @@ def paint(content: Path, styles: Sequence[Path], recipe: Recipe, options: RunOpt
 
     Args:
         content: A picture, or a folder of them.
-        styles: Style pictures.
+        styles: Style pictures, or folders of them.
         recipe: What decides the pixels.
         options: Where the results go, the device, saving.
         notes: Warnings to be shown before the recipe's own.
@@ -42,6 +42,7 @@ def paint(content: Path, styles: Sequence[Path], recipe: Recipe, options: RunOpt
             logger.warning("%s", sentence)
         codes: list[int] = []
         try:
+            styles = [picture for style in styles for picture in (_pictures_in(style) if style.is_dir() else [style])]
             jobs = _batch(content, options) if content.is_dir() else [(content, options)]
             if options.dry_run:
                 show_plan(jobs[0][0], styles, recipe, options)
@@ -104,13 +105,9 @@ def _failed(error: ImpastoError, reporter: Reporter) -> int:
 
 
 def _build_encoder(recipe: Recipe, device: str, reporter: Reporter) -> "Encoder":
-    from impasto.encoders import build_encoder
-    from impasto.stylize import pick_device
+    from impasto.stylize import encoder_of, pick_device
 
-    return build_encoder(
-        recipe.model, pooling=recipe.pooling, padding=recipe.padding, precision=recipe.precision,
-        device=pick_device(device), on_download=reporter.download,
-    )  # fmt: skip
+    return encoder_of(recipe, pick_device(device), reporter.download)
 
 
 def _batch(folder: Path, options: RunOptions) -> list[tuple[Path, RunOptions]]:
@@ -120,12 +117,7 @@ def _batch(folder: Path, options: RunOptions) -> list[tuple[Path, RunOptions]]:
     target = options.output_file
     if names_a_picture(target):
         raise OutputError(f"'{folder}' is a folder, so --output-file must be one too; got '{target}'.")
-    try:
-        pictures = sorted(path for path in folder.iterdir() if names_a_picture(path) and path.is_file())
-    except OSError as error:
-        raise ImageError(f"Cannot read the folder '{folder}': {error.strerror}.") from None
-    if not pictures:
-        raise ImageError(f"No picture is in the folder '{folder}'; pictures are known by their names' suffix.")
+    pictures = _pictures_in(folder)
     stems = Counter(path.stem for path in pictures)
     # Pictures that differ in their suffix alone keep it: photo-jpg.png beside photo-tif.png.
     endings = ["" if stems[path.stem] == 1 else path.suffix.replace(".", "-") for path in pictures]
@@ -133,3 +125,20 @@ def _batch(folder: Path, options: RunOptions) -> list[tuple[Path, RunOptions]]:
     if not options.overwrite:
         files = [next_free(file) for file in files]
     return [(path, options.replace(output_file=file)) for path, file in zip(pictures, files, strict=True)]
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    """The pictures in a folder by name.
+
+    Raises:
+        ImageError: If it cannot be read or holds none.
+    """
+    from impasto.outputs import names_a_picture
+
+    try:
+        pictures = sorted(path for path in folder.iterdir() if names_a_picture(path) and path.is_file())
+    except OSError as error:
+        raise ImageError(f"Cannot read the folder '{folder}': {error.strerror}.") from None
+    if not pictures:
+        raise ImageError(f"No picture is in the folder '{folder}'; pictures are known by their names' suffix.")
+    return pictures

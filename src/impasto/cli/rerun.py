@@ -41,7 +41,14 @@ def rerun(
     content, *styles = (_locate(*pair, near=picture, notes=notes) for pair in zip(given, recorded, strict=True))
     recipe = build(Recipe, values, _base(origin.recipe, is_other_model=values.get("model") is not None))
     notes += _other_weights(origin, recipe)
-    return paint(content, styles, recipe, build(RunOptions, values), notes=notes)
+    # Masks that were given here replace the recorded ones; the others are looked for like the pictures.
+    masks = {
+        name: [_locate(None, file, near=picture, notes=notes) for file in files]
+        for name, files in origin.masks.items()
+        if values.get(name) is None
+    }
+    found = {name: paths[0] if name == "lock_mask" else paths for name, paths in masks.items() if paths}
+    return paint(content, styles, recipe, build(RunOptions, values | found), notes=notes)
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,7 @@ class Origin:
     recipe: Mapping[str, Any]
     content: InputFile
     styles: Sequence[InputFile]
+    masks: Mapping[str, Sequence[InputFile]]  # by the run option that takes them
     weights_sha256: str
 
 
@@ -77,6 +85,11 @@ def read_origin(picture: Path) -> Origin:
             recipe=dict(values["recipe"]),
             content=InputFile(**values["content"]),
             styles=[InputFile(**style) for style in values["styles"]],
+            masks={
+                "content_mask": [InputFile(**mask) for mask in values.get("content_masks", [])],
+                "style_mask": [InputFile(**mask) for mask in values.get("style_masks", [])],
+                "lock_mask": [InputFile(**values["lock_mask"])] if "lock_mask" in values else [],
+            },
             weights_sha256=str(values["weights_sha256"]),
         )
     except (ValueError, TypeError, KeyError):
