@@ -252,9 +252,9 @@ def _file_parts(tensors: Sequence[Tensor], text: str) -> Iterator[bytes | memory
     header[_CHECKSUM] = {"dtype": "U8", "shape": [4], "data_offsets": [end, end + 4]}
     encoded = json.dumps(header).encode()
     encoded += b" " * (-len(encoded) % 8)  # data begin at a multiple of eight
-    parts = (_bytes(tensor) for tensor in tensors)
+    head: list[bytes | memoryview] = [len(encoded).to_bytes(8, "little"), encoded]
     checksum = 0
-    for part in itertools.chain([len(encoded).to_bytes(8, "little"), encoded], parts):
+    for part in itertools.chain(head, map(_bytes, tensors)):
         checksum = zlib.crc32(part, checksum)
         yield part
     yield checksum.to_bytes(4, "little")
