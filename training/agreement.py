@@ -1,6 +1,7 @@
 """How far a network in training is from its teacher: in features, in Gram matrices, in gradients of the pixels.
 
-All three are relative squared errors: 0 is agreement, 1 is what a network that returns nothing would get.
+All three are relative squared errors: 0 is agreement, 1 is what a network that returns nothing would get. Those of single
+pictures count by log(1 + error), so that one flat picture, with next to nothing to divide by, cannot rule a step.
 """
 
 from collections.abc import Mapping
@@ -35,12 +36,12 @@ def feature_disagreement(narrow: Features, wide: Features, layer_weights: Mappin
 
 
 def gram_disagreement(narrow: Features, wide: Features, layer_weights: Mapping[str, float]) -> Tensor:
-    """Weighted sum over layers of the mean over pictures of ‖g − G‖² / ‖G‖²."""
+    """Weighted sum over layers of the mean over pictures of log(1 + ‖g − G‖² / ‖G‖²)."""
     terms = []
     for layer in wide:
         target = gram(wide[layer])
         error = (gram(narrow[layer]) - target).square().sum((1, 2)) / target.square().sum((1, 2))
-        terms.append(layer_weights[layer] * error.mean())
+        terms.append(layer_weights[layer] * error.log1p().mean())
     return torch.stack(terms).sum()
 
 
@@ -65,6 +66,6 @@ def objective(pictures: Features, targets: Features, layer_weights: Mapping[str,
 
 
 def gradient_disagreement(narrow: Tensor, wide: Tensor) -> Tensor:
-    """Mean over pictures of ‖g − G‖² / ‖G‖² of two gradients of shape (B, 3, H, W)."""
+    """Mean over pictures of log(1 + ‖g − G‖² / ‖G‖²) of two gradients of shape (B, 3, H, W)."""
     error = (narrow - wide).square().sum((1, 2, 3)) / wide.square().sum((1, 2, 3)).clamp_min(1e-20)
-    return error.mean()
+    return error.log1p().mean()

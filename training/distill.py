@@ -2,8 +2,7 @@
 
 From the closed-form start, towards agreement with VGG19 in features, Gram matrices and the gradient of the objective
 with respect to the pixels, on augmented pictures and on those that the optimizer visits with the network as it is.
-Weight matrices and heads are moved by orthogonalized momentum (Muon), biases by Adam; what is written is a running
-mean of the weights.
+Kernels and heads move along natural gradients (`training.natural`); what is written is a running mean of the weights.
 """
 
 import argparse
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from training import agreement, visits
 from training.evaluate import apply_head
+from training.natural import NaturalGradient, inverse_moments
 from training.networks import LAYERS, load_teacher, save_compact
 from training.pictures import Crops, add_noise
 
@@ -29,8 +29,10 @@ logger = logging.getLogger(__name__)
 DEFAULT_CONFIG = Path(__file__).with_suffix(".toml")
 CHECKPOINT_SECONDS = 60
 LOG_EVERY = 25
+MOMENT_BATCHES = 16
+"""Batches of pictures from which the moments of the layers' inputs are taken."""
 WARM_UP = 50
-"""Steps over which the learning rate rises."""
+"""Steps over which the step size rises."""
 
 
 class Student(nn.Module):
@@ -50,56 +52,15 @@ class Student(nn.Module):
         narrow = self.encoder(image, layers)
         return {layer: apply_head(self.heads[layer] * self.scales[layer], narrow[layer]) for layer in layers}
 
+    def maps(self) -> dict[str, tuple[nn.Parameter, nn.Parameter | None]]:
+        """Weight and bias of all that learns, under the names of `training.natural.inverse_moments`."""
+        heads = {f"{layer}.head": (self.heads[layer], None) for layer in LAYERS}
+        return heads | {f"{layer}.conv": (conv.weight, conv.bias) for layer, conv in self.encoder.convs.items()}
+
     def published(self) -> dict[str, Tensor]:
         """Weight, bias and head by layer under the file's names."""
         state = {name: tensor.detach().clone() for name, tensor in self.encoder.convs.state_dict().items()}
         return state | {f"{layer}.head": self.heads[layer].detach() * self.scales[layer] for layer in LAYERS}
-
-
-class Optimizer:
-    """Muon on weight matrices and heads, Adam on biases; steps are relative to each matrix's size at the start."""
-
-    def __init__(self, student: Student) -> None:
-        self.matrices: list[tuple[nn.Parameter, nn.Parameter]] = []
-        for conv in student.encoder.convs.values():
-            self.matrices.append((conv.weight, nn.Parameter(_as_matrix(conv.weight.data))))
-        for head in student.heads.values():
-            self.matrices.append((head, nn.Parameter(head.data)))
-        # torch moves entries by 0.2 × the rate (root mean square)
-        self.rates = [5 * float(matrix.detach().square().mean().sqrt()) for _, matrix in self.matrices]
-        self.muon = torch.optim.Muon(
-            [{"params": [matrix]} for _, matrix in self.matrices], weight_decay=0, adjust_lr_fn="match_rms_adamw"
-        )
-        self.adam = torch.optim.Adam([conv.bias for conv in student.encoder.convs.values()], betas=(0.9, 0.98))
-
-    def step(self, rate: float) -> None:
-        """One step at a relative rate; clears the gradients."""
-        for group, own in zip(self.muon.param_groups, self.rates, strict=True):
-            group["lr"] = rate * own
-        for group in self.adam.param_groups:
-            group["lr"] = 0.2 * rate
-        for parameter, matrix in self.matrices:
-            gradient = parameter.grad  # None for the head of a layer that this step did not look at
-            matrix.grad = _as_matrix(gradient) if gradient is not None and gradient.ndim == 4 else gradient
-        self.muon.step()
-        self.adam.step()
-        for parameter, _ in self.matrices:
-            parameter.grad = None
-        self.adam.zero_grad()
-
-    def state_dict(self) -> dict[str, Any]:
-        """Of both."""
-        return {"muon": self.muon.state_dict(), "adam": self.adam.state_dict()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Of both."""
-        self.muon.load_state_dict(state["muon"])
-        self.adam.load_state_dict(state["adam"])
-
-
-def _as_matrix(kernel: Tensor) -> Tensor:
-    """A view of a channels_last kernel (O, I, 3, 3) as (O, 9 I)."""
-    return kernel.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1).flatten(1)
 
 
 class Distillation:
@@ -114,8 +75,9 @@ class Distillation:
                 parameter.data = parameter.data.bfloat16()
         start = load_compact(path=Path(config["start"]), sha256=None).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.student = Student(start)
-        self.optimizer = Optimizer(self.student)
         self.crops = Crops(config["crop_size"], config["seed"])
+        batches = [torch.stack([self.crops.draw() for _ in range(8)]).to(device) for _ in range(MOMENT_BATCHES)]
+        self.optimizer = NaturalGradient(self.student.maps(), inverse_moments(start, batches), config["momentum"])
         self.visited: deque[visits.Visit] = deque(maxlen=config["visit_capacity"])
         self.averages = self.student.published()
         self.step = 0
@@ -132,7 +94,7 @@ class Distillation:
             terms = self._gradient_step() if of_gradients else self._feature_step()
             total = torch.stack([self.config["weights"][name] * term for name, term in terms.items()]).sum()
             total.backward()
-            self.optimizer.step(self._rate())
+            self.optimizer.step(self._step_size())
             self._average()
             self.step += 1
             for name, term in terms.items():
@@ -144,10 +106,10 @@ class Distillation:
                 self.save()
                 saved = time.monotonic()
 
-    def _rate(self) -> float:
+    def _step_size(self) -> float:
         done = self.step / self.config["steps"]
         rise = min(1.0, (self.step + 1) / WARM_UP)
-        return float(self.config["learning_rate"] * rise * 0.5 * (1 + math.cos(math.pi * done)))
+        return float(self.config["step_size"] * rise * 0.5 * (1 + math.cos(math.pi * done)))
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config["bfloat16"])

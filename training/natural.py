@@ -1,0 +1,111 @@
+"""Natural gradient for the layers of a narrow network: steps of a stated size in what a layer answers.
+
+A step in the weights is worth what it changes in the layer's output. With A the second moment of the layer's inputs,
+that change has the mean square tr(D A Dᵀ); the direction of steepest descent in this measure is the gradient times
+A⁻¹. Plain gradients spend their steps on the few directions in which the inputs are large (all of them positive, so
+above all on their mean), and Adam and orthogonalized steps let those directions swing.
+
+Reference: Martens & Grosse (2015), arXiv:1503.05671, section 3 (the factor A alone). Differs: the step's length is
+fixed, not the learning rate.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from training.networks import LAYERS, augment, patches
+
+from impasto.encoders.compact import Compact
+
+WINDOW = 24
+"""Edge of the square of positions that a picture gives to a layer's moments."""
+
+DAMPING = 0.1
+"""Added to the moments' diagonal, relative to it. With little of it, weights grow where inputs hardly vary, until inputs
+that do (of noisy or painted pictures, or because the layer before has moved) are amplified out of hand."""
+
+
+@torch.no_grad()
+def inverse_moments(encoder: Compact, batches: Sequence[Tensor]) -> dict[str, Tensor]:
+    """Damped inverse second moments of what each convolution and each head takes in.
+
+    Args:
+        encoder: The network.
+        batches: Pictures (B, 3, H, W) on its device.
+
+    Returns:
+        ``<layer>.conv`` of shape (9 C + 1, 9 C + 1) and ``<layer>.head`` of shape (C + 1, C + 1).
+    """
+    sums: dict[str, Tensor] = {}
+    for batch in batches:
+        x = (batch - encoder.mean) / encoder.std
+        features = encoder(batch, LAYERS)
+        for layer in LAYERS:
+            if layer.endswith("_1") and layer != LAYERS[0]:
+                x = nn.functional.max_pool2d(x, 2)
+            rows = patches(x, slice(0, WINDOW), slice(0, WINDOW))
+            x = features[layer]
+            seen = augment(x[..., :WINDOW, :WINDOW])
+            for name, inputs in ((f"{layer}.conv", rows), (f"{layer}.head", seen)):
+                sums[name] = sums.get(name, 0) + (inputs.T @ inputs).double() / (len(inputs) * len(batches))
+    return {name: _damped_inverse(moments) for name, moments in sums.items()}
+
+
+def _damped_inverse(moments: Tensor) -> Tensor:
+    damped = moments + torch.diag(DAMPING * moments.diagonal() + 1e-6)
+    return torch.cholesky_inverse(torch.linalg.cholesky(damped)).float()
+
+
+class NaturalGradient:
+    """Moves affine maps along their natural gradients, averaged over steps.
+
+    Args:
+        maps: Weight and bias of each map by name; the bias is None where the weight's last column holds it.
+        inverses: From `inverse_moments`, under the same names.
+        momentum: Share of the past in the averaged gradient.
+    """
+
+    def __init__(
+        self,
+        maps: Mapping[str, tuple[nn.Parameter, nn.Parameter | None]],
+        inverses: Mapping[str, Tensor],
+        momentum: float,
+    ) -> None:
+        self.maps, self.inverses, self.momentum = dict(maps), inverses, momentum
+        self.averages: dict[str, Tensor] = {}
+
+    @torch.no_grad()
+    def step(self, size: float) -> None:
+        """One step; clears the gradients.
+
+        Args:
+            size: Root mean square of the change in each map's output.
+        """
+        for name, (weight, bias) in self.maps.items():
+            if weight.grad is None:  # the head of a layer that this step did not look at
+                continue
+            gradient = weight.grad.flatten(1)
+            if bias is not None:
+                assert bias.grad is not None
+                gradient = torch.cat([gradient, bias.grad[:, None]], 1)
+            average = self.averages.get(name)
+            average = gradient.clone() if average is None else average.lerp_(gradient, 1 - self.momentum)
+            self.averages[name] = average
+            direction = average @ self.inverses[name]
+            change = (average * direction).sum().clamp_min(1e-30).sqrt()  # sqrt(tr(D A Dᵀ))
+            direction *= -size * len(direction) ** 0.5 / change
+            if bias is not None:
+                bias.add_(direction[:, -1])
+                direction = direction[:, :-1]
+                bias.grad = None
+            weight.add_(direction.reshape(weight.shape))
+            weight.grad = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """The averaged gradients; the inverses follow from the start."""
+        return self.averages
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on where `state_dict` was taken."""
+        self.averages = state
