@@ -38,7 +38,12 @@ class Estimate:
 
 
 def estimate(
-    recipe: Recipe, content_size: tuple[int, int], style_sizes: Sequence[tuple[int, int]], device: str = "auto"
+    recipe: Recipe,
+    content_size: tuple[int, int],
+    style_sizes: Sequence[tuple[int, int]],
+    device: str = "auto",
+    *,
+    trust: bool = False,
 ) -> Estimate:
     """Estimates a run: memory by arithmetic, time by timing a small iteration on this machine.
 
@@ -47,13 +52,14 @@ def estimate(
         content_size: Height and width of the content image.
         style_sizes: Height and width of each style image.
         device: As in `impasto.stylize`.
+        trust: As in `impasto.stylize`.
 
     Raises:
         LayerError: If the encoder does not have a layer that the recipe names.
         WeightsError: If the encoder's weights are not to be had.
     """
     place = pick_device(device)
-    encoder = encoder_of(recipe, place)
+    encoder = encoder_of(recipe, place, trust=trust)
     recipe = complete(recipe, encoder)
     size = output_size(content_size, height=recipe.height, longest_edge=recipe.size)
     levels = build_pyramid(size, recipe)

@@ -494,4 +494,4 @@ def choices(name: str) -> Sequence[str]:
     """The names that a recipe parameter has to choose from, as ``choices("model")``; it may take others besides."""
     annotation = Recipe.model_fields[name].annotation
     literals = [branch for branch in (annotation, *get_args(annotation)) if get_origin(branch) is Literal]
-    return [choice for literal in literals for choice in get_args(literal)]
+    return tuple(choice for literal in literals for choice in get_args(literal))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from impasto.color import stays_gray
+from impasto.checkpoint import Checkpoints
 from impasto.encoders.base import Encoder
 from impasto.engine import Control, Progress
 from impasto.errors import OutputError
@@ -65,7 +66,9 @@ def run(
         ImpastoError: If the run itself fails.
     """
     masks = [*options.content_mask, *options.style_mask, *([options.lock_mask] if options.lock_mask else [])]
-    outputs = plan_outputs(options.output_file, overwrite=options.overwrite, inputs=[content, *styles, *masks])
+    outputs = plan_outputs(
+        options.output_file, overwrite=options.overwrite, resume=options.resume, inputs=[content, *styles, *masks]
+    )
     picture, *style_pictures = (_load(path, options.max_pixels) for path in (content, *styles))
     content_masks, style_masks = (
         [_load(path, options.max_pixels) for path in paths] for paths in (options.content_mask, options.style_mask)
@@ -73,11 +76,14 @@ def run(
     lock_mask = None if options.lock_mask is None else _load(options.lock_mask, options.max_pixels)
     with _Recorder(outputs, picture, recipe, options, on_progress, on_saved) as recorder:
         result = stylize(
-            picture, style_pictures, recipe, device=options.device, threads=options.threads,
+            picture, style_pictures, recipe, device=options.device, threads=options.threads, trust=options.trust,
             on_progress=recorder, control=control, encoder=encoder,
             content_masks=content_masks, style_masks=style_masks, lock_mask=lock_mask,
+            checkpoints=Checkpoints(outputs.checkpoint, options.checkpoint_every, options.resume),
         )  # fmt: skip
     final = None if result.is_cancelled else _save_final(result, outputs)
+    if not recorder.is_keeping:
+        outputs.drop_checkpoint()
     if options.plot and recorder.has_table:
         recorder.attempt(lambda: plot_losses(outputs.losses, outputs.plot))
     return RunReport(result, final, outputs.folder if recorder.has_table else None)
@@ -107,6 +113,7 @@ class _Recorder:
 
     Attributes:
         has_table: Whether a table of losses is there, with at least one row.
+        is_keeping: Whether anything besides the final picture is wanted, and could be written so far.
     """
 
     def __init__(
@@ -124,7 +131,7 @@ class _Recorder:
         self._is_gray = stays_gray(picture, recipe)
         self._on_progress, self._on_saved = on_progress, on_saved
         # A run that only wants its one picture file leaves no folder beside it.
-        self._is_keeping = outputs.is_folder or options.plot or self._interval > 0
+        self.is_keeping = outputs.is_folder or options.plot or self._interval > 0
         self._log: LossLog | None = None
 
     def __enter__(self) -> Self:
@@ -136,7 +143,9 @@ class _Recorder:
 
     def __call__(self, event: Progress) -> None:
         """Keeps what is due of one iteration, then passes it on."""
-        if self._is_keeping:
+        if not event.losses and self._outputs.overwrite and not self._outputs.resume:
+            self.attempt(self._outputs.drop_checkpoint)
+        if self.is_keeping:
             self.attempt(lambda: self._keep(event))
         if self._on_progress is not None:
             self._on_progress(event)
@@ -146,14 +155,15 @@ class _Recorder:
         try:
             action()
         except OutputError as error:
-            self._is_keeping = False
+            self.is_keeping = False
             logger.warning("%s Losses and pictures in between are not kept from here on.", error)
 
     def _keep(self, event: Progress) -> None:
         if self._log is None:
             self._outputs.prepare_folder()
-            self._log = LossLog(self._outputs.losses)
-        if event.iteration:
+            self._log = LossLog(self._outputs.losses, after=event.iteration if self._outputs.resume else None)
+            self.has_table = event.iteration > 0
+        if event.losses:
             self._log.write(iteration=event.iteration, level=event.level, losses=event.losses, seconds=event.seconds)
             self.has_table = True
         if self._interval and event.iteration % self._interval == 0:

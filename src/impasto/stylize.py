@@ -14,6 +14,7 @@ from torch import Tensor
 from impasto.checkpoint import Checkpointer, Checkpoints
 from impasto.color import finisher, prepare, stays_gray
 from impasto.encoders import Encoder, build_encoder
+from impasto.encoders.names import public_name
 from impasto.encoders.weights import OnDownload
 from impasto.engine import Control, Engine, Progress
 from impasto.errors import RecipeError, UserError
@@ -114,6 +115,7 @@ def stylize(
     *,
     device: str = "auto",
     threads: int | None = None,
+    trust: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
     control: Control | None = None,
     encoder: Encoder | Callable[[], Encoder] | None = None,
@@ -131,6 +133,7 @@ def stylize(
         recipe: What decides the pixels; the default recipe if None.
         device: ``"auto"`` (the first accelerator, else the CPU) or a name that torch knows.
         threads: Processor threads; None leaves torch's setting.
+        trust: Whether the file of a custom model may run its code.
         on_progress: Called with the start and after each iteration.
         control: Pauses, stops or cancels the run from another thread or from `on_progress`.
         encoder: Built before, or how to build it once the pictures are read; by default the recipe's is built.
@@ -165,7 +168,7 @@ def stylize(
     if threads is not None:
         torch.set_num_threads(threads)
     if not isinstance(encoder, Encoder):
-        encoder = encoder() if encoder is not None else encoder_of(recipe, place)
+        encoder = encoder() if encoder is not None else encoder_of(recipe, place, trust=trust)
     recipe = complete(recipe, encoder)
     for warning in recipe.warnings():
         logger.warning("%s", warning)
@@ -193,7 +196,7 @@ def stylize(
 def origin_of(recipe: Recipe, inputs: Inputs, weights_sha256: str) -> dict[str, Any]:
     """What decides the pixels of a run, without any path: recipe, base names and SHA-256 of pictures, weights."""
     return {
-        "recipe": recipe.model_dump(mode="json"),
+        "recipe": recipe.model_dump(mode="json") | {"model": public_name(recipe.model)},
         **inputs.identities(),
         "weights_sha256": weights_sha256,
     }
@@ -247,30 +250,33 @@ def _as_mask(picture: Picture) -> Tensor:
     return check_mask(mask if picture.alpha is None else mask * picture.alpha, picture.name or "mask")
 
 
-def encoder_of(recipe: Recipe, device: torch.device, on_download: OnDownload | None = None) -> Encoder:
+def encoder_of(
+    recipe: Recipe, device: torch.device, on_download: OnDownload | None = None, *, trust: bool = False
+) -> Encoder:
     """The encoder that a recipe names, on a device; `on_download` is told of a download's bytes so far and in all."""
     return build_encoder(
         recipe.model,
         pooling=recipe.pooling,
         padding="circular" if recipe.tileable else recipe.padding,
         precision=recipe.precision,
+        smoothing=recipe.smoothing,
+        trust=trust,
         device=device,
         on_download=on_download,
     )
 
 
 def complete(recipe: Recipe, encoder: Encoder) -> Recipe:
-    """The recipe with the encoder's layers and the optimizer's budget filled in where it leaves them open.
+    """The recipe with layers and budget filled in where it leaves them open, and patterns by the layers they match.
 
     Raises:
         LayerError: If the recipe names a layer that the encoder does not have.
     """
     filled = {
-        "content_layers": recipe.content_layers or encoder.content_layers,
-        "style_layers": recipe.style_layers or encoder.style_layers,
+        "content_layers": encoder.expand_layers(recipe.content_layers or encoder.content_layers),
+        "style_layers": encoder.expand_layers(recipe.style_layers or encoder.style_layers),
         "total_iterations": recipe.num_iterations,
     }
-    encoder.check_layers([*filled["content_layers"], *filled["style_layers"]])  # type: ignore[misc]
     return recipe.replace(**filled)
 
 

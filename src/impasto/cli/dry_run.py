@@ -23,11 +23,11 @@ def show_plan(content: Path, styles: Sequence[Path], recipe: Recipe, options: Ru
     from impasto.images import load_picture
     from impasto.outputs import plan_outputs
 
-    outputs = plan_outputs(options.output_file, overwrite=options.overwrite, inputs=[content, *styles])
+    outputs = plan_outputs(options.output_file, overwrite=options.overwrite, resume=options.resume, inputs=[content, *styles])
     content_size, *style_sizes = (load_picture(path, max_pixels=options.max_pixels).size for path in (content, *styles))
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    plan = estimate(recipe, content_size, style_sizes, options.device)
+    plan = estimate(recipe, content_size, style_sizes, options.device, trust=options.trust)
     if options.json_events:
         levels = [{"size": [height, width], "iterations": count} for height, width, count in plan.levels]
         event = {

@@ -119,7 +119,7 @@ def _metavar(schema: Mapping[str, Any]) -> str:
     if kinds == ["array"]:
         (branch,) = _branches(schema)
         return _metavar(branch["items"]) + ("" if _is_repeated(schema) else ",…")
-    return "|".join(_METAVARS.get(kind, kind) for kind in kinds)
+    return "|".join(dict.fromkeys(_METAVARS.get(kind, kind) for kind in kinds))
 
 
 def _range(model: type[BaseModel], name: str, schema: Mapping[str, Any]) -> str:

@@ -47,7 +47,7 @@ def paint(content: Path, styles: Sequence[Path], recipe: Recipe, options: RunOpt
             if options.dry_run:
                 show_plan(jobs[0][0], styles, recipe, options)
                 return 0
-            encoder = functools.cache(functools.partial(_build_encoder, recipe, options.device, reporter))
+            encoder = functools.cache(functools.partial(_build_encoder, recipe, options, reporter))
             for path, job_options in jobs:
                 codes.append(_paint_one(path, styles, recipe, job_options, encoder, reporter))
                 if codes[-1] > 128:
@@ -104,10 +104,10 @@ def _failed(error: ImpastoError, reporter: Reporter) -> int:
     return error.exit_code
 
 
-def _build_encoder(recipe: Recipe, device: str, reporter: Reporter) -> "Encoder":
+def _build_encoder(recipe: Recipe, options: RunOptions, reporter: Reporter) -> "Encoder":
     from impasto.stylize import encoder_of, pick_device
 
-    return encoder_of(recipe, pick_device(device), reporter.download)
+    return encoder_of(recipe, pick_device(options.device), reporter.download, trust=options.trust)
 
 
 def _batch(folder: Path, options: RunOptions) -> list[tuple[Path, RunOptions]]:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from impasto.encoders.base import Encoder, Layer
+from impasto.encoders.names import is_custom
 from impasto.encoders.vgg import build_vgg
 from impasto.encoders.weights import OnDownload, find_weights, load_weights
 from impasto.errors import RecipeError, did_you_mean
@@ -49,19 +50,23 @@ def build_encoder(
     padding: str = _default("padding"),
     device: str | torch.device = "cpu",
     precision: str = _default("precision"),
+    smoothing: float = _default("smoothing"),
+    trust: bool = False,
     weights_file: Path | None = None,
     on_download: OnDownload | None = None,
 ) -> Encoder:
     """Builds an encoder with its weights, frozen, ready to be asked for features.
 
     Args:
-        name: As in the recipe: ``"vgg19"``, ``"vgg16"`` or ``"compact"``.
+        name: As in the recipe: ``"vgg19"``, ``"vgg16"``, ``"compact"`` or a custom model, as ``"FILE.py:FACTORY"``.
         pooling: ``"max"`` or ``"average"``.
         padding: ``"zero"``, ``"reflect"`` or ``"replicate"``.
         device: Where it is to compute.
         precision: ``"float32"`` or ``"bfloat16"``: of the weights and the features. Preprocessing and heads stay
             float32.
-        weights_file: A safetensors file of this encoder to take instead of looking for its weights.
+        smoothing: Temperature of the softmax that evens out a custom model's features; 0 is off.
+        trust: Whether the file of a custom model may run its code.
+        weights_file: A safetensors file of a named encoder to take instead of looking for its weights.
         on_download: Told of a download's progress: bytes so far, and bytes in all (None if unknown).
 
     Returns:
@@ -69,11 +74,20 @@ def build_encoder(
 
     Raises:
         RecipeError: If a name or a choice is unknown.
+        UserError: If a custom model's file is missing or not trusted.
+        EncoderError: If a custom model cannot be had or used.
         WeightsError: If the weights are not found, damaged, of another network, or cannot be downloaded.
     """
-    if name not in ENCODERS:
+    if name not in ENCODERS and not is_custom(name):
         raise RecipeError(f"Unknown model '{name}'. {did_you_mean(name, ENCODERS)}")
     Recipe(pooling=pooling, padding=padding, precision=precision)  # refuses unknown choices
+    if is_custom(name):
+        from impasto.encoders.custom import build_custom
+
+        return build_custom(
+            name, pooling=pooling, padding=padding, precision=precision, smoothing=smoothing,
+            device=torch.device(device), trust=trust,
+        )  # fmt: skip
     encoder = ENCODERS[name](name, pooling, padding, weights_file, on_download)
     for parameter in encoder.parameters():  # buffers hold preprocessing and heads, which half precision would spoil
         parameter.data = parameter.data.to(getattr(torch, precision))

@@ -1,5 +1,6 @@
 """The contract of an encoder: a frozen network that turns a picture into named feature maps."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -81,9 +82,40 @@ class Encoder(nn.Module, ABC):
             if layer not in self.layers:
                 raise LayerError(f"Unknown layer '{layer}' of {self.name}. {did_you_mean(layer, self.layers)}")
 
+    def expand_layers(self, layers: Mapping[str, float]) -> dict[str, float]:
+        """Replaces patterns by the layers that they match, each with the pattern's weight.
+
+        Args:
+            layers: Names or patterns with weights. ``*`` stands for any part of a name between two dots, ``**`` for
+                any part, ``?`` for one character. A layer that is named or matched twice takes the last weight.
+
+        Raises:
+            LayerError: If a name is unknown or a pattern matches nothing.
+        """
+        expanded: dict[str, float] = {}
+        for name, weight in layers.items():
+            if name in self.layers or not set("*?") & set(name):
+                expanded[name] = weight
+                continue
+            pattern = re.compile(_as_expression(name))
+            matches = [layer for layer in self.layers if pattern.fullmatch(layer)]
+            if not matches:
+                raise LayerError(
+                    f"No layer of {self.name} matches '{name}'. {did_you_mean(name.replace('*', ''), self.layers)}"
+                )
+            expanded.update(dict.fromkeys(matches, weight))
+        self.check_layers(expanded)
+        return expanded
+
     def freeze(self) -> "Encoder":
         """Switches to evaluation and asks for no gradient of any weight; returns itself."""
         self.eval()
         for parameter in self.parameters():
             parameter.requires_grad_(False)
         return self
+
+
+def _as_expression(pattern: str) -> str:
+    """A layer pattern as a regular expression."""
+    wild = {"**": ".*", "*": "[^.]*", "?": "[^.]"}
+    return "".join(wild.get(part) or re.escape(part) for part in re.split(r"(\*\*|\*|\?)", pattern))

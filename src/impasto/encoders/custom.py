@@ -1,0 +1,180 @@
+"""Any network as an encoder: a user's own, an exported program, one of timm's or torchvision's.
+
+Its layers are what its parts return, by their names in the network; they are found by running it (`probe`), heard by
+listening to it (`taps`), and brought to one scale, so that one recipe serves networks of any habits.
+"""
+
+import hashlib
+import logging
+from collections.abc import Collection, Mapping
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from impasto.encoders.base import Encoder
+from impasto.encoders.declaration import GUESS, Declaration
+from impasto.encoders.names import public_name
+from impasto.encoders.probe import Place, in_words, suggest_layers, survey
+from impasto.encoders.sources import Loaded, load_network
+from impasto.encoders.taps import Enough, Receive, Taps
+from impasto.errors import EncoderError
+
+logger = logging.getLogger(__name__)
+
+
+class CustomEncoder(Encoder):
+    """A foreign network with its preprocessing, the layers found in it, and their calibration.
+
+    Each channel of a layer is divided by its mean activation on procedural pictures, as Gatys et al. (2016) did with
+    VGG's: else a few loud channels would be all that a Gram matrix sees.
+
+    Args:
+        name: What errors call it; it holds no path.
+        loaded: The network.
+        smoothing: Temperature of the softmax that evens out activations, in units of the mean activation; 0 for none.
+
+    Attributes:
+        declaration: The preprocessing, declared or guessed.
+        weights_sha256: Of the file that the network came from; of all its weights if it came from a package.
+
+    Raises:
+        EncoderError: If the network has no usable layer.
+        LayerError: If the network declares a layer that it does not have.
+
+    Reference: Wang, Li & Vasconcelos (2021), arXiv:2104.05623, section 4 (softmax smoothing). Differs: multiplied by
+    the number of values, so that their mean is 1 at every size.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, name: str, loaded: Loaded, *, smoothing: float = 0.0) -> None:
+        super().__init__()
+        self.name, self.smoothing = name, smoothing
+        self.taps: Taps = loaded.taps
+        self.declaration: Declaration = loaded.declaration or GUESS
+        if loaded.declaration is None:
+            logger.warning("%s declares no preprocessing; taken to expect %s.", name, GUESS.in_words())
+        self.freeze()
+        self._dtype = next((p.dtype for p in self.taps.parameters() if p.is_floating_point()), torch.float32)
+        place = next((p.device for p in self.taps.parameters()), torch.device("cpu"))
+        for key in ("mean", "std"):
+            values = torch.tensor(getattr(self.declaration, key), device=place).view(3, 1, 1)
+            self.register_buffer(key, values, persistent=False)
+        kinds = self.taps.kinds()
+        self._places: Mapping[str, Place] = survey(name, self._run, kinds)
+        self.layers = {layer: found.layer for layer, found in self._places.items()}
+        self._strengths = {layer: found.strength.view(-1, 1, 1) for layer, found in self._places.items()}
+        content, style = suggest_layers(self._places, kinds)
+        self.content_layers = self.expand_layers(self.declaration.content_layers or content)
+        self.style_layers = self.expand_layers(self.declaration.style_layers or style)
+        self.check_layers([*self.content_layers, *self.style_layers])
+        self.weights_sha256 = loaded.file_sha256 or _digest(self.taps)
+
+    def forward(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
+        """Computes the asked layers, and nothing past the deepest of them; see `Encoder.forward`.
+
+        Raises:
+            LayerError: If a name is unknown.
+            EncoderError: If the network raises, or does not come to an asked layer.
+        """
+        self.check_layers(layers)
+        to_come = {layer: self._places[layer].calls for layer in layers}
+        features: dict[str, Tensor] = {}
+
+        def receive(layer: str, output: Tensor) -> None:
+            to_come[layer] -= 1
+            if to_come[layer] == 0:
+                is_last = not any(to_come.values())
+                # What follows may write over the output; after the last there is nothing to follow.
+                features[layer] = output if is_last else output.clone()
+                if is_last:
+                    raise Enough
+
+        if to_come:
+            self._run_checked(self._enlarge(image, layers), to_come.keys(), receive)
+        if len(features) < len(to_come):
+            height, width = image.shape[-2:]
+            missing = next(layer for layer in to_come if layer not in features)
+            raise EncoderError(f"Model {self.name} does not compute layer '{missing}' of a {width}×{height} picture.")
+        return {layer: self._calibrated(layer, output) for layer, output in features.items()}
+
+    def _calibrated(self, layer: str, output: Tensor) -> Tensor:
+        features = output / self._strengths[layer].to(output)
+        if not self.smoothing:
+            return features
+        logits = features.float().flatten(1) / self.smoothing
+        return (logits.softmax(1) * logits.shape[1]).view_as(features).to(output.dtype)
+
+    def _enlarge(self, image: Tensor, layers: Collection[str]) -> Tensor:
+        """Continues pictures below the reach of the deepest layer by their edge."""
+        reach = max(self._places[layer].min_edge for layer in layers)
+        height, width = image.shape[-2:]
+        if height >= reach and width >= reach:
+            return image
+        return F.pad(image, (0, max(0, reach - width), 0, max(0, reach - height)), mode="replicate")
+
+    def _run(self, image: Tensor, names: Collection[str], receive: Receive) -> None:
+        """Prepares a picture as the network expects it, and runs it."""
+        if self.declaration.channels == "bgr":
+            image = image.flip(1)
+        x = (image.to(self.mean.device) * self.declaration.range - self.mean) / self.std
+        self.taps.run(x.to(self._dtype), names, receive)
+
+    def _run_checked(self, image: Tensor, names: Collection[str], receive: Receive) -> None:
+        try:
+            self._run(image, names, receive)
+        except (MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:
+            if "allocate memory" in str(error):  # the processor's allocator has no exception of its own
+                raise
+            height, width = image.shape[-2:]
+            raise EncoderError(
+                f"Model {self.name} fails on a picture of {width}×{height} pixels ({in_words(error)}). "
+                "It may take certain sizes only: choose another --height."
+            ) from error
+
+
+def build_custom(
+    model: str,
+    *,
+    pooling: str,
+    padding: str,
+    precision: str,
+    smoothing: float,
+    device: torch.device,
+    trust: bool,
+) -> CustomEncoder:
+    """Builds an encoder from a foreign network.
+
+    Args:
+        model: As in the recipe: ``"FILE.py:FACTORY"``, ``"FILE.pt2"``, ``"timm:NAME"`` or ``"torchvision:NAME"``.
+        pooling: As in the recipe; ``"average"`` reaches the network's modules of max pooling.
+        padding: As in the recipe; it reaches the network's convolution modules.
+        precision: As in the recipe.
+        smoothing: As in the recipe.
+        device: Where it is to compute.
+        trust: Whether code of a file may be run.
+
+    Raises:
+        UserError: If the file is missing, or its code may not be run.
+        EncoderError: If the network cannot be had or used.
+    """
+    loaded = load_network(model, trust=trust, device=device)
+    for parameter in loaded.taps.adapt(pooling=pooling, padding=padding):
+        logger.warning("%s has no effect: %s has no module that it could change.", parameter, model)
+    network: nn.Module = loaded.taps.to(device)
+    if precision != "float32":
+        network.to(getattr(torch, precision))
+    return CustomEncoder(public_name(model), loaded, smoothing=smoothing)
+
+
+def _digest(network: nn.Module) -> str:
+    """SHA-256 over the names, the types and the values of all parameters and buffers."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,234 @@
+"""Getting to know a foreign network: which of its places are layers, and how strongly each channel answers.
+
+All is found by running it on a few procedural pictures, so nothing has to be declared.
+"""
+
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from impasto.encoders.base import Layer
+from impasto.encoders.taps import Receive
+from impasto.errors import EncoderError
+
+PROBE_SIZE = (128, 256)
+"""Height and width of the pictures that a network is tried on; they differ, so that strides can be told."""
+
+NUM_PICTURES = 3
+
+FAINTEST = 0.1
+"""A channel's mean activation counts as at least this fraction of its layer's, lest noise be amplified."""
+
+MAX_STYLE_STRIDE = 16
+
+_PASSING = ("pool", "dropout", "upsample", "interpolate", "identity", "pad", "norm", "sequential")
+"""Kinds of places (parts of their names, in lower case) whose outputs are no activations of their own."""
+
+Run = Callable[[Tensor, Collection[str], Receive], None]
+"""Runs the network on a picture of shape (1, 3, H, W), RGB in [0, 1]; see `impasto.encoders.taps.Taps.run`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """What is known of one usable place of a network.
+
+    Attributes:
+        layer: Channels and stride.
+        calls: How often it is computed for one picture; its last output counts.
+        min_edge: Pictures below this edge in pixels do not reach it.
+        strength: Mean absolute activation of each channel on the procedural pictures, shape (C,), all above 0.
+        is_finite: Whether no NaN and no infinity was seen.
+        is_rectified: Whether no negative value was seen.
+    """
+
+    layer: Layer
+    calls: int
+    min_edge: int
+    strength: Tensor
+    is_finite: bool
+    is_rectified: bool
+
+
+@dataclass
+class _Seen:
+    """Outputs of one run: the last of each place, and how often each was computed."""
+
+    outputs: dict[str, Tensor]
+    calls: dict[str, int]
+    error: Exception | None = None
+
+
+def survey(name: str, run: Run, names: Collection[str]) -> dict[str, Place]:
+    """Finds a network's layers.
+
+    Args:
+        name: What to call the network in errors.
+        run: Runs it.
+        names: The places to look at.
+
+    Returns:
+        The usable places in the order in which they are computed.
+
+    Raises:
+        EncoderError: If there is none: the network fails, returns no feature maps, NaN, or no gradient.
+    """
+    pictures = [dead_leaves(PROBE_SIZE, seed) for seed in range(NUM_PICTURES)]
+    first = _look(run, pictures[0].requires_grad_(), names)
+    maps = {place: layer for place, output in first.outputs.items() if (layer := _as_layer(output))}
+    usable = {place: layer for place, layer in maps.items() if first.outputs[place].requires_grad}
+    if not usable:
+        raise EncoderError(_why_unusable(name, first, maps, len(names)))
+    with torch.no_grad():
+        seen = [first, *(_look(run, picture, usable) for picture in pictures[1:])]
+        edges = _smallest_edges(run, first.calls, usable)
+        places = {}
+        for place, layer in usable.items():
+            outputs = [look.outputs[place].detach().float() for look in seen if place in look.outputs]
+            places[place] = Place(
+                layer=layer,
+                calls=first.calls[place],
+                min_edge=edges[place],
+                strength=_strength(outputs),
+                is_finite=all(bool(output.isfinite().all()) for output in outputs),
+                is_rectified=all(bool((output >= 0).all()) for output in outputs),
+            )
+    if not any(place.is_finite for place in places.values()):
+        raise EncoderError(
+            f"Model {name} returns NaN or infinity at every layer. Check its weights and the preprocessing it declares,"
+            " or use --precision float32."
+        )
+    return places
+
+
+def suggest_layers(
+    places: Mapping[str, Place], kinds: Mapping[str, str]
+) -> tuple[Mapping[str, float], Mapping[str, float]]:
+    """Content and style layers after the classical recipe for VGG19.
+
+    Style: the first activation at each stride up to `MAX_STYLE_STRIDE`. Content: the second one at stride 8, or what
+    comes nearest. Of nested places the outermost count, which are whole blocks.
+
+    Args:
+        places: From `survey`.
+        kinds: From `impasto.encoders.taps.Taps.kinds`.
+
+    Returns:
+        Content layers and style layers, each with weight 1.
+    """
+    finite = {name: place for name, place in places.items() if place.is_finite}
+    own = {n: p for n, p in finite.items() if not any(word in kinds[n].lower() for word in _PASSING)}
+    rectified = {name: place for name, place in own.items() if place.is_rectified}
+    choice = next(c for c in (rectified, own, finite) if c is finite or len({p.layer.stride for p in c.values()}) > 1)
+    by_stride: dict[int, list[str]] = {}
+    for name, place in choice.items():
+        by_stride.setdefault(place.layer.stride, []).append(name)
+    blocks = {stride: _outermost(by_stride[stride]) for stride in sorted(by_stride)}
+    shallow = [stride for stride in blocks if stride <= MAX_STYLE_STRIDE] or [min(blocks)]
+    middle = max((stride for stride in shallow if stride <= 8), default=shallow[0])
+    content = blocks[middle][min(1, len(blocks[middle]) - 1)]
+    return {content: 1.0}, {blocks[stride][0]: 1.0 for stride in shallow}
+
+
+def dead_leaves(size: tuple[int, int], seed: int) -> Tensor:
+    """Colored discs that hide one another, with grain: a picture with the edges and the scales of photographs.
+
+    Args:
+        size: Height and width in pixels.
+        seed: The same seed gives the same picture.
+
+    Returns:
+        Shape (1, 3, H, W), float32 in [0, 1].
+
+    Reference: Lee, Mumford & Huang (2001), IJCV 41, "Occlusion models for natural images".
+    """
+    generator = torch.Generator().manual_seed(seed)
+    height, width = size
+    rows, columns = torch.arange(height)[:, None], torch.arange(width)
+    image = torch.full((3, height, width), 0.5)
+    smallest, largest = 2.0, height / 2
+    for _ in range(600):
+        u, row, column = torch.rand(3, generator=generator).tolist()
+        # Radii by the inverse cube law, which makes the picture look the same at every scale.
+        radius = (smallest**-2 + u * (largest**-2 - smallest**-2)) ** -0.5
+        disc = (rows - row * height) ** 2 + (columns - column * width) ** 2 < radius**2
+        image[:, disc] = torch.rand((3, 1), generator=generator)
+    grain = 0.03 * torch.randn((1, height, width), generator=generator)
+    return (image + grain).clamp_(0, 1)[None]
+
+
+def _look(run: Run, picture: Tensor, names: Collection[str]) -> _Seen:
+    """Runs the network once; a failure does not undo what was computed before it."""
+    seen = _Seen({}, {})
+
+    def receive(place: str, output: Tensor) -> None:
+        seen.calls[place] = seen.calls.get(place, 0) + 1
+        seen.outputs.pop(place, None)  # the order is that of the last outputs
+        if output.ndim == 4:
+            seen.outputs[place] = output.clone()  # operations that follow may write over it
+
+    try:
+        run(picture, names, receive)
+    except Exception as error:  # whatever a foreign network may raise
+        seen.error = error
+    return seen
+
+
+def _as_layer(output: Tensor) -> Layer | None:
+    """Channels and stride of an output that is a feature map of a `PROBE_SIZE` picture, else None."""
+    if output.ndim != 4 or not output.is_floating_point() or output.shape[3] <= output.shape[2]:
+        return None
+    stride = max(1, round((PROBE_SIZE[1] - PROBE_SIZE[0]) / (output.shape[3] - output.shape[2])))
+    # Convolutions without padding take a few positions off; maps in another order of axes are far off.
+    expected = PROBE_SIZE[0] / stride
+    if abs(output.shape[2] - expected) > 2 + expected / 4:
+        return None
+    return Layer(channels=output.shape[1], stride=stride)
+
+
+def _strength(outputs: Sequence[Tensor]) -> Tensor:
+    mean = torch.stack([output.abs().mean((0, 2, 3)) for output in outputs]).mean(0).nan_to_num(0, 0, 0)
+    overall = mean.mean()
+    return mean.clamp(min=float(FAINTEST * overall)) if overall > 0 else torch.ones_like(mean)
+
+
+def _smallest_edges(run: Run, calls: Mapping[str, int], usable: Collection[str]) -> dict[str, int]:
+    """The smallest edge, a power of two, of a picture that reaches each place."""
+    edges = dict.fromkeys(usable, PROBE_SIZE[0])
+    for exponent in range(int(math.log2(PROBE_SIZE[0])) - 1, -1, -1):
+        edge = 2**exponent
+        reached = _look(run, torch.full((1, 3, edge, edge), 0.5), usable)
+        whole = [p for p, output in reached.outputs.items() if reached.calls[p] == calls[p] and output.numel()]
+        edges.update({place: edge for place in whole if edges[place] == 2 * edge})
+        if not whole:
+            break
+    return edges
+
+
+def _outermost(names: Sequence[str]) -> list[str]:
+    depth = min(name.count(".") for name in names)
+    return [name for name in names if name.count(".") == depth]
+
+
+def _why_unusable(name: str, seen: _Seen, maps: Collection[str], num_places: int) -> str:
+    if maps:
+        return f"Model {name} cannot guide a picture: no gradient flows back through any of its layers."
+    if seen.error is not None:
+        height, width = PROBE_SIZE
+        return (
+            f"Model {name} fails on a picture of {width}×{height} pixels ({in_words(seen.error)}). "
+            "A network that takes RGB pictures of any size is needed; export one with dynamic height and width."
+        )
+    return (
+        f"Model {name} has no usable layer: of its {num_places} parts none returns feature maps of shape "
+        "(1, channels, height, width) that follow the picture's size. A convolutional network is needed."
+    )
+
+
+def in_words(error: BaseException) -> str:
+    """A foreign exception in one line: its type and the beginning of what it says."""
+    lines = str(error).strip().splitlines()
+    text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    return (text if len(text) <= 200 else text[:197] + "...").rstrip(".")
