@@ -20,6 +20,9 @@ EMPTY = 1e-3
 SMALLEST_REGION = 0.02
 """Share of a picture below which an automatic region is none."""
 
+SAME_POINT = 1e-8
+"""Squared distance below which features of unit length differ by rounding alone."""
+
 MAX_K_MEANS_ROUNDS = 50
 
 
@@ -38,6 +41,18 @@ class Style:
     weight: float = 1.0
     content_mask: Tensor | None = None
     style_mask: Tensor | None = None
+
+
+def resize_mask(mask: Tensor, size: tuple[int, int]) -> Tensor:
+    """A mask at the size of a picture: bilinear, so that masks which add up to 1 still do.
+
+    Args:
+        mask: Shape (1, 1, ?, ?), in [0, 1].
+        size: Height and width in pixels.
+    """
+    if tuple(mask.shape[-2:]) == tuple(size):
+        return mask
+    return F.interpolate(mask, size=size, mode="bilinear", align_corners=False, antialias=True).clamp(0, 1)
 
 
 def to_grid(mask: Tensor, size: tuple[int, int]) -> Tensor:
@@ -149,9 +164,10 @@ def _k_means(points: Tensor, weights: Tensor, count: int) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     centers = points[torch.multinomial(weights, 1, generator=generator)]
     while len(centers) < count:
-        distance = torch.cdist(points, centers).amin(dim=1).square() * weights
-        if not distance.sum() > 0:  # fewer different points than clusters
+        distance = torch.cdist(points, centers).amin(dim=1).square()
+        if distance.max() < SAME_POINT:  # fewer different points than clusters
             break
+        distance *= weights
         centers = torch.cat([centers, points[torch.multinomial(distance, 1, generator=generator)]])
     labels = torch.cdist(points, centers).argmin(dim=1)
     for _ in range(MAX_K_MEANS_ROUNDS):

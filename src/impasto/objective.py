@@ -26,7 +26,10 @@ OBJECTIVE_SCALE: Mapping[str, float] = {"content": 0.01, "style": 1.0, "tv": 0.1
 STYLE_LOSS_SCALE: Mapping[str, float] = {"gram": 1.0, "moments": 1.0, "histogram": 1.0, "sliced": 1.0}
 """Constant of each style loss, at which it pulls about as hard as the Gram loss at the balanced picture."""
 
-STRENGTH_POWER = 2.0
+ROUGHEST = 0.2
+"""What is left of the total variation at the upper end of the dial."""
+
+STRENGTH_POWER = 1.5
 """How fast the dial turns a term down: its factor is the way left to the dial's end, to this power."""
 
 TERMS = tuple(OBJECTIVE_SCALE)
@@ -66,15 +69,15 @@ def term_factors(recipe: Recipe) -> dict[str, float]:
 def strength_factors(strength: float) -> dict[str, float]:
     """What the dial multiplies each term by.
 
-    Below 50 the style is turned down to 0, above 50 the content is: with (2 s / 100) or (2 − 2 s / 100), to the power
-    of `STRENGTH_POWER`. Total variation is there against the noise that the style brings, so it goes with the style.
+    Below 50 it turns the style down to nothing, and with it the total variation, which is there against the noise that
+    the style brings; above 50 it turns the content down to nothing, and the total variation to `ROUGHEST`.
 
     Args:
-        strength: From 0 (the content back) to 100 (nothing but texture).
+        strength: From 0 (the content back) to 100 (nothing but texture); all factors are 1 at 50.
     """
     share = strength / 100
     content, style = (min(1.0, 2 * part) ** STRENGTH_POWER for part in (1 - share, share))
-    return {"content": content, "style": style, "tv": style}
+    return {"content": content, "style": style, "tv": style * (ROUGHEST + (1 - ROUGHEST) * content)}
 
 
 class Objective:

@@ -9,7 +9,7 @@ from torch import Tensor
 from impasto.encoders.base import Encoder
 from impasto.errors import RecipeError
 from impasto.images import fill, output_size, resize
-from impasto.masks import Style, auto_regions, check_pairs
+from impasto.masks import Style, auto_regions, check_pairs, resize_mask
 from impasto.objective import Objective
 from impasto.recipe import Recipe
 
@@ -69,7 +69,7 @@ class Scene:
 
     def objective(self, size: tuple[int, int]) -> Objective:
         """What the picture is asked for at the size of a level."""
-        lock = None if self.lock_mask is None else resize(self.lock_mask, size).to(self.device)
+        lock = None if self.lock_mask is None else resize_mask(self.lock_mask, size).to(self.device)
         return Objective(self.encoder, self.content_at(size), self.styles_at(size), self.recipe, lock)
 
     def content_at(self, size: tuple[int, int]) -> Tensor:
@@ -84,7 +84,7 @@ class Scene:
             at_level = resize(image, own).to(self.device)
             for share, content_mask, style_mask in self._regions[index]:
                 masks = [
-                    None if mask is None else resize(mask, mask_size).to(self.device)
+                    None if mask is None else resize_mask(mask, mask_size).to(self.device)
                     for mask, mask_size in ((content_mask, size), (style_mask, own))
                 ]
                 styles.append(Style(at_level, self.blend[index] * share, *masks))
@@ -117,7 +117,7 @@ class Scene:
         if self.lock_mask is None:
             return image
         size = _size(image)
-        lock = resize(self.lock_mask, size).to(image.device)
+        lock = resize_mask(self.lock_mask, size).to(image.device)
         return image.lerp(resize(content, size).to(image.device), lock)
 
     def start(self, size: tuple[int, int]) -> Tensor:
@@ -141,7 +141,7 @@ def target_size(content_size: tuple[int, int], recipe: Recipe) -> tuple[int, int
     size = output_size(content_size, height=recipe.height, longest_edge=recipe.size)
     if not recipe.tileable:
         return size
-    height, width = (max(1, round(edge / TILE_MULTIPLE)) * TILE_MULTIPLE for edge in size)
+    height, width = (max(1, (edge + TILE_MULTIPLE // 2) // TILE_MULTIPLE) * TILE_MULTIPLE for edge in size)
     return height, width
 
 
