@@ -5,7 +5,7 @@ EXAMPLES := src/impasto/examples
 # One thread for each of two test processes: torch's own threads would only fight over the cores.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 
-.PHONY: setup demo test test-all lint bench docs pictures clean
+.PHONY: setup demo test test-all lint bench bench-encoder docs pictures clean
 
 setup: .venv/.ready
 
@@ -31,6 +31,10 @@ lint: setup
 
 bench: setup
 	$(BIN)/python benchmarks/baseline.py
+
+# Needs IMPASTO_WEIGHTS_DIR and IMPASTO_IMAGES_DIR.
+bench-encoder: setup
+	$(BIN)/python -m benchmarks.encoder
 
 # The pages under docs/reference, from the code.
 docs: setup
