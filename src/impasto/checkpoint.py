@@ -186,20 +186,22 @@ def first_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
         old, new = (origin["recipe"].get(name, default) for origin in (before, now))
         if old != new and name != "total_iterations":
             return f"{name} was {old} and is {new} now"
-    if before["content"]["sha256"] != now["content"]["sha256"]:
-        return f"the content image is not {_named(before['content'])} that it began with"
-    if len(before["styles"]) != len(now["styles"]):
-        return f"there were {len(before['styles'])} style images and are {len(now['styles'])} now"
-    for number, (old, new) in enumerate(zip(before["styles"], now["styles"], strict=True), start=1):
-        if old["sha256"] != new["sha256"]:
-            return f"style image {number} is not {_named(old)} that it began with"
+    for name in (name for name in {**now, **before} if name not in ("recipe", "weights_sha256")):
+        old_pictures, pictures = (_listed(origin.get(name)) for origin in (before, now))
+        if len(old_pictures) != len(pictures):
+            return f"of {name} there were {len(old_pictures)} and are {len(pictures)} now"
+        for number, (old, new) in enumerate(zip(old_pictures, pictures, strict=True), start=1):
+            if old["sha256"] != new["sha256"]:
+                which = f"number {number} of {name}" if len(pictures) > 1 else name
+                return f"{which} is not the '{old['name']}' that it began with"
     if before["weights_sha256"] != now["weights_sha256"]:
         return f"the weights of {now['recipe']['model']} were others"
     return ""
 
 
-def _named(picture: Mapping[str, str]) -> str:
-    return f"the '{picture['name']}'" if picture["name"] else "the one"
+def _listed(pictures: Any) -> list[dict[str, str]]:
+    """The pictures of one kind that an origin names: one, some, or none."""
+    return pictures if isinstance(pictures, list) else [pictures] if pictures else []
 
 
 def _without(state: Mapping[str, Any], tensors: list[Tensor]) -> dict[str, Any]:

@@ -24,6 +24,9 @@ PLATEAU_WINDOW = 50
 
 PAUSE_POLL_SECONDS = 0.05
 
+STOPPED = "stopped on request; the best picture so far is kept"
+"""The reason of a run that could go on."""
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -261,7 +264,7 @@ class Engine:
         if self.control.is_cancelled:
             return "cancelled"
         if self.control.is_stopped:
-            return "stopped on request; the best picture so far is kept"
+            return STOPPED
         if self._optimizer.stop_reason:
             return self._optimizer.stop_reason
         if self._is_on_plateau():

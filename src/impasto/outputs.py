@@ -7,12 +7,14 @@ told to write to ``OUT``, without the suffix of a picture, writes everything int
 ``00000.png``, ``00100.png``, …        the picture at that iteration, enlarged to the final size
 ``losses.csv``, ``losses.png``         a row for each iteration; their plot
 ``final.png``                          the result
+``checkpoint``                         the run's state, from which ``resume`` goes on
 =====================================  =============================================================
 
 Runs never mix in a folder: if any of these files exists, a new run writes all of its files under the next free number,
 as ``00100-2.png``, ``losses-2.csv`` and ``final-2.png``. An existing ``OUT.png`` is refused. With ``overwrite`` the run
 takes the plain names: the intermediate pictures and losses of the earlier run that had them go when the new run begins,
-its final picture is replaced at the very end.
+its final picture is replaced at the very end. With ``resume`` the latest run that left a checkpoint goes on under
+its own names; a final picture that it had saved already stays, and the new one takes the next free name.
 """
 
 import csv
@@ -24,15 +26,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from impasto.errors import OutputError
+from impasto.errors import CheckpointError, OutputError
 from impasto.images import WRITABLE_SUFFIXES, check_writable
+from impasto.images.files import replace_file
 
-__all__ = ["LOSS_COLUMNS", "LossLog", "Outputs", "names_a_picture", "next_free", "plan_outputs"]
+__all__ = ["LOSS_COLUMNS", "LossLog", "Outputs", "has_checkpoint", "names_a_picture", "next_free", "plan_outputs"]
 
 LOSS_COLUMNS = ("iteration", "level", "total", "content", "style", "tv", "seconds")
 """Of ``losses.csv``: weighted, normalized losses of the candidate that this iteration evaluated."""
 
-_RUN_FILE = re.compile(r"(?:\d{5,}|final|losses)(?:-(?P<number>\d+))?\.(?:png|csv)")
+_RUN_FILE = re.compile(
+    r"(?:(?:\d{5,}|final|losses)(?:-(?P<number>\d+))?\.(?:png|csv)|checkpoint(?:-(?P<checkpoint>\d+))?)"
+)
 
 
 @dataclass(frozen=True)
@@ -44,12 +49,14 @@ class Outputs:
         folder: Where intermediate pictures, losses and their plot go.
         number: Of this run in its folder, from 1; part of the files' names from 2 on.
         overwrite: Whether files of an earlier run are replaced.
+        resume: Whether an earlier run goes on.
     """
 
     final: Path
     folder: Path
     number: int
     overwrite: bool
+    resume: bool = False
 
     @property
     def is_folder(self) -> bool:
@@ -65,6 +72,11 @@ class Outputs:
     def plot(self) -> Path:
         """The plot of the losses."""
         return self._numbered("losses", "png")
+
+    @property
+    def checkpoint(self) -> Path:
+        """The run's state."""
+        return self.folder / f"checkpoint{_ending(self.number)}"
 
     def intermediate(self, iteration: int) -> Path:
         """The picture of an iteration."""
@@ -84,25 +96,36 @@ class Outputs:
         """
         with _as_output_error(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            if self.overwrite and self.losses.is_file():
+            if self.overwrite and not self.resume and self.losses.is_file():
                 for iteration in _iterations_in(self.losses):
                     self.intermediate(iteration).unlink(missing_ok=True)
                 self.plot.unlink(missing_ok=True)
                 self.losses.unlink()
 
+    def drop_checkpoint(self) -> None:
+        """Removes the run's state, and the folder if nothing else was kept in it."""
+        with _as_output_error(self.checkpoint):
+            self.checkpoint.unlink(missing_ok=True)
+            if self.folder.is_dir() and not any(self.folder.iterdir()):
+                self.folder.rmdir()
+
     def _numbered(self, stem: str, suffix: str) -> Path:
         return self.folder / f"{stem}{_ending(self.number)}.{suffix}"
 
 
-def plan_outputs(output_file: Path, *, overwrite: bool = False, inputs: Collection[Path] = ()) -> Outputs:
+def plan_outputs(
+    output_file: Path, *, overwrite: bool = False, resume: bool = False, inputs: Collection[Path] = ()
+) -> Outputs:
     """Decides where a run's files go, before the run; creates nothing.
 
     Args:
         output_file: A picture file, or a folder if its name has no suffix of a picture.
         overwrite: Whether an earlier result may be replaced.
+        resume: Whether an earlier run is to go on.
         inputs: Pictures that the run reads, which it must not replace.
 
     Raises:
+        CheckpointError: If there is no run that could go on.
         OutputError: If the place cannot be written to, its format cannot be written, or a file is in the way.
     """
     is_file = names_a_picture(output_file)
@@ -111,14 +134,14 @@ def plan_outputs(output_file: Path, *, overwrite: bool = False, inputs: Collecti
         raise OutputError(
             f"'{folder}' is a file, and a folder of that name is needed; choose another name with --output-file."
         )
-    number = 1 if overwrite else _next_number(folder)
+    number = _resumable_number(folder) if resume else 1 if overwrite else _next_number(folder)
     final = output_file if is_file else folder / f"final{_ending(number)}.png"
     check_writable(final)
     if any(final.exists() and path.exists() and final.samefile(path) for path in inputs):
         raise OutputError(f"'{final}' is an input of this run; choose another name with --output-file.")
-    if is_file and final.exists() and not overwrite:
+    if is_file and final.exists() and not overwrite and not resume:
         raise OutputError(f"'{final}' exists; add --overwrite to replace it, or choose another name.")
-    return Outputs(final=final, folder=folder, number=number, overwrite=overwrite)
+    return Outputs(final=final, folder=folder, number=number, overwrite=overwrite, resume=resume)
 
 
 def next_free(path: Path) -> Path:
@@ -131,18 +154,24 @@ class LossLog:
     """The table of losses, a row as it comes, each on the disk at once.
 
     Args:
-        path: The file; it must not exist.
+        path: The file.
+        after: The iteration at which a run goes on: rows up to it stay, later ones go. None begins a new table, in
+            whose place no file may be.
 
     Raises:
-        OutputError: If the file exists or cannot be written to.
+        OutputError: If the file is in the way, or cannot be written to.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, after: int | None = None) -> None:
         self._path = path
         with _as_output_error(path):
-            self._stream = path.open("x", newline="", encoding="ascii", buffering=1)
+            is_there = after is not None and path.is_file()
+            if after is not None and is_there:
+                _cut(path, after)
+            self._stream = path.open("a" if is_there else "x", newline="", encoding="ascii", buffering=1)
             self._writer = csv.DictWriter(self._stream, LOSS_COLUMNS, extrasaction="ignore", lineterminator="\n")
-            self._writer.writeheader()
+            if not is_there:
+                self._writer.writeheader()
 
     def write(self, *, iteration: int, level: int, losses: Mapping[str, float], seconds: float) -> None:
         """Adds one row; a term that is switched off leaves its column empty.
@@ -170,11 +199,43 @@ def names_a_picture(path: Path) -> bool:
     return path.suffix.lower() in WRITABLE_SUFFIXES or kind.startswith("image/")
 
 
-def _next_number(folder: Path) -> int:
+def _run_files(folder: Path) -> list[re.Match[str]]:
     with _as_output_error(folder):
         names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    matches = [match for match in map(_RUN_FILE.fullmatch, names) if match]
-    return max((int(match["number"] or 1) for match in matches), default=0) + 1
+    return [match for match in map(_RUN_FILE.fullmatch, names) if match]
+
+
+def _next_number(folder: Path) -> int:
+    numbers = (int(match["number"] or match["checkpoint"] or 1) for match in _run_files(folder))
+    return max(numbers, default=0) + 1
+
+
+def has_checkpoint(output_file: Path) -> bool:
+    """Whether a run to a picture file (or a folder) has left a checkpoint."""
+    return bool(_checkpoints(output_file.with_suffix("") if names_a_picture(output_file) else output_file))
+
+
+def _checkpoints(folder: Path) -> list[re.Match[str]]:
+    return [match for match in _run_files(folder) if match[0].startswith("checkpoint")]
+
+
+def _resumable_number(folder: Path) -> int:
+    """Of the latest run that left a checkpoint."""
+    checkpoints = _checkpoints(folder)
+    if not checkpoints:
+        raise CheckpointError(
+            f"There is no checkpoint in '{folder}' to resume from; give the --output-file of the run that is to go on, "
+            "or start anew without --resume."
+        )
+    return max(int(match["checkpoint"] or 1) for match in checkpoints)
+
+
+def _cut(losses: Path, iteration: int) -> None:
+    """Leaves the table's head and its rows up to an iteration."""
+    head, *rows = losses.read_text(encoding="ascii", errors="replace").splitlines(keepends=True) or [""]
+    numbers = (row.partition(",")[0] for row in rows)
+    kept = [row for row, number in zip(rows, numbers, strict=True) if number.isdecimal() and int(number) <= iteration]
+    replace_file(losses, "".join([head, *kept]).encode("ascii", errors="replace"))
 
 
 def _ending(number: int) -> str:

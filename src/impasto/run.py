@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from impasto.color import stays_gray
 from impasto.checkpoint import Checkpoints
+from impasto.color import stays_gray
 from impasto.encoders.base import Encoder
 from impasto.engine import Control, Progress
 from impasto.errors import OutputError
@@ -82,8 +82,8 @@ def run(
             checkpoints=Checkpoints(outputs.checkpoint, options.checkpoint_every, options.resume),
         )  # fmt: skip
     final = None if result.is_cancelled else _save_final(result, outputs)
-    if not recorder.is_keeping:
-        outputs.drop_checkpoint()
+    if not recorder.wants_folder:
+        recorder.attempt(outputs.drop_checkpoint)
     if options.plot and recorder.has_table:
         recorder.attempt(lambda: plot_losses(outputs.losses, outputs.plot))
     return RunReport(result, final, outputs.folder if recorder.has_table else None)
@@ -113,7 +113,7 @@ class _Recorder:
 
     Attributes:
         has_table: Whether a table of losses is there, with at least one row.
-        is_keeping: Whether anything besides the final picture is wanted, and could be written so far.
+        wants_folder: Whether anything besides the final picture is wanted once the run has ended.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class _Recorder:
         self._is_gray = stays_gray(picture, recipe)
         self._on_progress, self._on_saved = on_progress, on_saved
         # A run that only wants its one picture file leaves no folder beside it.
-        self.is_keeping = outputs.is_folder or options.plot or self._interval > 0
+        self._is_keeping = self.wants_folder = outputs.is_folder or options.plot or self._interval > 0
         self._log: LossLog | None = None
 
     def __enter__(self) -> Self:
@@ -145,7 +145,7 @@ class _Recorder:
         """Keeps what is due of one iteration, then passes it on."""
         if not event.losses and self._outputs.overwrite and not self._outputs.resume:
             self.attempt(self._outputs.drop_checkpoint)
-        if self.is_keeping:
+        if self._is_keeping:
             self.attempt(lambda: self._keep(event))
         if self._on_progress is not None:
             self._on_progress(event)
@@ -155,7 +155,7 @@ class _Recorder:
         try:
             action()
         except OutputError as error:
-            self.is_keeping = False
+            self._is_keeping = False
             logger.warning("%s Losses and pictures in between are not kept from here on.", error)
 
     def _keep(self, event: Progress) -> None:

@@ -23,7 +23,9 @@ def show_plan(content: Path, styles: Sequence[Path], recipe: Recipe, options: Ru
     from impasto.images import load_picture
     from impasto.outputs import plan_outputs
 
-    outputs = plan_outputs(options.output_file, overwrite=options.overwrite, resume=options.resume, inputs=[content, *styles])
+    outputs = plan_outputs(
+        options.output_file, overwrite=options.overwrite, resume=options.resume, inputs=[content, *styles]
+    )
     content_size, *style_sizes = (load_picture(path, max_pixels=options.max_pixels).size for path in (content, *styles))
     if options.threads is not None:
         torch.set_num_threads(options.threads)

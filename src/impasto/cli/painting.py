@@ -1,6 +1,7 @@
 """What `stylize` and `rerun` have in common: one picture or a folder of them, followed by a reporter."""
 
 import functools
+import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -122,9 +123,31 @@ def _batch(folder: Path, options: RunOptions) -> list[tuple[Path, RunOptions]]:
     # Pictures that differ in their suffix alone keep it: photo-jpg.png beside photo-tif.png.
     endings = ["" if stems[path.stem] == 1 else path.suffix.replace(".", "-") for path in pictures]
     files = [target / f"{path.stem}{ending}.png" for path, ending in zip(pictures, endings, strict=True)]
-    if not options.overwrite:
+    if not options.overwrite and not options.resume:
         files = [next_free(file) for file in files]
-    return [(path, options.replace(output_file=file)) for path, file in zip(pictures, files, strict=True)]
+    jobs = [(path, options.replace(output_file=file)) for path, file in zip(pictures, files, strict=True)]
+    return [_going_on(*job) for job in jobs if not _is_finished(job[1].output_file)] if options.resume else jobs
+
+
+def _going_on(content: Path, options: RunOptions) -> tuple[Path, RunOptions]:
+    """A picture of a batch that goes on: from its checkpoint if it had begun, else from the start."""
+    from impasto.outputs import has_checkpoint
+
+    # Where a picture is, it is the unfinished one of this very run.
+    return content, options.replace(resume=has_checkpoint(options.output_file), overwrite=True)
+
+
+def _is_finished(picture: Path) -> bool:
+    """Whether a picture is there, and is not what an interrupted run has kept."""
+    from impasto.engine import STOPPED
+    from impasto.images import read_recipe_json
+
+    if not picture.exists():
+        return False
+    try:
+        return bool(json.loads(read_recipe_json(picture))["stop_reason"] != STOPPED)
+    except (ImageError, ValueError, KeyError, TypeError):
+        return True  # somebody else's: it is not touched
 
 
 def _pictures_in(folder: Path) -> list[Path]:

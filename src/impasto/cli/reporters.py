@@ -96,8 +96,10 @@ class Lines(Reporter):
         self._is_line_due = True
 
     def progress(self, event: "Progress") -> None:
-        if not event.iteration:
+        if not event.losses:
             self._is_line_due = False
+            if event.iteration:
+                self._out.line(f"Going on after iteration {event.iteration}.")
         elif self._is_line_due or time.monotonic() - self._last_line > LINE_INTERVAL_SECONDS:
             self._is_line_due, self._last_line = False, time.monotonic()
             self._out.line(

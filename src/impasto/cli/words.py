@@ -23,8 +23,8 @@ def level_in_words(event: "Progress") -> str:
 
 
 def facts_in_words(event: "Progress") -> list[str]:
-    """Loss, speed and time left; nothing before the first iteration."""
-    if not event.iteration or event.seconds <= 0:
+    """Loss, speed and time left; nothing at the start."""
+    if not event.losses or event.seconds <= 0:
         return []
     rate = event.iteration / event.seconds
     speed = f"{rate:.1f} iterations/s" if rate >= 1 else f"{1 / rate:.1f} s/iteration"
