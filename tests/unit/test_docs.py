@@ -76,6 +76,23 @@ def headings_of(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title).lower().replace(" ", "-") for title in titles}
 
 
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    reached, waiting = set(), [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        reached.add(page)
+        links = re.findall(r"\]\(([^)\s#:]+\.md)", prose_of(page))
+        waiting += {(page.parent / link).resolve() for link in links} - reached
+    assert {name_of(page) for page in PAGES if ROOT / "docs" in page.parents} <= {name_of(page) for page in reached}
+
+
+def test_every_room_is_in_the_architecture() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    for path in (ROOT / "src" / "impasto").iterdir():
+        if path.suffix == ".py" or (path / "__init__.py").exists():
+            assert f"      {path.name}{'/' * path.is_dir()}  " in page or f"`{path.name}`" in page, path.name
+
+
 @pytest.mark.parametrize("page", WRITTEN, ids=name_of)
 def test_paths_that_are_named_exist(page: Path) -> None:
     """Words in code type that look like files of this repository are such files."""
