@@ -1,6 +1,6 @@
 """The compact encoder: a narrow network that imitates VGG19, bundled with the package.
 
-It has VGG19's topology down to relu5_1 at three eighths of the width. For each layer it carries a *head*, the affine
+It has VGG19's topology down to relu5_1 at a quarter to a half of the width. For each layer it carries a *head*, the affine
 map from its own channels to VGG19's, so that losses can be measured in VGG19's space. `training/` makes the file.
 """
 
@@ -19,7 +19,7 @@ from impasto.errors import WeightsError
 WEIGHTS = Path(__file__).with_name("compact.safetensors")
 """The bundled file."""
 
-SHA256 = "8b5e699b836d8677fe405c3e5ac3a364074d76b46917f91d6555090b5d98c8e6"
+SHA256 = "61ab1b8ba4f255ada343659023972a764feaf6a62467ff176c086e18b811d729"
 """Of the bundled file."""
 
 FORMAT_VERSION = "1"
