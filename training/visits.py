@@ -9,11 +9,11 @@ from training.pictures import Crops
 
 from impasto.encoders.base import Encoder
 from impasto.engine import Engine
-from impasto.scene import noise
 from impasto.images import resample
 from impasto.objective import Objective
 from impasto.pyramid import build_pyramid
 from impasto.recipe import Recipe
+from impasto.scene import noise
 
 COARSE = 2
 """Levels of a run: half the size, then the size."""
@@ -54,7 +54,7 @@ def run(encoder: Encoder, crops: Crops, iterations: int, device: torch.device) -
 
     engine = Engine(
         levels,
-        lambda level: Objective(encoder, at(content[None], level.size), [at(style[None], level.size)], recipe),
+        lambda level, _: Objective(encoder, at(content[None], level.size), [at(style[None], level.size)], recipe),
         at(start, levels[0].size),
         recipe,
         resample,

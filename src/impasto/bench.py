@@ -107,7 +107,7 @@ def _run_impasto(build: Callable[[], Any], content: Any, iterations: int, recipe
     from impasto.pyramid import Level
 
     level = Level((content.shape[-2], content.shape[-1]), iterations)
-    engine = Engine([level], lambda _: build(), content, recipe, resample)
+    engine = Engine([level], lambda *_: build(), content, recipe, resample)
     stamps = [time.perf_counter() for progress in engine.run() if progress.iteration]
     return stamps, engine.losses["total"]
 

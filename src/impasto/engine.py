@@ -6,6 +6,7 @@ The engine never prints and knows no file. Progress bars, CSV files, previews an
 import logging
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,8 +15,8 @@ from torch import Tensor
 
 from impasto.objective import TERMS, Objective
 from impasto.optimizers import PixelOptimizer, build_optimizer
-from impasto.pyramid import Level, extend_pyramid
-from impasto.recipe import Recipe
+from impasto.pyramid import Level, extend_pyramid, rebudget
+from impasto.recipe import Change, Recipe
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ class Control:
         self.is_paused = False
         self.is_stopped = False
         self.is_cancelled = False
+        self._changes: deque[dict[str, float]] = deque()
 
     def pause(self) -> None:
         """Halts before the next iteration, until `resume`, `stop` or `cancel`."""
@@ -81,6 +83,24 @@ class Control:
     def cancel(self) -> None:
         """Ends the run after the present iteration; its result is not wanted."""
         self.is_cancelled = True
+
+    def change(self, **values: float) -> None:
+        """Sets weights, strength or budget anew before the next iteration.
+
+        Args:
+            values: By name, as ``strength=70``; see `impasto.recipe.LIVE`.
+
+        Raises:
+            RecipeError: If a parameter cannot be changed on the way, or a value is out of its range.
+        """
+        self._changes.append(dict(Change(values=values).values))
+
+    def take_changes(self) -> dict[str, float]:
+        """What was asked to be changed since the last time, the latest value of each."""
+        taken: dict[str, float] = {}
+        while self._changes:
+            taken |= self._changes.popleft()
+        return taken
 
     @property
     def is_ended(self) -> bool:
@@ -122,9 +142,9 @@ class Engine:
 
     Args:
         levels: From `impasto.pyramid.build_pyramid`.
-        objective_at: Builds a level's objective.
+        objective_at: Builds a level's objective for a recipe, which changes on the way may have altered.
         start: The picture to start from, shape (1, 3, H, W) of the first level's size, in [0, 1].
-        recipe: The optimizer's part of it.
+        recipe: The optimizer's part of it, and the changes on the way.
         resize: Resamples a (1, 3, H, W) tensor of any range to a height and width.
         control: Pauses and ends the run.
         finish: What the picture goes through on its way out, as for its colors; from and to shape (1, 3, H, W).
@@ -138,7 +158,7 @@ class Engine:
     def __init__(
         self,
         levels: Sequence[Level],
-        objective_at: Callable[[Level], Objective],
+        objective_at: Callable[[Level, Recipe], Objective],
         start: Tensor,
         recipe: Recipe,
         resize: Callable[[Tensor, tuple[int, int]], Tensor],
@@ -156,6 +176,7 @@ class Engine:
         self._spent = [0]  # iterations, of each level that has begun
         self._level_bests: list[float] = []
         self._enlarged: Tensor | None = None
+        self._num_changes = 0  # of the recipe's, done so far
 
     @property
     def image(self) -> Tensor:
@@ -193,11 +214,13 @@ class Engine:
     def _run_level(self) -> Iterator[Progress]:
         level = self._level
         objective: Objective | None = None
-        while self._spent[-1] < level.iterations and not self._is_level_exhausted():
+        while True:
             pause = self.control.wait_while_paused()
-            if self.control.is_ended:
+            if self._apply_changes():
+                objective = None
+            if self.control.is_ended or self._spent[-1] >= self._level.iterations or self._is_level_exhausted():
                 return
-            objective = objective or self._objective_at(level)
+            objective = objective or self._objective_at(level, self.recipe.at(self.iteration))
             evaluation = objective.evaluate(self._optimizer.candidate)
             best_before = self._optimizer.best_loss
             total, parts = self._optimizer.update(evaluation)
@@ -209,6 +232,30 @@ class Engine:
             self._level_bests.append(self._optimizer.best_loss)
             self._clock.lap(math.prod(level.size), pause)
             yield self._progress(losses)
+
+    def _apply_changes(self) -> bool:
+        """Records what was asked for, and does what the recipe says for this moment; returns whether anything changed.
+
+        Live changes go through the recipe, so that a run from the recorded recipe takes the very same way.
+        """
+        wanted = self.control.take_changes()
+        if wanted:
+            change = Change(iteration=self.iteration, values=wanted)
+            self.recipe = self.recipe.replace(changes=[*self.recipe.changes, change])
+        due = [
+            change.values for change in self.recipe.changes[self._num_changes :] if change.iteration <= self.iteration
+        ]
+        if not due:
+            return False
+        self._num_changes += len(due)
+        for values in due:
+            if "total_iterations" in values:
+                self.levels = rebudget(self.levels, self._spent, int(values["total_iterations"]))
+        if any(set(values) - {"total_iterations"} for values in due):
+            self._optimizer.forget()
+            self._level_bests = []
+            return True
+        return False
 
     def state(self) -> dict[str, Any]:
         """Everything that decides the rest of the run, to be taken between two events of `run` or after it.
@@ -222,6 +269,7 @@ class Engine:
             "iteration": self.iteration,
             "losses": dict(self.losses),
             "level_bests": list(self._level_bests),
+            "changes": [change.model_dump() for change in self.recipe.changes[: self._num_changes]],
             "seconds": self._clock.seconds,
             "pixel_iterations": self._clock.pixel_iterations,
             "optimizer": self._optimizer.state(),
@@ -243,6 +291,9 @@ class Engine:
         self.levels = extend_pyramid(planned, self._spent, self.levels)
         self.iteration, self.losses = state["iteration"], dict(state["losses"])
         self._level_bests = list(state["level_bests"])
+        done = [Change(**change) for change in state["changes"]]
+        self._num_changes = len(done)
+        self.recipe = self.recipe.replace(changes=[*done, *self.recipe.changes[len(done) :]])
         self._clock.seconds, self._clock.pixel_iterations = state["seconds"], state["pixel_iterations"]
         self._optimizer.load_state(state["optimizer"])
 

@@ -81,3 +81,19 @@ def extend_pyramid(planned: Sequence[Level], spent: Sequence[int], fresh: Sequen
     budgets = [*spent[:over], *shares[over:-1]]
     sizes = [level.size for level in planned]
     return [Level(size, count) for size, count in zip(sizes, [*budgets, total - sum(budgets)], strict=True)]
+
+
+def rebudget(planned: Sequence[Level], spent: Sequence[int], total: int) -> Sequence[Level]:
+    """The levels of a run whose budget is changed while it goes on.
+
+    What is left of the new budget is split evenly between the level at work and the later ones.
+
+    Args:
+        planned: The levels so far.
+        spent: Iterations of each level that has begun; the last of them is at work.
+        total: The new budget; one that is spent already ends the run.
+    """
+    over = len(spent) - 1
+    shares = _split(max(0, total - sum(spent)), len(planned) - over)
+    budgets = [*spent[:over], spent[over] + shares[0], *shares[1:]]
+    return [Level(level.size, count) for level, count in zip(planned, budgets, strict=True)]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 import tomli_w
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from impasto.errors import RecipeError, did_you_mean
 
@@ -69,9 +69,12 @@ Scales = Annotated[list[Annotated[float, Field(ge=0.05, le=20)]], BeforeValidato
 LayerWeights = Annotated[dict[str, Weight], BeforeValidator(_parse_layers), Field(min_length=1)]
 
 
-def _parameter(default: Any, description: str, *, group: str, unit: str = "", **limits: Any) -> Any:
-    """A pydantic field with the group and the unit that help pages and forms show."""
-    return Field(default, description=description, json_schema_extra={"group": group, "unit": unit}, **limits)
+def _parameter(
+    default: Any, description: str, *, group: str, unit: str = "", is_option: bool = True, **limits: Any
+) -> Any:
+    """A pydantic field with what help pages and forms show: group, unit, and whether it is to be typed at all."""
+    extra = {"group": group, "unit": unit, "is_option": is_option}
+    return Field(default, description=description, json_schema_extra=extra, **limits)
 
 
 class _Parameters(BaseModel):
@@ -93,6 +96,30 @@ class _Parameters(BaseModel):
         """
         explicit = {name: getattr(self, name) for name in self.model_fields_set}
         return type(self)(**explicit | changes)
+
+
+LIVE = ("content_weight", "style_weight", "tv_weight", "strength", "total_iterations")
+"""Parameters of a recipe that may be changed while a run goes on."""
+
+
+class Change(_Parameters):
+    """New values for some parameters of a run, from some iteration on.
+
+    Raises:
+        RecipeError: If a parameter cannot be changed on the way, or a value is out of its range.
+    """
+
+    iteration: int = _parameter(0, "After so many iterations.", group="Objective", ge=0)
+    values: dict[str, float] = _parameter({}, "The new values by name.", group="Objective")
+
+    @field_validator("values")
+    @classmethod
+    def _check(cls, values: dict[str, float]) -> dict[str, float]:
+        for name in values:
+            if name not in LIVE:
+                raise RecipeError(f"{name} cannot be changed while a run goes on. {did_you_mean(name, LIVE)}")
+        Recipe(**values)
+        return values
 
 
 class Recipe(_Parameters):
@@ -145,6 +172,14 @@ class Recipe(_Parameters):
         group="Objective",
         ge=0,
         le=16,
+    )
+
+    changes: list[Change] = _parameter(
+        [],
+        "Changes of weights, strength or budget on the way, each after so many iterations; a run that was steered "
+        "while it went on records them here.",
+        group="Objective",
+        is_option=False,
     )
 
     # encoder
@@ -303,6 +338,16 @@ class Recipe(_Parameters):
             if is_silent and name in self.model_fields_set
         ]
 
+    def at(self, iteration: int) -> Self:
+        """The recipe as it holds after so many iterations: with the changes up to then."""
+        values = {
+            name: value
+            for change in self.changes
+            if change.iteration <= iteration
+            for name, value in change.values.items()
+        }
+        return self.replace(**values)
+
     def to_json(self) -> str:
         """The recipe as one line of ASCII JSON, every value included."""
         return json.dumps(self.model_dump(mode="json"), ensure_ascii=True)
@@ -410,9 +455,7 @@ class RunOptions(_Parameters):
     plot: bool = _parameter(False, "Draw the losses into losses.png.", group="Run")
     quiet: bool = _parameter(False, "Print nothing but errors.", group="Run")
     json_events: bool = _parameter(False, "Print one JSON object a line for scripts.", group="Run", alias="json")
-    trust: bool = _parameter(
-        False, "Allow the file that --model names to run its code on this machine.", group="Run"
-    )
+    trust: bool = _parameter(False, "Allow the file that --model names to run its code on this machine.", group="Run")
     dry_run: bool = _parameter(
         False, "Print the resolved recipe and an estimate of time and memory, and stop.", group="Run"
     )
@@ -472,6 +515,8 @@ def _branch_in_words(branch: Mapping[str, Any]) -> str:
         return str(branch["const"])
     if branch.get("type") == "object":
         return "layers with weights of at least 0, as relu1_1:1,relu2_1:0.5"
+    if branch.get("type") == "array" and "$ref" in branch["items"]:
+        return "a list of changes, each an iteration and values by name"
     if branch.get("type") == "array" and branch["items"].get("format") == "path":
         return "paths of pictures"
     if branch.get("type") == "array":

@@ -67,10 +67,10 @@ class Scene:
         if recipe.auto_mask and content_masks:
             raise RecipeError("auto_mask looks for regions itself; give either it or content masks.")
 
-    def objective(self, size: tuple[int, int]) -> Objective:
-        """What the picture is asked for at the size of a level."""
+    def objective(self, size: tuple[int, int], recipe: Recipe) -> Objective:
+        """What the picture is asked for at the size of a level, by the weights that a recipe has by then."""
         lock = None if self.lock_mask is None else resize_mask(self.lock_mask, size).to(self.device)
-        return Objective(self.encoder, self.content_at(size), self.styles_at(size), self.recipe, lock)
+        return Objective(self.encoder, self.content_at(size), self.styles_at(size), recipe, lock)
 
     def content_at(self, size: tuple[int, int]) -> Tensor:
         """The content image at a size, on the device."""

@@ -182,7 +182,7 @@ def stylize(
     checkpointer.write()
     return Result(
         image=engine.image.detach().cpu(),
-        recipe=recipe,
+        recipe=engine.recipe,
         inputs=inputs,
         iterations=engine.iteration,
         seconds=engine.seconds,
@@ -235,7 +235,7 @@ def build_engine(
     finish_color = finisher(inputs.content, recipe)
     return Engine(
         levels,
-        lambda level: scene.objective(level.size),
+        lambda level, now: scene.objective(level.size, now),
         scene.start(levels[0].size),
         recipe,
         partial(resample, wrap=recipe.tileable),

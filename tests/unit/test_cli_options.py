@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from cyclopts import App, CycloptsError
 
-from impasto.cli.options import build, flag, with_options
+from impasto.cli.options import build, flag, option_fields, with_options
 from impasto.errors import RecipeError
 from impasto.recipe import Recipe, RunOptions, option_name
 
@@ -49,7 +49,8 @@ def test_numbers_are_one_list_with_commas(given):
 
 def test_every_field_is_an_option_with_hyphens_that_takes_its_default(given):
     for model in MODELS:
-        for field, info in model.model_fields.items():
+        for field in option_fields(model):
+            info = model.model_fields[field]
             name = flag(option_name(field, model))
             assert "_" not in name
             if info.annotation is bool:
@@ -122,7 +123,8 @@ def test_help_shows_each_option_with_group_description_range_unit_and_default(gi
     page = capsys.readouterr().out
     lines = [line.strip(" │") for line in page.splitlines()]
     properties = model.model_json_schema()["properties"]
-    for field, info in model.model_fields.items():
+    for field in option_fields(model):
+        info = model.model_fields[field]
         name = option_name(field, model)
         (line,) = [line for line in lines if line.split(" ")[0] == flag(name)]
         schema = properties[name]

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from impasto.engine import Control, Engine, Progress
+from impasto.errors import RecipeError
 from impasto.images import resample, resize
 from impasto.objective import TERMS, Objective
 from impasto.pyramid import Level, build_pyramid
@@ -22,8 +23,8 @@ def build(recipe: Recipe, control: Control | None = None) -> Engine:
     encoder = TinyEncoder()
     content, style = (torch.rand((1, 3, *SIZE), generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
 
-    def objective_at(level: Level) -> Objective:
-        return Objective(encoder, resize(content, level.size), [resize(style, level.size)], recipe)
+    def objective_at(level: Level, now: Recipe) -> Objective:
+        return Objective(encoder, resize(content, level.size), [resize(style, level.size)], now)
 
     levels = build_pyramid(SIZE, recipe)
     return Engine(levels, objective_at, resize(content, levels[0].size), recipe, resample, control)
@@ -157,3 +158,73 @@ def test_noise_has_imagenets_mean_and_the_stated_deviation() -> None:
     assert 0 <= image.min() <= image.max() <= 1
     assert image.mean((0, 2, 3)).tolist() == pytest.approx([0.485, 0.456, 0.406], abs=0.02)
     assert 0.26 < image.std().item() < 0.36  # 90/255 = 0.353, less what clipping takes
+
+
+def test_a_live_change_is_recorded_with_its_iteration_and_replayed() -> None:
+    control = Control()
+    steered = build(Recipe(total_iterations=20, levels=2), control)
+
+    def steer(event: Progress) -> None:
+        if event.iteration == 4:
+            control.change(strength=80, style_weight=3)
+        if event.iteration == 13:
+            control.change(tv_weight=0)
+
+    run(steered, steer)
+    assert [(change.iteration, change.values) for change in steered.recipe.changes] == [
+        (4, {"strength": 80, "style_weight": 3}),
+        (13, {"tv_weight": 0}),
+    ]
+    replayed = build(Recipe(**steered.recipe.model_dump()))
+    run(replayed)
+    assert replayed.image.equal(steered.image)
+    plain = build(Recipe(total_iterations=20, levels=2))
+    run(plain)
+    assert not plain.image.equal(steered.image)
+
+
+def test_a_change_starts_best_and_curvature_anew() -> None:
+    control = Control()
+    engine = build(Recipe(total_iterations=12, levels=1), control)
+    events = run(engine, lambda event: control.change(style_weight=1000) if event.iteration == 6 else None)
+    assert events[7].losses["total"] != events[6].losses["total"]
+    assert events[7].best == events[7].losses["total"]
+
+
+@pytest.mark.parametrize(("budget", "expected"), [(30, 30), (12, 12), (3, 6)])
+def test_the_budget_can_be_changed_on_the_way(budget: int, expected: int) -> None:
+    control = Control()
+    engine = build(Recipe(total_iterations=20, levels=2), control)
+    run(engine, lambda event: control.change(total_iterations=budget) if event.iteration == 6 else None)
+    assert engine.iteration == expected
+    assert engine.total_iterations == expected
+    replayed = build(Recipe(**engine.recipe.model_dump()))
+    run(replayed)
+    assert replayed.image.equal(engine.image)
+
+
+def test_only_weights_strength_and_budget_can_be_changed() -> None:
+    with pytest.raises(RecipeError, match=r"height cannot be changed"):
+        Control().change(height=3)
+    with pytest.raises(RecipeError, match=r"strength is 101.0"):
+        Control().change(strength=101)
+
+
+def test_a_state_remembers_the_changes_that_were_made() -> None:
+    control = Control()
+    recipe = Recipe(total_iterations=20, levels=2)
+    engine = build(recipe, control)
+    states = []
+
+    def follow(event: Progress) -> None:
+        if event.iteration == 5:
+            control.change(strength=90)
+        if event.iteration == 8:
+            states.append(engine.state())
+
+    run(engine, follow)
+    resumed = build(recipe)
+    resumed.load_state(states[0])
+    run(resumed)
+    assert resumed.image.equal(engine.image)
+    assert resumed.recipe.changes == engine.recipe.changes

@@ -36,7 +36,7 @@ def with_options(*models: type[BaseModel]) -> Callable[[Callable[..., int]], Cal
 
     def decorate(command: Callable[..., int]) -> Callable[..., int]:
         groups: dict[str, Group] = {}
-        options = [_option(model, field, groups) for model in models for field in model.model_fields]
+        options = [_option(model, field, groups) for model in models for field in option_fields(model)]
         own = [p for p in inspect.signature(command).parameters.values() if p.kind is not p.VAR_KEYWORD]
 
         @functools.wraps(command)
@@ -50,6 +50,12 @@ def with_options(*models: type[BaseModel]) -> Callable[[Callable[..., int]], Cal
         return wrapper
 
     return decorate
+
+
+def option_fields(model: type[BaseModel]) -> list[str]:
+    """The fields of a model that are options; the others are only ever recorded, in recipe files and pictures."""
+    properties = model.model_json_schema()["properties"]
+    return [field for field in model.model_fields if properties[option_name(field, model)]["is_option"]]
 
 
 def build(model: type[Model], values: Mapping[str, Any], base: Model | None = None) -> Model:
