@@ -153,6 +153,7 @@ class Engine:
         losses: The objective and its parts at the best picture so far.
         iteration: Evaluations so far.
         stop_reason: Why the run ended, in words.
+        influence: Each term's share of the pull on the pixels at the end; empty if the run was ended from outside.
     """
 
     def __init__(
@@ -170,6 +171,7 @@ class Engine:
         self.iteration = 0
         self.losses: Mapping[str, float] = {}
         self.stop_reason = ""
+        self.influence: Mapping[str, float] = {}
         self._objective_at, self._resize, self._finish = objective_at, resize, finish
         self._optimizer: PixelOptimizer = build_optimizer(start, recipe)
         self._clock = _Clock()
@@ -218,7 +220,11 @@ class Engine:
             pause = self.control.wait_while_paused()
             if self._apply_changes():
                 objective = None
-            if self.control.is_ended or self._spent[-1] >= self._level.iterations or self._is_level_exhausted():
+            if self.control.is_ended:
+                return
+            if self._spent[-1] >= self._level.iterations or self._is_level_exhausted():
+                if objective is not None and len(self._spent) == len(self.levels):
+                    self.influence = objective.influence(self._optimizer.best_image)
                 return
             objective = objective or self._objective_at(level, self.recipe.at(self.iteration))
             evaluation = objective.evaluate(self._optimizer.candidate)

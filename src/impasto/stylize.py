@@ -77,6 +77,8 @@ class Result:
         seconds: Time at work.
         stop_reason: Why the run ended, in words.
         losses: ``total`` and its weighted parts at the picture.
+        influence: Share of ``content``, ``style`` and ``tv`` in the pull on the pixels at the end, adding up to 1; empty
+            if the run was ended from outside.
         is_cancelled: Whether the run was cancelled.
         weights_sha256: Of the encoder's weights.
     """
@@ -88,6 +90,7 @@ class Result:
     seconds: float
     stop_reason: str
     losses: Mapping[str, float]
+    influence: Mapping[str, float]
     is_cancelled: bool
     weights_sha256: str
 
@@ -188,6 +191,7 @@ def stylize(
         seconds=engine.seconds,
         stop_reason=engine.stop_reason,
         losses=dict(engine.losses),
+        influence=dict(engine.influence),
         is_cancelled=engine.control.is_cancelled,
         weights_sha256=encoder.weights_sha256,
     )

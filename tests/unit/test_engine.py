@@ -228,3 +228,17 @@ def test_a_state_remembers_the_changes_that_were_made() -> None:
     run(resumed)
     assert resumed.image.equal(engine.image)
     assert resumed.recipe.changes == engine.recipe.changes
+
+
+def test_a_run_ends_with_each_terms_share_of_the_pull() -> None:
+    engine = build(Recipe(total_iterations=10, levels=2))
+    run(engine)
+    assert list(engine.influence) == list(TERMS)
+    assert sum(engine.influence.values()) == pytest.approx(1)
+    assert min(engine.influence.values()) > 0
+
+
+def test_a_term_that_is_off_has_no_influence() -> None:
+    engine = build(Recipe(total_iterations=5, levels=1, tv_weight=0))
+    run(engine)
+    assert engine.influence["tv"] == 0

@@ -1,6 +1,7 @@
 """Events and reports in words."""
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,7 +14,19 @@ def report_in_words(report: "RunReport") -> str:
     result = report.result
     height, width = result.image.shape[-2:]
     where = f"Saved {report.final} ({width}×{height})" if report.final else "Nothing was saved"
-    return f"{where} after {result.iterations} iterations in {duration(result.seconds)}: {result.stop_reason}."
+    report_line = f"{where} after {result.iterations} iterations in {duration(result.seconds)}: {result.stop_reason}."
+    return f"{report_line} {influence_in_words(result.influence)}".rstrip()
+
+
+def influence_in_words(influence: Mapping[str, float]) -> str:
+    """``"Influence on the pixels: content 44 %, style 52 %, tv 4 %."``; nothing if it was not measured."""
+    if not influence:
+        return ""
+    return (
+        "Influence on the pixels: "
+        + ", ".join(f"{term} {share:.0%}" for term, share in influence.items()).replace("%", " %")
+        + "."
+    )
 
 
 def level_in_words(event: "Progress") -> str:
