@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 OBJECTIVE_SCALE: Mapping[str, float] = {"content": 0.01, "style": 1.0, "tv": 0.1}
 """Constant of each term, at which the default weights give the balanced picture (`docs/explanation/objective.md`)."""
 
-STYLE_LOSS_SCALE: Mapping[str, float] = {"gram": 1.0, "moments": 1.0, "histogram": 1.0, "sliced": 1.0}
+STYLE_LOSS_SCALE: Mapping[str, float] = {"gram": 1.0, "moments": 0.5, "histogram": 1.4, "sliced": 4.0}
 """Constant of each style loss, at which it pulls about as hard as the Gram loss at the balanced picture."""
 
 ROUGHEST = 0.2
