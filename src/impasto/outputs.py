@@ -28,7 +28,7 @@ from pathlib import Path
 
 from impasto.errors import CheckpointError, OutputError
 from impasto.images import WRITABLE_SUFFIXES, check_writable
-from impasto.images.files import replace_file
+from impasto.images.files import TEMPORARY, replace_file
 
 __all__ = ["LOSS_COLUMNS", "LossLog", "Outputs", "has_checkpoint", "names_a_picture", "next_free", "plan_outputs"]
 
@@ -96,6 +96,8 @@ class Outputs:
         """
         with _as_output_error(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
+            for unfinished in self.folder.glob(TEMPORARY) if self.resume else ():  # of a process killed as it wrote
+                unfinished.unlink(missing_ok=True)
             if self.overwrite and not self.resume and self.losses.is_file():
                 for iteration in _iterations_in(self.losses):
                     self.intermediate(iteration).unlink(missing_ok=True)

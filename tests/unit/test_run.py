@@ -10,7 +10,7 @@ from PIL import Image
 
 from impasto.encoders import Encoder
 from impasto.engine import Control, Progress
-from impasto.errors import ImageError, OutputError
+from impasto.errors import CheckpointError, ImageError, OutputError
 from impasto.images import load_picture, read_recipe_json
 from impasto.recipe import Recipe, RunOptions
 from impasto.run import RunReport, run
@@ -54,7 +54,7 @@ def rows(table: Path) -> list[dict[str, str]]:
 def test_a_folder_receives_pictures_by_iteration_the_final_one_and_the_losses(paint, tmp_path):
     report = paint(tmp_path / "out", saving_interval=2)
     assert names(tmp_path / "out") == {
-        "00000.png", "00002.png", "00004.png", "00006.png", "final.png", "losses.csv",
+        "00000.png", "00002.png", "00004.png", "00006.png", "final.png", "losses.csv", "checkpoint",
     }  # fmt: skip
     assert (report.final, report.folder) == (tmp_path / "out" / "final.png", tmp_path / "out")
 
@@ -97,7 +97,7 @@ def test_the_recipe_is_written_into_every_format_without_a_path(name, paint, tmp
 
 def test_a_file_has_the_rest_in_a_folder_of_its_stem(paint, tmp_path):
     paint(tmp_path / "out.png", plot=True)
-    assert names(tmp_path / "out") == {"00000.png", "losses.csv", "losses.png"}
+    assert names(tmp_path / "out") == {"00000.png", "losses.csv", "losses.png", "checkpoint"}
 
 
 def test_a_file_without_saving_leaves_no_folder(paint, tmp_path):
@@ -110,15 +110,93 @@ def test_runs_in_one_folder_do_not_mix(paint, tmp_path):
     paint(tmp_path / "out")
     first = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
     paint(tmp_path / "out", RECIPE.replace(total_iterations=3), plot=True)
-    assert names(tmp_path / "out") == {*first, "00000-2.png", "final-2.png", "losses-2.csv", "losses-2.png"}
+    assert names(tmp_path / "out") == {
+        *first,
+        "00000-2.png",
+        "final-2.png",
+        "losses-2.csv",
+        "losses-2.png",
+        "checkpoint-2",
+    }
     assert {name: (tmp_path / "out" / name).read_bytes() for name in first} == first
 
 
 def test_a_second_run_may_replace_the_first(paint, tmp_path):
     paint(tmp_path / "out", saving_interval=1)
     paint(tmp_path / "out", RECIPE.replace(total_iterations=2), overwrite=True)
-    assert names(tmp_path / "out") == {"00000.png", "final.png", "losses.csv"}
+    assert names(tmp_path / "out") == {"00000.png", "final.png", "losses.csv", "checkpoint"}
     assert len(rows(tmp_path / "out" / "losses.csv")) == 2
+
+
+def stopped_at(paint, output: Path, iteration: int, recipe: Recipe = RECIPE, **options: object) -> RunReport:
+    control = Control()
+
+    def stop(event: Progress) -> None:
+        if event.iteration == iteration:
+            control.stop()
+
+    return paint(output, recipe, control=control, on_progress=stop, **options)
+
+
+class TestResume:
+    @pytest.mark.parametrize("iteration", [0, 2, 3, 5])
+    def test_a_stopped_run_goes_on_to_the_same_picture(self, iteration, paint, tmp_path):
+        paint(tmp_path / "whole", saving_interval=2)
+        stopped_at(paint, tmp_path / "out", iteration, saving_interval=2)
+        report = paint(tmp_path / "out", resume=True, saving_interval=2)
+        assert report.final == tmp_path / "out" / "final-2.png"  # what was kept when it stopped is no less a result
+        assert report.final.read_bytes() == (tmp_path / "whole" / "final.png").read_bytes()
+        for name in ("00000.png", "00002.png", "00004.png", "00006.png"):
+            assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+        assert names(tmp_path / "out") == {*names(tmp_path / "whole"), "final-2.png"}
+
+    def test_the_table_is_cut_back_and_continued(self, paint, tmp_path):
+        paint(tmp_path / "whole")
+        stopped_at(paint, tmp_path / "out", 4)
+        with (tmp_path / "out" / "losses.csv").open("a") as stream:
+            stream.write("5,2,0.1,0.1,0.1,0.1,9.0\n6,2,0.")  # written after the checkpoint, the last row not wholly
+        paint(tmp_path / "out", resume=True)
+        tables = [[row | {"seconds": ""} for row in rows(tmp_path / name / "losses.csv")] for name in ("whole", "out")]
+        assert tables[0] == tables[1]
+
+    def test_a_table_that_is_gone_is_begun_again(self, paint, tmp_path):
+        stopped_at(paint, tmp_path / "out", 4)
+        (tmp_path / "out" / "losses.csv").unlink()
+        paint(tmp_path / "out", resume=True)
+        assert [row["iteration"] for row in rows(tmp_path / "out" / "losses.csv")] == ["5", "6"]
+
+    def test_a_finished_run_takes_more_iterations(self, paint, tmp_path):
+        paint(tmp_path / "out.png")
+        report = paint(tmp_path / "out.png", RECIPE.replace(total_iterations=9), resume=True, overwrite=True)
+        assert (report.final, report.result.iterations) == (tmp_path / "out.png", 9)
+        assert [row["iteration"] for row in rows(tmp_path / "out" / "losses.csv")] == list("123456789")
+
+    def test_what_a_killed_process_left_half_written_goes(self, paint, tmp_path):
+        stopped_at(paint, tmp_path / "out", 4)
+        (tmp_path / "out" / ".impasto-0123456789abcdef.tmp").write_bytes(b"half")
+        paint(tmp_path / "out", resume=True)
+        assert not list((tmp_path / "out").glob(".*"))
+
+    def test_the_latest_run_in_a_folder_goes_on(self, paint, tmp_path):
+        paint(tmp_path / "out")
+        stopped_at(paint, tmp_path / "out", 2, RECIPE.replace(seed=5))
+        report = paint(tmp_path / "out", RECIPE.replace(seed=5), resume=True)
+        assert report.final == tmp_path / "out" / "final-2-2.png"
+        assert len(rows(tmp_path / "out" / "losses-2.csv")) == 6
+
+    def test_without_a_checkpoint_it_says_what_to_do(self, paint, tmp_path):
+        with pytest.raises(CheckpointError, match=r"no checkpoint in '.*out' to resume from; .* without --resume"):
+            paint(tmp_path / "out", resume=True)
+        assert not (tmp_path / "out").exists()
+
+    def test_a_run_that_replaces_another_drops_its_checkpoint_first(self, paint, tmp_path):
+        paint(tmp_path / "out")
+        seen: list[bool] = []
+        paint(
+            tmp_path / "out", overwrite=True, checkpoint_every=1000,
+            on_progress=lambda _: seen.append((tmp_path / "out" / "checkpoint").exists()),
+        )  # fmt: skip
+        assert not any(seen)
 
 
 def test_a_stopped_run_keeps_its_best_picture(paint, tmp_path):
@@ -142,7 +220,7 @@ def test_a_cancelled_run_leaves_no_final_picture(paint, tmp_path):
 
 def test_a_budget_of_nothing_gives_the_start(paint, tmp_path):
     paint(tmp_path / "out", RECIPE.replace(total_iterations=0), plot=True)
-    assert names(tmp_path / "out") == {"00000.png", "final.png", "losses.csv"}
+    assert names(tmp_path / "out") == {"00000.png", "final.png", "losses.csv", "checkpoint"}
 
 
 def test_each_picture_in_between_is_told(paint, tmp_path):
@@ -183,7 +261,7 @@ def test_a_failing_disk_costs_the_table_but_not_the_picture(paint, tmp_path, mon
     monkeypatch.setattr("impasto.outputs.LossLog.write", fail)
     with caplog.at_level(logging.WARNING):
         paint(tmp_path / "out", saving_interval=1)
-    assert names(tmp_path / "out") == {"00000.png", "final.png", "losses.csv"}
+    assert names(tmp_path / "out") == {"00000.png", "final.png", "losses.csv", "checkpoint"}
     assert sum("No space left" in message for message in caplog.messages) == 1
 
 

@@ -12,6 +12,9 @@ from impasto.recipe import RunOptions
 
 DEFAULT_MAX_PIXELS: int = RunOptions.model_fields["max_pixels"].default
 
+TEMPORARY = ".impasto-*.tmp"
+"""Names of files that are being written, as a pattern."""
+
 _MAX_BYTES_PER_PIXEL = 32
 """No format needs more: four channels of 64 bits."""
 
@@ -110,7 +113,7 @@ def replace_file(path: Path, data: bytes | Iterable[bytes | memoryview]) -> None
     try:
         target = path.resolve()  # through a link, so that the link stays one
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".impasto-{secrets.token_hex(8)}.tmp")
+        temporary = target.with_name(TEMPORARY.replace("*", secrets.token_hex(8)))
         try:
             with temporary.open("xb") as file:
                 file.writelines([data] if isinstance(data, bytes) else data)

@@ -1,0 +1,100 @@
+"""Runs that are killed, as by a power cut, and go on: real processes, real signals."""
+
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+TOTAL = 120
+
+PROGRAM = """
+import sys, torch, impasto.encoders
+from tests.tiny import TinyEncoder
+torch.set_num_threads(1)
+impasto.encoders.build_encoder = lambda *args, **kwargs: TinyEncoder()
+from impasto.cli import main
+sys.exit(main())
+"""
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    noise = np.random.default_rng(0)
+    for name in ("photo.png", "oil.png"):
+        Image.fromarray(noise.integers(0, 256, (36, 48, 3), dtype=np.uint8)).save(tmp_path / name)
+    return tmp_path
+
+
+def start(folder: Path, output: str, *options: str) -> "subprocess.Popen[str]":
+    arguments = [
+        "stylize", "photo.png", "oil.png", "-o", output, "--height", "32", "--levels", "2", "--json",
+        "--total-iterations", str(TOTAL), "--checkpoint-every", "0.01", "--saving-interval", "50", *options,
+    ]  # fmt: skip
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *arguments], cwd=folder, env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def finish(process: "subprocess.Popen[str]", folder: Path) -> bytes:
+    """Lets a process end and gives the picture that it says it saved."""
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    return (folder / json.loads(out.splitlines()[-1])["path"]).read_bytes()
+
+
+def kill(process: "subprocess.Popen[str]", chance: random.Random) -> None:
+    """Ends a process at a random moment of its run, in the middle of whatever it does."""
+    assert process.stdout is not None
+    last = chance.randrange(TOTAL)
+    for line in process.stdout:
+        if json.loads(line).get("iteration", -1) >= last:
+            break
+    time.sleep(chance.uniform(0, 0.02))
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+
+def resume(folder: Path, output: str) -> "subprocess.Popen[str]":
+    """What a person does: resumes, or starts anew if the run died before its first checkpoint."""
+    return start(folder, output, *(["--resume"] if (folder / output / "checkpoint").exists() else []))
+
+
+def losses(folder: Path, output: str) -> list[list[str]]:
+    with (folder / output / "losses.csv").open(newline="") as stream:
+        return [row[:-1] for row in csv.reader(stream)]  # without the seconds
+
+
+@pytest.mark.parametrize(
+    "optimizer", ["lbfgs", pytest.param("adam", marks=pytest.mark.slow)]
+)  # fmt: skip
+def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bytes(optimizer, folder):
+    chance = random.Random(1)
+    options = ("--optimizer", optimizer)
+    whole = finish(start(folder, "whole", *options), folder)
+    kill(start(folder, "out", *options), chance)
+    for _ in range(2):
+        kill(start(folder, "out", *options, "--resume"), chance)
+    assert finish(start(folder, "out", *options, "--resume"), folder) == whole
+    assert losses(folder, "out") == losses(folder, "whole")
+    assert not list((folder / "out").glob(".*"))
+
+
+@pytest.mark.slow
+def test_runs_killed_at_twenty_random_moments_end_in_the_same_bytes(folder):
+    chance = random.Random(2)
+    whole = finish(start(folder, "whole"), folder)
+    for number in range(20):
+        kill(start(folder, f"out{number}"), chance)
+        assert finish(resume(folder, f"out{number}"), folder) == whole
+        assert losses(folder, f"out{number}") == losses(folder, "whole")
