@@ -20,7 +20,8 @@ from impasto.engine import Control, Engine, Progress
 from impasto.errors import RecipeError, UserError
 from impasto.images import Picture, as_picture, resample
 from impasto.masks import check_mask
-from impasto.pyramid import build_pyramid
+from impasto.objective import Objective
+from impasto.pyramid import Level, build_pyramid
 from impasto.recipe import Recipe
 from impasto.scene import Scene, style_sizes, target_size
 
@@ -175,7 +176,10 @@ def stylize(
     recipe = complete(recipe, encoder)
     for warning in recipe.warnings():
         logger.warning("%s", warning)
-    engine = build_engine(inputs, recipe, encoder, place, control)
+    finishing_encoder = None
+    if recipe.finishing is not None:
+        finishing_encoder = encoder_of(recipe.replace(model=recipe.finishing.model), place)
+    engine = build_engine(inputs, recipe, encoder, place, control, finishing_encoder)
     origin = origin_of(recipe, inputs, encoder.weights_sha256)
     checkpointer = Checkpointer(checkpoints, engine, origin, _surroundings(place), place)
     for progress in engine.run():
@@ -220,6 +224,7 @@ def build_engine(
     encoder: Encoder,
     device: torch.device,
     control: Control | None = None,
+    finishing_encoder: Encoder | None = None,
 ) -> Engine:
     """Lays out the levels of a run and gives the engine what it needs at each of them."""
     size = target_size(inputs.content.size, recipe)
@@ -237,9 +242,15 @@ def build_engine(
     )
     levels = build_pyramid(size, recipe)
     finish_color = finisher(inputs.content, recipe)
+
+    def objective_at(level: Level, now: Recipe) -> Objective:
+        if not level.is_finish or finishing_encoder is None:
+            return scene.objective(level.size, now)
+        return scene.objective(level.size, for_encoder(now, finishing_encoder), finishing_encoder)
+
     return Engine(
         levels,
-        lambda level, now: scene.objective(level.size, now),
+        objective_at,
         scene.start(levels[0].size),
         recipe,
         partial(resample, wrap=recipe.tileable),
@@ -282,6 +293,17 @@ def complete(recipe: Recipe, encoder: Encoder) -> Recipe:
         "total_iterations": recipe.num_iterations,
     }
     return recipe.replace(**filled)
+
+
+def for_encoder(recipe: Recipe, encoder: Encoder) -> Recipe:
+    """The recipe with its layers, where an encoder has all of them, else with the encoder's own."""
+    own = {"content_layers": encoder.content_layers, "style_layers": encoder.style_layers}
+    return recipe.replace(
+        **{
+            name: layers if set(getattr(recipe, name) or {}) - set(encoder.layers) else getattr(recipe, name) or layers
+            for name, layers in own.items()
+        }
+    )
 
 
 def pick_device(name: str) -> torch.device:

@@ -33,7 +33,9 @@ app.command(
     help="Paint a picture again by the recipe that is written in it.",
     usage="Usage: impasto rerun PICTURE [-o OUT] [OPTIONS]",
 )
-app.command("impasto.cli.models:app", name="models", help="List, download and verify the weights of encoders.")
+app.command(
+    "impasto.cli.models:app", name="models", help="List, download and verify encoders' weights, and inspect models."
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

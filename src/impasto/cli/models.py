@@ -1,4 +1,4 @@
-"""``impasto models``: the encoders' weights, where they are and whether they are whole."""
+"""``impasto models``: the encoders' weights, where they are and whether they are whole; and what a model offers."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from impasto.cli.reporters import reporter_for
-from impasto.recipe import RunOptions, choices
+from impasto.recipe import Recipe, RunOptions, choices
 
 if TYPE_CHECKING:
     from impasto.encoders.weights import WeightsInfo
@@ -46,6 +46,36 @@ def verify(*names: Name) -> int:
 
     for name in names or [name for name in choices("model") if describe(name).path]:
         sys.stdout.write(f"{_in_words(verify_weights(name))}\n{name}: whole, with every tensor as it must be.\n")
+    return 0
+
+
+@app.command
+def inspect(
+    model: Annotated[str, Parameter(help="The encoder or custom model, as --model has it.")],
+    /,
+    *,
+    trust: Annotated[bool, Parameter(negative=(), help="Allow the file of the model to run its code.")] = False,
+) -> int:
+    """List a model's layers with stride and channels, and suggest a recipe for it."""
+    import tomli_w
+
+    from impasto.encoders import build_encoder
+
+    recipe = Recipe(model=model)
+    with reporter_for(RunOptions()) as reporter:
+        encoder = build_encoder(recipe.model, trust=trust, on_download=reporter.download)
+    lines = ["stride  channels  layer"]
+    lines += [f"{layer.stride:6}  {layer.channels:8}  {name}" for name, layer in encoder.layers.items()]
+    if declaration := getattr(encoder, "declaration", None):
+        lines += ["", f"# The network is given {declaration.in_words()}."]
+    suggestion = {
+        "model": model,
+        "content_layers": dict(encoder.content_layers),
+        "style_layers": dict(encoder.style_layers),
+    }
+    sys.stdout.write(
+        "\n".join([*lines, "", "# A recipe to start from, for --recipe FILE.toml:", tomli_w.dumps(suggestion)])
+    )
     return 0
 
 

@@ -14,6 +14,8 @@ from impasto.cli.painting import paint
 from impasto.errors import ImageError
 from impasto.recipe import Recipe, RunOptions
 
+_PICTURE_OPTIONS = "--content-image-path or --style-image-path"
+
 
 @with_options(Recipe, RunOptions)
 def rerun(
@@ -39,8 +41,7 @@ def rerun(
         # Another number of styles is another picture; there is nothing to compare them with.
         recorded[1:] = [None] * (len(given) - 1)
     content, *styles = (_locate(*pair, near=picture, notes=notes) for pair in zip(given, recorded, strict=True))
-    recipe = build(Recipe, values, _base(origin.recipe, is_other_model=values.get("model") is not None))
-    notes += _other_weights(origin, recipe)
+    recipe = _recipe(origin, values, near=picture, notes=notes)
     # Masks that were given here replace the recorded ones; the others are looked for like the pictures.
     masks = {
         name: [_locate(None, file, near=picture, notes=notes) for file in files]
@@ -98,6 +99,23 @@ def read_origin(picture: Path) -> Origin:
         ) from None
 
 
+def _recipe(origin: Origin, values: Mapping[str, Any], *, near: Path, notes: list[str]) -> Recipe:
+    """The recorded recipe under the given values, with the file of a custom model found again."""
+    from impasto.encoders.names import model_file, public_name
+
+    recorded, given = str(origin.recipe.get("model", "")), values.get("model")
+    recorded_file, given_file = model_file(recorded), model_file(given or "")
+    is_other_model = given is not None and public_name(given) != recorded
+    if recorded_file is None or is_other_model:
+        recipe = build(Recipe, values, _base(origin.recipe, is_other_model=given is not None))
+        notes += _other_weights(origin, recipe)
+        return recipe
+    identity = InputFile(recorded_file.name, origin.weights_sha256)
+    file = _locate(given_file, identity, near=near, notes=notes, option="--model")
+    model = str(file) + recorded.removeprefix(recorded_file.name)
+    return build(Recipe, {**values, "model": model}, _base(origin.recipe, is_other_model=False))
+
+
 def _base(values: Mapping[str, Any], *, is_other_model: bool) -> Recipe:
     """The recorded recipe, only what differs from the defaults counting as set, so that no option warns in vain."""
     defaults = {name: field.default for name, field in Recipe.model_fields.items()}
@@ -106,7 +124,9 @@ def _base(values: Mapping[str, Any], *, is_other_model: bool) -> Recipe:
     return Recipe(**{name: value for name, value in set_values.items() if name not in layers})
 
 
-def _locate(given: Path | None, recorded: InputFile | None, *, near: Path, notes: list[str]) -> Path:
+def _locate(
+    given: Path | None, recorded: InputFile | None, *, near: Path, notes: list[str], option: str = _PICTURE_OPTIONS
+) -> Path:
     """The file to use for one input: the given one, or the recorded one where it can be found."""
     if given is not None:
         if recorded is not None and given.is_file() and _sha256(given) != recorded.sha256:
@@ -125,7 +145,7 @@ def _locate(given: Path | None, recorded: InputFile | None, *, near: Path, notes
     found = f"'{namesakes[0]}' has other content" if namesakes else "it is not there"
     raise ImageError(
         f"'{near}' was painted from '{recorded.name}', and {found} (looked in "
-        f"{', '.join(repr(str(folder)) for folder in folders)}); give it by --content-image-path or --style-image-path."
+        f"{', '.join(repr(str(folder)) for folder in folders)}); give it by {option}."
     )
 
 
@@ -146,9 +166,10 @@ def _sha256(path: Path) -> str:
 
 def _other_weights(origin: Origin, recipe: Recipe) -> list[str]:
     """A warning if the weights on this machine are not those that the picture was painted with."""
+    from impasto.encoders.names import is_custom
     from impasto.encoders.weights import describe
 
-    if recipe.model != origin.recipe.get("model"):
+    if recipe.model != origin.recipe.get("model") or is_custom(recipe.model):
         return []
     sha256 = describe(recipe.model).sha256
     if not sha256 or not origin.weights_sha256 or sha256 == origin.weights_sha256:

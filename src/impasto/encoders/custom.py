@@ -26,8 +26,9 @@ logger = logging.getLogger(__name__)
 class CustomEncoder(Encoder):
     """A foreign network with its preprocessing, the layers found in it, and their calibration.
 
-    Each channel of a layer is divided by its mean activation on procedural pictures, as Gatys et al. (2016) did with
-    VGG's: else a few loud channels would be all that a Gram matrix sees.
+    Each layer is divided by its mean activation on procedural pictures, so that losses, smoothing and half precision
+    meet one scale in every network. (Dividing each channel by its own, as Gatys et al. did with VGG's, was measured
+    to leave SqueezeNet 1.5 times as far from the style: it gives faint channels a voice that they do not deserve.)
 
     Args:
         name: What errors call it; it holds no path.
@@ -65,7 +66,6 @@ class CustomEncoder(Encoder):
         kinds = self.taps.kinds()
         self._places: Mapping[str, Place] = survey(name, self._run, kinds)
         self.layers = {layer: found.layer for layer, found in self._places.items()}
-        self._strengths = {layer: found.strength.view(-1, 1, 1) for layer, found in self._places.items()}
         content, style = suggest_layers(self._places, kinds)
         self.content_layers = self.expand_layers(self.declaration.content_layers or content)
         self.style_layers = self.expand_layers(self.declaration.style_layers or style)
@@ -101,7 +101,7 @@ class CustomEncoder(Encoder):
         return {layer: self._calibrated(layer, output) for layer, output in features.items()}
 
     def _calibrated(self, layer: str, output: Tensor) -> Tensor:
-        features = output / self._strengths[layer].to(output)
+        features = output / self._places[layer].strength
         if not self.smoothing:
             return features
         logits = features.float().flatten(1) / self.smoothing

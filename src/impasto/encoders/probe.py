@@ -1,4 +1,4 @@
-"""Getting to know a foreign network: which of its places are layers, and how strongly each channel answers.
+"""Getting to know a foreign network: which of its places are layers, and how strongly it answers.
 
 All is found by running it on a few procedural pictures, so nothing has to be declared.
 """
@@ -19,9 +19,6 @@ PROBE_SIZE = (128, 256)
 
 NUM_PICTURES = 3
 
-FAINTEST = 0.1
-"""A channel's mean activation counts as at least this fraction of its layer's, lest noise be amplified."""
-
 MAX_STYLE_STRIDE = 16
 
 _PASSING = ("pool", "dropout", "upsample", "interpolate", "identity", "pad", "norm", "sequential")
@@ -39,7 +36,7 @@ class Place:
         layer: Channels and stride.
         calls: How often it is computed for one picture; its last output counts.
         min_edge: Pictures below this edge in pixels do not reach it.
-        strength: Mean absolute activation of each channel on the procedural pictures, shape (C,), all above 0.
+        strength: Mean absolute activation on the procedural pictures, above 0.
         is_finite: Whether no NaN and no infinity was seen.
         is_rectified: Whether no negative value was seen.
     """
@@ -47,7 +44,7 @@ class Place:
     layer: Layer
     calls: int
     min_edge: int
-    strength: Tensor
+    strength: float
     is_finite: bool
     is_rectified: bool
 
@@ -188,10 +185,9 @@ def _as_layer(output: Tensor) -> Layer | None:
     return Layer(channels=output.shape[1], stride=stride)
 
 
-def _strength(outputs: Sequence[Tensor]) -> Tensor:
-    mean = torch.stack([output.abs().mean((0, 2, 3)) for output in outputs]).mean(0).nan_to_num(0, 0, 0)
-    overall = mean.mean()
-    return mean.clamp(min=float(FAINTEST * overall)) if overall > 0 else torch.ones_like(mean)
+def _strength(outputs: Sequence[Tensor]) -> float:
+    mean = torch.stack([output.abs().mean() for output in outputs]).mean().item()
+    return mean if 0 < mean < math.inf else 1.0
 
 
 def _smallest_edges(run: Run, calls: Mapping[str, int], usable: Collection[str]) -> dict[str, int]:

@@ -157,6 +157,8 @@ def _import_package(name: str) -> ModuleType:
 def _taps(network: object, origin: str) -> Taps:
     if not isinstance(network, nn.Module):
         raise EncoderError(f"{origin} returned {_a(network)}; a torch.nn.Module is needed.")
+    if any(nn.parameter.is_lazy(parameter) for parameter in network.parameters()):
+        raise EncoderError(f"{origin} returned a network whose lazy parameters have no size yet; call it once there.")
     return ModuleTaps(network)
 
 
