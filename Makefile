@@ -40,9 +40,9 @@ bench-encoder: setup
 docs: setup
 	$(BIN)/python tools/make_docs.py
 
-# The README's pictures, by the README's own commands.
+# The pictures of the README and of docs/howto, by the commands on these pages; of one page alone with PAGE=docs/howto/masks.md.
 pictures: setup
-	$(BIN)/python tools/make_docs.py --pictures
+	$(BIN)/python tools/make_docs.py --pictures $(PAGE)
 
 clean:
 	rm -rf .venv build demo work .mypy_cache .ruff_cache .pytest_cache

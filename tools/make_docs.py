@@ -1,13 +1,15 @@
-"""Builds what of the documents is not written by hand: the reference pages, and the README's pictures.
+"""Builds what of the documents is not written by hand: the reference pages, and the pictures.
 
 ``python tools/make_docs.py`` writes ``docs/reference/`` from the models of `impasto.recipe`, the command line's own
-help and the docstrings. ``python tools/make_docs.py --pictures`` runs the README's picture commands as they stand
-there, and keeps what they paint as ``docs/images/readme/NAME.jpg``. The commands are written down nowhere else.
+help and the docstrings. ``python tools/make_docs.py --pictures [PAGE ...]`` runs the picture commands of the README and
+of ``docs/howto/``, or of the pages named, as they stand there: what ``-o demo/NAME.png`` paints is kept as the page's
+``docs/images/…/NAME.jpg``, or four times side by side as ``NAME-2x2.jpg``. The commands are written down nowhere else.
 """
 
 import argparse
 import inspect
 import io
+import itertools
 import logging
 import os
 import re
@@ -28,13 +30,16 @@ from impasto.recipe import Recipe, RunOptions, allowed_values, option_name
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
-PICTURES = ROOT / "docs" / "images" / "readme"
+PICTURES = ROOT / "docs" / "images"
 
 HELP_WIDTH = 96
 """Columns of the help pages, whatever the terminal."""
 
 MAX_PICTURE_BYTES = 150_000
-"""Of a picture in the README."""
+"""Of a picture on a page."""
+
+TILED = "-2x2"
+"""Ending of the name of a picture that shows what a command paints four times, side by side."""
 
 log = logging.getLogger("make_docs")
 
@@ -225,7 +230,12 @@ def _code_blocks(text: str) -> str:
     return re.sub(r"``([^`]+)``", r"`\1`", re.sub(r"(?m)^::\n", "", text))
 
 
-# --- the README's pictures --------------------------------------------------------------------------------------------
+# --- pictures ---------------------------------------------------------------------------------------------------------
+
+
+def pages_with_pictures() -> list[Path]:
+    """The pages whose commands paint the pictures that they show."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs" / "howto").glob("*.md"))]
 
 
 def shell_commands(page: Path) -> list[str]:
@@ -234,30 +244,45 @@ def shell_commands(page: Path) -> list[str]:
     return [line.strip() for block in blocks for line in block.replace("\\\n", " ").splitlines() if line.strip()]
 
 
-def picture_commands(page: Path = ROOT / "README.md") -> Mapping[str, list[str]]:
-    """The words of each command of the README whose picture is shown there, by the picture's name."""
-    shown = set(re.findall(r"docs/images/readme/([\w-]+)\.jpg", page.read_text(encoding="utf-8")))
+def shown_pictures(page: Path) -> set[Path]:
+    """The painted pictures that a page shows: its JPEG files under ``docs/images``."""
+    links = re.findall(r"[\w./-]+\.jpg", re.sub(r"(?ms)^```.*?^```", "", page.read_text(encoding="utf-8")))
+    return {path for path in ((page.parent / link).resolve() for link in links) if PICTURES in path.parents}
+
+
+def picture_commands(page: Path) -> Mapping[Path, list[str]]:
+    """The words of the command that paints it, by each picture that the page shows and has a command for."""
     by_name = {
         Path(words[words.index("-o") + 1]).stem: words
         for words in map(shlex.split, shell_commands(page))
         if "-o" in words
     }
-    return {name: words for name, words in by_name.items() if name in shown}
+    painted_as = {path: path.stem.removesuffix(TILED) for path in sorted(shown_pictures(page))}
+    return {path: by_name[name] for path, name in painted_as.items() if name in by_name}
 
 
-def paint_pictures() -> None:
-    """Runs the README's picture commands and keeps the results as JPEG files."""
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    for name, words in picture_commands().items():
+def paint_pictures(page: Path) -> None:
+    """Runs a page's picture commands and keeps the results as JPEG files."""
+    for path, words in picture_commands(page).items():
         log.info("%s", shlex.join(words))
         arguments = [*words[1:], "--overwrite", "--quiet"]
         subprocess.run([sys.executable, "-m", "impasto", *arguments], cwd=ROOT, check=True)  # noqa: S603
-        with Image.open(ROOT / words[words.index("-o") + 1]) as picture:
-            (PICTURES / f"{name}.jpg").write_bytes(_small_jpeg(picture.convert("RGB")))
+        with Image.open(ROOT / words[words.index("-o") + 1]) as painted:
+            picture = painted.convert("RGB")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(_small_jpeg(_four_of(picture) if path.stem.endswith(TILED) else picture))
+
+
+def _four_of(picture: Image.Image) -> Image.Image:
+    """The picture laid out two by two."""
+    tiled = Image.new(picture.mode, (2 * picture.width, 2 * picture.height))
+    for place in itertools.product((0, picture.width), (0, picture.height)):
+        tiled.paste(picture, place)
+    return tiled
 
 
 def _small_jpeg(picture: Image.Image) -> bytes:
-    """The picture in the best quality that the README has room for, without its recipe."""
+    """The picture in the best quality that a page has room for, without its recipe."""
     for quality in range(92, 40, -2):
         buffer = io.BytesIO()
         picture.save(buffer, "JPEG", quality=quality, optimize=True, subsampling=0)
@@ -267,12 +292,16 @@ def _small_jpeg(picture: Image.Image) -> bytes:
 
 
 def main() -> None:
-    """Writes the reference pages, or paints the README's pictures."""
+    """Writes the reference pages, or paints the pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", action="store_true", help="paint the README's pictures instead")
+    parser.add_argument(
+        "--pictures", nargs="*", type=Path, metavar="PAGE", help="paint the pictures of these pages instead, or of all"
+    )
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    if parser.parse_args().pictures:
-        paint_pictures()
+    pages = parser.parse_args().pictures
+    if pages is not None:
+        for page in pages or pages_with_pictures():
+            paint_pictures(page.resolve())
         return
     for path, text in reference_pages().items():
         path.parent.mkdir(parents=True, exist_ok=True)

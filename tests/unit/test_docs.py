@@ -166,11 +166,11 @@ def test_python_in_the_readme_uses_public_names_only() -> None:
                 assert node.attr in impasto.__all__
 
 
-def test_readme_shows_pictures_each_with_its_command(script: ModuleType) -> None:
-    shown = re.findall(r"docs/images/readme/([\w-]+)\.jpg", (ROOT / "README.md").read_text(encoding="utf-8"))
-    commands = script.picture_commands()
-    assert len(commands) >= 5
-    assert sorted(commands) == sorted(shown)
-    for name, words in commands.items():
-        assert all((ROOT / word).is_file() for word in words if word.endswith(".jpg"))
-        assert (ROOT / "docs" / "images" / "readme" / f"{name}.jpg").stat().st_size <= script.MAX_PICTURE_BYTES
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs" / "howto").glob("*.md"))], ids=name_of)
+def test_pictures_are_shown_with_the_commands_that_paint_them(script: ModuleType, page: Path) -> None:
+    shown, commands = script.shown_pictures(page), script.picture_commands(page)
+    assert commands
+    assert not shown - commands.keys(), "each needs a command with -o demo/NAME.png"
+    for path, words in commands.items():
+        assert all((ROOT / word).is_file() for word in words if re.search(r"^(src|docs)/.*\.\w+$", word))
+        assert path.stat().st_size <= script.MAX_PICTURE_BYTES
