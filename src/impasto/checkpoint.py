@@ -165,7 +165,7 @@ class Checkpointer:
         try:
             self._engine.load_state(checkpoint.state)
         except ValueError:
-            planned = sum(iterations for *_, iterations in checkpoint.state["levels"])
+            planned = sum(iterations for _, _, iterations, _ in checkpoint.state["levels"])
             raise CheckpointError(
                 f"The checkpoint '{path}' is of a run of {planned} iterations, and {self._engine.total_iterations} "
                 f"are asked for; give --total-iterations {planned} or more."

@@ -270,7 +270,7 @@ class Engine:
             Tensors, numbers, strings, and lists and dicts of them.
         """
         return {
-            "levels": [[*level.size, level.iterations] for level in self.levels],
+            "levels": [[*level.size, level.iterations, level.is_finish] for level in self.levels],
             "spent": list(self._spent),
             "iteration": self.iteration,
             "losses": dict(self.losses),
@@ -292,7 +292,7 @@ class Engine:
         Raises:
             ValueError: If this engine's budget is smaller.
         """
-        planned = [Level((height, width), iterations) for height, width, iterations in state["levels"]]
+        planned = [Level((height, width), count, is_finish) for height, width, count, is_finish in state["levels"]]
         self._spent = list(state["spent"])
         self.levels = extend_pyramid(planned, self._spent, self.levels)
         self.iteration, self.losses = state["iteration"], dict(state["losses"])

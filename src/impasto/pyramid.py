@@ -6,7 +6,7 @@ arXiv:1611.07865, section 6.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from impasto.recipe import Recipe
 
@@ -18,10 +18,12 @@ class Level:
     Attributes:
         size: Height and width in pixels.
         iterations: Evaluations of the objective to spend on it.
+        is_finish: Whether the recipe's finishing encoder takes it.
     """
 
     size: tuple[int, int]
     iterations: int
+    is_finish: bool = False
 
 
 def build_pyramid(size: tuple[int, int], recipe: Recipe) -> list[Level]:
@@ -33,13 +35,16 @@ def build_pyramid(size: tuple[int, int], recipe: Recipe) -> list[Level]:
 
     Returns:
         At least one level; the last has the output's size. Each has twice the edge of the one before (rounded), and
-        none is without an iteration unless the budget is 0.
+        none is without an iteration unless the budget is 0. If the recipe has a finish, one more level of the output's
+        size, whose iterations are taken off the budget first.
     """
+    last = 0 if recipe.finishing is None else min(recipe.finishing.iterations, recipe.num_iterations)
+    total = recipe.num_iterations - last
     count = _num_levels(size, recipe.min_size) if recipe.levels == "auto" else recipe.levels
-    count = max(1, min(count, recipe.num_iterations, 1 + int(math.log2(max(1, min(size))))))
-    budgets = _split(recipe.num_iterations, count)
+    count = max(1, min(count, total, 1 + int(math.log2(max(1, min(size))))))
     sizes = [_scaled(size, 2 ** (count - 1 - index)) for index in range(count)]
-    return [Level(size, iterations) for size, iterations in zip(sizes, budgets, strict=True)]
+    levels = [Level(size, iterations) for size, iterations in zip(sizes, _split(total, count), strict=True)]
+    return [*levels, Level(size, last, is_finish=True)] if last else levels
 
 
 def _num_levels(size: tuple[int, int], min_size: int) -> int:
@@ -76,17 +81,22 @@ def extend_pyramid(planned: Sequence[Level], spent: Sequence[int], fresh: Sequen
         raise ValueError(f"a budget of {total} is smaller than {before}")
     if total == before:
         return planned
-    shares = [level.iterations for level in fresh[len(fresh) - len(planned) :]]
     over = len(spent) - 1
+    levels, finish = _parted(planned)
+    if over >= len(levels):  # the finish is at work: it gets what comes in addition
+        return [*planned[:-1], replace(planned[-1], iterations=planned[-1].iterations + total - before)]
+    fresh_levels, _ = _parted(fresh)
+    shares = [level.iterations for level in fresh_levels[len(fresh_levels) - len(levels) :]]
     budgets = [*spent[:over], *shares[over:-1]]
-    sizes = [level.size for level in planned]
-    return [Level(size, count) for size, count in zip(sizes, [*budgets, total - sum(budgets)], strict=True)]
+    budgets.append(total - sum(level.iterations for level in finish) - sum(budgets))
+    return [*_with_budgets(levels, budgets), *finish]
 
 
 def rebudget(planned: Sequence[Level], spent: Sequence[int], total: int) -> Sequence[Level]:
     """The levels of a run whose budget is changed while it goes on.
 
-    What is left of the new budget is split evenly between the level at work and the later ones.
+    What is left of the new budget is split evenly between the level at work and the later ones; a finish keeps its
+    own.
 
     Args:
         planned: The levels so far.
@@ -94,6 +104,19 @@ def rebudget(planned: Sequence[Level], spent: Sequence[int], total: int) -> Sequ
         total: The new budget; one that is spent already ends the run.
     """
     over = len(spent) - 1
-    shares = _split(max(0, total - sum(spent)), len(planned) - over)
-    budgets = [*spent[:over], spent[over] + shares[0], *shares[1:]]
-    return [Level(level.size, count) for level, count in zip(planned, budgets, strict=True)]
+    levels, finish = _parted(planned)
+    left = max(0, total - sum(spent))
+    if over >= len(levels):
+        return [*planned[:-1], replace(planned[-1], iterations=spent[over] + left)]
+    finish = [replace(level, iterations=min(level.iterations, left)) for level in finish]
+    shares = _split(left - sum(level.iterations for level in finish), len(levels) - over)
+    return [*_with_budgets(levels, [*spent[:over], spent[over] + shares[0], *shares[1:]]), *finish]
+
+
+def _parted(levels: Sequence[Level]) -> tuple[list[Level], list[Level]]:
+    """The levels of the run's own encoder, and the one of its finish, if any."""
+    return [level for level in levels if not level.is_finish], [level for level in levels if level.is_finish]
+
+
+def _with_budgets(levels: Sequence[Level], budgets: Sequence[int]) -> list[Level]:
+    return [replace(level, iterations=count) for level, count in zip(levels, budgets, strict=True)]

@@ -8,11 +8,13 @@ import json
 import math
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 import tomli_w
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic.config import JsonDict
 
 from impasto.errors import RecipeError, did_you_mean
 
@@ -73,7 +75,7 @@ def _parameter(
     default: Any, description: str, *, group: str, unit: str = "", is_option: bool = True, **limits: Any
 ) -> Any:
     """A pydantic field with what help pages and forms show: group, unit, and whether it is to be typed at all."""
-    extra = {"group": group, "unit": unit, "is_option": is_option}
+    extra: JsonDict = {"group": group, "unit": unit, "is_option": is_option}
     return Field(default, description=description, json_schema_extra=extra, **limits)
 
 
@@ -120,6 +122,14 @@ class Change(_Parameters):
                 raise RecipeError(f"{name} cannot be changed while a run goes on. {did_you_mean(name, LIVE)}")
         Recipe(**values)
         return values
+
+
+@dataclass(frozen=True)
+class Finish:
+    """The encoder that takes the last iterations of a run, and how many they are."""
+
+    model: str
+    iterations: int = 8
 
 
 class Recipe(_Parameters):
@@ -187,6 +197,23 @@ class Recipe(_Parameters):
         "vgg19",
         "Encoder whose features are compared: vgg19, vgg16, compact (which ships with the package and needs no "
         "download), or any network: FILE.py:FACTORY, an exported FILE.pt2, timm:NAME, torchvision:NAME.",
+        group="Encoder",
+    )
+    finish: (
+        Annotated[
+            str,
+            Field(
+                pattern=r"^(vgg19|vgg16|compact)(:[1-9]\d{0,6})?$",
+                json_schema_extra={
+                    "words": "an encoder that comes with Impasto, with a number of iterations, as vgg19:8"
+                },
+            ),
+        ]
+        | None
+    ) = _parameter(
+        None,
+        f"Encoder that takes the last iterations ({Finish('').iterations} where no number is given), as vgg19:8: "
+        "compact goes the long way, and the full network adds the last touch.",
         group="Encoder",
     )
     content_layers: LayerWeights | None = _parameter(
@@ -313,6 +340,14 @@ class Recipe(_Parameters):
     keep_profile: bool = _parameter(False, "Write in the content's colour profile instead of sRGB.", group="Output")
 
     @property
+    def finishing(self) -> Finish | None:
+        """What `finish` says."""
+        if self.finish is None:
+            return None
+        model, _, iterations = self.finish.partition(":")
+        return Finish(model, int(iterations)) if iterations else Finish(model)
+
+    @property
     def num_iterations(self) -> int:
         """The budget: `total_iterations`, or the optimizer's default."""
         return DEFAULT_ITERATIONS[self.optimizer] if self.total_iterations is None else self.total_iterations
@@ -330,6 +365,10 @@ class Recipe(_Parameters):
                 "color_strength is 0",
             ),
             "smoothing": (self.model in choices("model"), f"{self.model} is no custom model"),
+            "finish": (
+                self.finishing is not None and self.finishing.model == self.model,
+                "it is the run's own encoder",
+            ),
             "min_size": (self.levels != "auto", f"levels is {self.levels}"),
         }
         return [

@@ -67,10 +67,16 @@ class Scene:
         if recipe.auto_mask and content_masks:
             raise RecipeError("auto_mask looks for regions itself; give either it or content masks.")
 
-    def objective(self, size: tuple[int, int], recipe: Recipe) -> Objective:
-        """What the picture is asked for at the size of a level, by the weights that a recipe has by then."""
+    def objective(self, size: tuple[int, int], recipe: Recipe, encoder: Encoder | None = None) -> Objective:
+        """What the picture is asked for at the size of a level.
+
+        Args:
+            size: Height and width of the level.
+            recipe: With the weights that hold by then, and layers of the encoder.
+            encoder: Another one than the run's own, for the finish.
+        """
         lock = None if self.lock_mask is None else resize_mask(self.lock_mask, size).to(self.device)
-        return Objective(self.encoder, self.content_at(size), self.styles_at(size), recipe, lock)
+        return Objective(encoder or self.encoder, self.content_at(size), self.styles_at(size), recipe, lock)
 
     def content_at(self, size: tuple[int, int]) -> Tensor:
         """The content image at a size, on the device."""

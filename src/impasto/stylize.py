@@ -78,8 +78,8 @@ class Result:
         seconds: Time at work.
         stop_reason: Why the run ended, in words.
         losses: ``total`` and its weighted parts at the picture.
-        influence: Share of ``content``, ``style`` and ``tv`` in the pull on the pixels at the end, adding up to 1; empty
-            if the run was ended from outside.
+        influence: Share of ``content``, ``style`` and ``tv`` in the pull on the pixels at the end, adding up to 1;
+            empty if the run was ended from outside.
         is_cancelled: Whether the run was cancelled.
         weights_sha256: Of the encoder's weights.
     """

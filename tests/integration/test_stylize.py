@@ -208,3 +208,26 @@ def test_a_panorama_as_style_takes_a_bounded_share() -> None:
     height, width = style_size((10, 10_000), (400, 600))
     assert height * width <= 1.01 * WIDEST_STYLE * 400 * 600
     assert width / height == pytest.approx(1000, rel=0.1)
+
+
+def test_the_finish_takes_the_last_iterations_with_its_own_encoder(tiny_encoder: TinyEncoder) -> None:
+    events = []
+    recipe = Recipe(height=32, total_iterations=12, levels=2, finish="compact:4")
+    result = stylize(CONTENT, STYLE, recipe, encoder=tiny_encoder, on_progress=events.append)
+    assert [event.level for event in events[1:]] == [1] * 4 + [2] * 4 + [3] * 4
+    assert events[9].size == events[5].size == (32, 43)
+    # the other encoder's objective starts on another value, and falls
+    finishing = [event.losses["total"] for event in events[9:]]
+    assert finishing[0] != pytest.approx(events[8].losses["total"], rel=1e-3)
+    assert min(finishing) < finishing[0]
+    assert result.losses["total"] == min(finishing)
+
+
+def test_a_finish_with_the_runs_own_encoder_warns() -> None:
+    assert "finish has no effect: it is the run's own encoder." in Recipe(model="compact", finish="compact").warnings()
+
+
+@pytest.mark.parametrize("finish", ["vgg20", "vgg19:0", "vgg19:x", "vgg19:-3"])
+def test_a_finish_that_is_none_is_refused(finish: str) -> None:
+    with pytest.raises(impasto.RecipeError, match=r"finish is .*; it must be an encoder that comes with Impasto"):
+        Recipe(finish=finish)

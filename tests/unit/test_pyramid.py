@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impasto.pyramid import build_pyramid
+from impasto.pyramid import build_pyramid, rebudget
 from impasto.recipe import Recipe
 
 
@@ -46,3 +46,33 @@ def test_adam_has_a_larger_budget_by_default() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (17, 3)])
 def test_tiny_pictures_have_a_pyramid_too(size: tuple[int, int]) -> None:
     assert build_pyramid(size, Recipe(levels=16, total_iterations=100))[-1].size == size
+
+
+def test_a_finish_is_one_more_level_of_full_size_within_the_budget() -> None:
+    pyramid = build_pyramid((320, 480), Recipe(model="compact", levels=2, total_iterations=50, finish="vgg19:8"))
+    assert [(level.size, level.iterations, level.is_finish) for level in pyramid] == [
+        ((160, 240), 21, False),
+        ((320, 480), 21, False),
+        ((320, 480), 8, True),
+    ]
+
+
+def test_a_finish_longer_than_the_budget_takes_all_of_it() -> None:
+    pyramid = build_pyramid((320, 480), Recipe(total_iterations=5, levels=3, finish="vgg19:8"))
+    assert sum(level.iterations for level in pyramid) == 5
+    assert pyramid[-1].is_finish
+
+
+@given(spent=st.integers(0, 60), total=st.integers(0, 200), finish=st.sampled_from([None, "vgg19:8"]))
+def test_a_changed_budget_is_kept_and_nothing_spent_is_lost(spent: int, total: int, finish: str | None) -> None:
+    planned = build_pyramid((400, 400), Recipe(levels=3, total_iterations=60, finish=finish))
+    used: list[int] = []
+    for level in planned:
+        used.append(min(level.iterations, spent - sum(used)))
+        if used[-1] < level.iterations:
+            break
+    changed = rebudget(planned, used, total)
+    assert sum(level.iterations for level in changed) == max(total, sum(used))
+    assert [level.size for level in changed] == [level.size for level in planned]
+    for level, before in zip(changed, used[:-1], strict=False):
+        assert level.iterations == before
