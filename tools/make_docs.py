@@ -285,7 +285,7 @@ def _small_jpeg(picture: Image.Image) -> bytes:
     """The picture in the best quality that a page has room for, without its recipe."""
     for quality in range(92, 40, -2):
         buffer = io.BytesIO()
-        picture.save(buffer, "JPEG", quality=quality, optimize=True, subsampling=0)
+        picture.save(buffer, "JPEG", quality=quality, subsampling=0)
         if buffer.tell() <= MAX_PICTURE_BYTES:
             break
     return buffer.getvalue()
