@@ -118,9 +118,10 @@ def suggest_layers(
     finite = {name: place for name, place in places.items() if place.is_finite}
     own = {n: p for n, p in finite.items() if not any(word in kinds[n].lower() for word in _PASSING)}
     rectified = {name: place for name, place in own.items() if place.is_rectified}
-    choice = next(c for c in (rectified, own, finite) if c is finite or len({p.layer.stride for p in c.values()}) > 1)
+    # Networks with smooth activations rectify here and there only; their blocks' plain outputs serve them.
+    choice = rectified if _strides(rectified) == _strides(own) else own
     by_stride: dict[int, list[str]] = {}
-    for name, place in choice.items():
+    for name, place in (choice or finite).items():
         by_stride.setdefault(place.layer.stride, []).append(name)
     blocks = {stride: _outermost(by_stride[stride]) for stride in sorted(by_stride)}
     shallow = [stride for stride in blocks if stride <= MAX_STYLE_STRIDE] or [min(blocks)]
@@ -201,6 +202,10 @@ def _smallest_edges(run: Run, calls: Mapping[str, int], usable: Collection[str])
         if not whole:
             break
     return edges
+
+
+def _strides(places: Mapping[str, Place]) -> set[int]:
+    return {place.layer.stride for place in places.values() if place.layer.stride <= MAX_STYLE_STRIDE}
 
 
 def _outermost(names: Sequence[str]) -> list[str]:
