@@ -10,8 +10,10 @@ import argparse
 import json
 import os
 import platform
+import shlex
 import statistics
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -96,10 +98,11 @@ def main() -> None:
     parser.add_argument("--model", default="compact")
     parser.add_argument("--height", type=int, default=128)
     parser.add_argument("--iterations", type=int, default=80)
+    parser.add_argument("--pairs", type=int, default=len(PAIRS), help="only the first so many")
     arguments = parser.parse_args()
     encoder = build_encoder(arguments.model)
     rows, lines = [], []
-    for pair in PAIRS:
+    for pair in PAIRS[: arguments.pairs]:
         for knob, values in SWEEPS.items():
             pictures = []
             for value in values:
@@ -115,7 +118,7 @@ def main() -> None:
     contact_sheet([line for line in lines if line[0] != "height"], RESULTS / f"weights_{arguments.model}.jpg")
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
     report = {
-        "command": f"python benchmarks/weights.py --model {arguments.model}",
+        "command": shlex.join(["python", "benchmarks/weights.py", *sys.argv[1:]]),
         "summary": summary(rows),
         "rows": rows,
         "iterations": arguments.iterations,
