@@ -13,6 +13,8 @@ from typing import Any
 
 from torch import Tensor
 
+from impasto.errors import OutOfMemoryError
+from impasto.memory import is_out_of_memory
 from impasto.objective import TERMS, Objective
 from impasto.optimizers import PixelOptimizer, build_optimizer
 from impasto.pyramid import Level, extend_pyramid, rebudget
@@ -149,6 +151,11 @@ class Engine:
         control: Pauses and ends the run.
         finish: What the picture goes through on its way out, as for its colors; from and to shape (1, 3, H, W).
 
+        save_memory: Called when memory ran out: makes evaluations leaner and says how, or says nothing if it cannot.
+
+    Raises:
+        OutOfMemoryError: By `run`, if memory runs out before anything was gained. Later, the best picture is kept.
+
     Attributes:
         losses: The objective and its parts at the best picture so far.
         iteration: Evaluations so far.
@@ -165,6 +172,7 @@ class Engine:
         resize: Callable[[Tensor, tuple[int, int]], Tensor],
         control: Control | None = None,
         finish: Callable[[Tensor], Tensor] = lambda image: image,
+        save_memory: Callable[[], str] = lambda: "",
     ) -> None:
         self.levels, self.recipe = levels, recipe
         self.control = control or Control()
@@ -173,6 +181,8 @@ class Engine:
         self.stop_reason = ""
         self.influence: Mapping[str, float] = {}
         self._objective_at, self._resize, self._finish = objective_at, resize, finish
+        self._save_memory = save_memory
+        self._is_out_of_memory = False
         self._optimizer: PixelOptimizer = build_optimizer(start, recipe)
         self._clock = _Clock()
         self._spent = [0]  # iterations, of each level that has begun
@@ -199,7 +209,7 @@ class Engine:
         """Yields an event before the first iteration and after each."""
         yield self._progress({})
         yield from self._run_level()
-        while len(self._spent) < len(self.levels) and not self.control.is_ended:
+        while len(self._spent) < len(self.levels) and not self.control.is_ended and not self._is_out_of_memory:
             size = self.levels[len(self._spent)].size
             self._optimizer.resize(lambda tensor, size=size: self._resize(tensor, size))  # type: ignore[misc]
             self._spent.append(0)
@@ -224,12 +234,21 @@ class Engine:
                 return
             if self._spent[-1] >= self._level.iterations or self._is_level_exhausted():
                 if objective is not None and len(self._spent) == len(self.levels):
-                    self.influence = objective.influence(self._optimizer.best_image)
+                    self._measure_influence(objective)
                 return
-            objective = objective or self._objective_at(level, self.recipe.at(self.iteration))
-            evaluation = objective.evaluate(self._optimizer.candidate)
             best_before = self._optimizer.best_loss
-            total, parts = self._optimizer.update(evaluation)
+            try:
+                objective = objective or self._objective_at(level, self.recipe.at(self.iteration))
+                evaluation = objective.evaluate(self._optimizer.candidate)
+                total, parts = self._optimizer.update(evaluation)
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                parts = []
+            if not parts:  # only now are the tensors gone that the error has held
+                if not self._is_relieved():
+                    return
+                continue
             self.iteration += 1
             self._spent[-1] += 1
             losses = {"total": total, **dict(zip(TERMS, parts, strict=True))}
@@ -238,6 +257,28 @@ class Engine:
             self._level_bests.append(self._optimizer.best_loss)
             self._clock.lap(math.prod(level.size), pause)
             yield self._progress(losses)
+
+    def _measure_influence(self, objective: Objective) -> None:
+        try:
+            self.influence = objective.influence(self._optimizer.best_image)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+
+    def _is_relieved(self) -> bool:
+        """Lowers what the run takes after memory ran out; False, with the end prepared, if nothing is left to lower."""
+        sentence = self._save_memory() or self._optimizer.save_memory()
+        if sentence:
+            logger.warning("Memory ran out after %d iterations; %s.", self.iteration, sentence)
+            return True
+        if not self.iteration:
+            raise OutOfMemoryError(
+                f"Memory ran out at {self._level.size[1]}×{self._level.size[0]}, even at the leanest. "
+                "Lower --height, take --model compact, or close other programs."
+            )
+        self._is_out_of_memory = True
+        logger.warning("Memory ran out after %d iterations, even at the leanest.", self.iteration)
+        return False
 
     def _apply_changes(self) -> bool:
         """Records what was asked for, and does what the recipe says for this moment; returns whether anything changed.
@@ -322,6 +363,8 @@ class Engine:
             return "cancelled"
         if self.control.is_stopped:
             return STOPPED
+        if self._is_out_of_memory:
+            return "memory ran out, even at the leanest; the best picture so far is kept"
         if self._optimizer.stop_reason:
             return self._optimizer.stop_reason
         if self._is_on_plateau():

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from impasto.memory import LEAST_HISTORY
 from impasto.objective import Evaluation
 from impasto.recipe import Recipe
 
@@ -114,6 +115,13 @@ class PixelOptimizer(ABC):
         self._unit = 0.0
         self.best_image = self.candidate
         self.best_loss, self.stop_reason = math.inf, ""
+
+    def save_memory(self) -> str:
+        """Holds less from now on and says how, in words; empty if there is nothing to give up.
+
+        An update that memory did not suffice for may have been left half done, so curvature is dropped with it.
+        """
+        return ""
 
     def resize(self, resize: Callable[[Tensor], Tensor]) -> None:
         """Carries the best picture and what is known of the objective over to another level of the pyramid.
@@ -291,6 +299,14 @@ class LBFGS(PixelOptimizer):
         super().forget()
         self._forget_curvature()
         self._forget_position()
+
+    def save_memory(self) -> str:
+        """Shortens the history to `LEAST_HISTORY` pairs."""
+        if self.history_size <= LEAST_HISTORY:
+            return ""
+        before, self.history_size = self.history_size, LEAST_HISTORY
+        self.forget()
+        return f"history_size is {LEAST_HISTORY} instead of {before} from here on, so a rerun will differ"
 
     def _forget_position(self) -> None:
         self._image, self._loss, self._gradient = self.candidate, math.inf, None

@@ -6,6 +6,7 @@ the two models below; nothing else states a default or a range. This module neve
 
 import json
 import math
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 import tomli_w
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, field_validator
 from pydantic.config import JsonDict
 
 from impasto.errors import RecipeError, did_you_mean
@@ -65,6 +66,30 @@ def _parse_numbers(value: object) -> object:
         raise ValueError(f"'{value}' is no list of numbers; write for example 0.7,0.3") from None
 
 
+_SIZE_UNITS: Mapping[str, int] = {
+    "": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
+    "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40,
+}  # fmt: skip
+
+
+def _parse_size(value: object) -> object:
+    """Turns ``"2GB"``, ``"800 MB"`` or ``"512MiB"`` into bytes."""
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", value)
+    if match is None or match[2].lower() not in _SIZE_UNITS:
+        raise ValueError("not a size")
+    return int(float(match[1]) * _SIZE_UNITS[match[2].lower()])
+
+
+def size_in_words(num_bytes: int) -> str:
+    """``"1.4 GB"``, or ``"640 MB"`` below one; rounded up, so that what is said suffices."""
+    return f"{math.ceil(num_bytes / 1e8) / 10:.1f} GB" if num_bytes >= 1e9 else f"{math.ceil(num_bytes / 1e6)} MB"
+
+
+MemorySize = Annotated[
+    int, Field(ge=1), BeforeValidator(_parse_size), WithJsonSchema({"type": "string", "format": "size"})
+]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Numbers = Annotated[list[Weight], BeforeValidator(_parse_numbers), Field(min_length=1)]
 Scales = Annotated[list[Annotated[float, Field(ge=0.05, le=20)]], BeforeValidator(_parse_numbers), Field(min_length=1)]
@@ -498,6 +523,13 @@ class RunOptions(_Parameters):
     dry_run: bool = _parameter(
         False, "Print the resolved recipe and an estimate of time and memory, and stop.", group="Run"
     )
+    max_memory: MemorySize | None = _parameter(
+        None,
+        "Memory that a run may take, as 2GB, 800MB or 512MiB. A run that would take more keeps less for its "
+        "gradients and shortens the history of L-BFGS; if that is not enough, it is refused.",
+        group="Run",
+        unit="bytes",
+    )
     max_pixels: int = _parameter(
         200_000_000,
         "Refuse input pictures of more pixels than this, before decoding them.",
@@ -562,6 +594,8 @@ def _branch_in_words(branch: Mapping[str, Any]) -> str:
         return "numbers separated by commas, each " + _branch_in_words(branch["items"])
     kinds = {"number": "a finite number", "integer": "a whole number", "boolean": "true or false", "string": "text"}
     words = kinds.get(branch.get("type", ""), "a value")
+    if branch.get("format") == "size":
+        return "a size in bytes, as 2GB, 800MB or 512MiB"
     if "pattern" in branch:
         words += f" of the form {branch['pattern'].strip('^$')}"
     limits = [

@@ -12,6 +12,7 @@ from impasto.encoders.base import Encoder
 from impasto.engine import Control, Progress
 from impasto.errors import OutputError
 from impasto.images import Picture, load_picture, resize, save_picture
+from impasto.memory import MemoryPlan
 from impasto.outputs import LossLog, Outputs, plan_outputs
 from impasto.recipe import Recipe, RunOptions
 from impasto.report import plot_losses
@@ -47,6 +48,7 @@ def run(
     encoder: Encoder | Callable[[], Encoder] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     on_saved: Callable[[Path], None] | None = None,
+    on_plan: Callable[[MemoryPlan], None] | None = None,
     control: Control | None = None,
 ) -> RunReport:
     """Paints one picture and saves it, with the pictures in between and the losses, as the options say.
@@ -59,6 +61,7 @@ def run(
         encoder: Built before, or how to build it once the inputs are checked; by default the recipe's is built.
         on_progress: Called after each iteration.
         on_saved: Called with each picture in between, once it is on the disk.
+        on_plan: Told of the expected memory before the first iteration.
         control: Stops or cancels the run from outside.
 
     Raises:
@@ -79,6 +82,7 @@ def run(
             picture, style_pictures, recipe, device=options.device, threads=options.threads, trust=options.trust,
             on_progress=recorder, control=control, encoder=encoder,
             content_masks=content_masks, style_masks=style_masks, lock_mask=lock_mask,
+            max_memory=options.max_memory, on_plan=on_plan,
             checkpoints=Checkpoints(outputs.checkpoint, options.checkpoint_every, options.resume),
         )  # fmt: skip
     final = None if result.is_cancelled else _save_final(result, outputs)

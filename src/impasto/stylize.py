@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -20,6 +20,7 @@ from impasto.engine import Control, Engine, Progress
 from impasto.errors import RecipeError, UserError
 from impasto.images import Picture, as_picture, resample
 from impasto.masks import check_mask
+from impasto.memory import MemoryPlan, Sizes, plan_memory, return_freed_memory
 from impasto.objective import Objective
 from impasto.pyramid import Level, build_pyramid
 from impasto.recipe import Recipe
@@ -124,6 +125,8 @@ def stylize(
     control: Control | None = None,
     encoder: Encoder | Callable[[], Encoder] | None = None,
     checkpoints: Checkpoints | None = None,
+    max_memory: int | None = None,
+    on_plan: Callable[[MemoryPlan], None] | None = None,
     content_masks: Sequence[Any] = (),
     style_masks: Sequence[Any] = (),
     lock_mask: Any = None,
@@ -142,6 +145,8 @@ def stylize(
         control: Pauses, stops or cancels the run from another thread or from `on_progress`.
         encoder: Built before, or how to build it once the pictures are read; by default the recipe's is built.
         checkpoints: Where to keep the run's state, and whether to go on from what is there; None keeps none.
+        max_memory: Bytes that the process may take; the run is made leaner until it fits. None sets no limit.
+        on_plan: Told of the expected memory before the first iteration.
         content_masks: For each style image a picture that is white where the style is to go; soft edges and any size
             will do.
         style_masks: For each style image a picture that is white where it counts.
@@ -157,6 +162,7 @@ def stylize(
         LayerError: If the encoder does not have a layer that the recipe names.
         WeightsError: If the encoder's weights are not to be had.
         CheckpointError: If there is no checkpoint to go on from, or it is damaged or of another run.
+        OutOfMemoryError: If the run does not fit, even at its leanest.
 
     Reference: Gatys, Ecker & Bethge (2016), CVPR, "Image Style Transfer Using Convolutional Neural Networks".
     """
@@ -179,6 +185,7 @@ def stylize(
     finishing_encoder = None
     if recipe.finishing is not None:
         finishing_encoder = encoder_of(recipe.replace(model=recipe.finishing.model), place)
+    recipe = _within_memory(inputs, recipe, finishing_encoder or encoder, place, max_memory, on_plan)
     engine = build_engine(inputs, recipe, encoder, place, control, finishing_encoder)
     origin = origin_of(recipe, inputs, encoder.weights_sha256)
     checkpointer = Checkpointer(checkpoints, engine, origin, _surroundings(place), place)
@@ -216,6 +223,38 @@ def _surroundings(device: torch.device) -> dict[str, Any]:
         "impasto": version("impasto"), "torch": torch.__version__, "device": str(device),
         "threads": torch.get_num_threads(),
     }  # fmt: skip
+
+
+def _within_memory(
+    inputs: Inputs,
+    recipe: Recipe,
+    encoder: Encoder,
+    device: torch.device,
+    limit: int | None,
+    on_plan: Callable[[MemoryPlan], None] | None,
+) -> Recipe:
+    """The recipe, perhaps lowered so that the run fits into memory; and the encoder made lean where that is needed."""
+    plan = plan_memory(encoder, for_encoder(recipe, encoder), memory_sizes(inputs, recipe), limit)
+    for sentence in plan.lowered:
+        logger.warning("%s", sentence)
+    if plan.is_lean:
+        encoder.is_lean = True
+        if device.type == "cpu":
+            return_freed_memory()
+    if plan.recipe.history_size != recipe.history_size:
+        recipe = recipe.replace(history_size=plan.recipe.history_size)
+    if on_plan is not None:
+        on_plan(replace(plan, recipe=recipe))
+    return recipe
+
+
+def memory_sizes(inputs: Inputs, recipe: Recipe) -> Sizes:
+    """What a memory plan needs to know of the pictures."""
+    masks = [*inputs.content_masks, *inputs.style_masks, *([inputs.lock_mask] if inputs.lock_mask else [])]
+    styles = [style.size for style in inputs.styles]
+    output = target_size(inputs.content.size, recipe)
+    pictures = [inputs.content.size, *styles, *(mask.size for mask in masks)]
+    return Sizes(output, pictures, style_sizes(styles, output, recipe))
 
 
 def build_engine(
@@ -256,7 +295,19 @@ def build_engine(
         partial(resample, wrap=recipe.tileable),
         control,
         lambda image: scene.keep_locked(finish_color(image), inputs.content.pixels),
+        lambda: _lean_on(encoder, finishing_encoder),
     )
+
+
+def _lean_on(*encoders: Encoder | None) -> str:
+    """Makes encoders lean that can be and are not yet; says so, or nothing if there are none."""
+    able = [encoder for encoder in encoders if encoder is not None and encoder.can_be_lean and not encoder.is_lean]
+    for encoder in able:
+        encoder.is_lean = True
+    if not able:
+        return ""
+    return_freed_memory()
+    return "activations are kept as bytes, a little slower, the same picture"
 
 
 def _as_mask(picture: Picture) -> Tensor:

@@ -37,7 +37,7 @@ def report(final: Path | None = Path("out.png")) -> RunReport:
 
 def follow_a_run(reporter: Reporter) -> None:
     with reporter:
-        reporter.start(Path("a.png"), [Path("s.png"), Path("t.png")], Recipe(total_iterations=10))
+        reporter.start(Path("a.png"), [Path("s.png"), Path("t.png")], Recipe(total_iterations=10), 640_000_000)
         reporter.progress(event(0, eta_seconds=math.nan, seconds=0.0))
         for iteration in range(1, 11):
             if iteration == 5:
@@ -53,7 +53,7 @@ def test_plain_lines_at_the_start_at_saved_pictures_and_at_the_end(capsys):
     follow_a_run(Lines())
     out, err = capsys.readouterr()
     assert out.splitlines() == [
-        "Painting a.png in the style of s.png, t.png: vgg19, lbfgs, 10 iterations.",
+        "Painting a.png in the style of s.png, t.png: vgg19, lbfgs, 10 iterations, about 640 MB of memory.",
         "5/10 iterations, level 1/2 (30×20), loss 0.5, 3.3 iterations/s, 1 min 01 s left.",
         "Saved out.png (30×20) after 10 iterations in 2.0 s: the budget is used up. "
         "Influence on the pixels: content 44 %, style 52 %, tv 4 %.",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from impasto.cli.words import duration
-from impasto.recipe import Recipe, RunOptions
+from impasto.recipe import Recipe, RunOptions, size_in_words
 
 
 def show_plan(content: Path, styles: Sequence[Path], recipe: Recipe, options: RunOptions) -> None:
@@ -29,12 +29,15 @@ def show_plan(content: Path, styles: Sequence[Path], recipe: Recipe, options: Ru
     content_size, *style_sizes = (load_picture(path, max_pixels=options.max_pixels).size for path in (content, *styles))
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    plan = estimate(recipe, content_size, style_sizes, options.device, trust=options.trust)
+    plan = estimate(
+        recipe, content_size, style_sizes, options.device, trust=options.trust, max_memory=options.max_memory
+    )
     if options.json_events:
         levels = [{"size": [height, width], "iterations": count} for height, width, count in plan.levels]
         event = {
             "event": "plan", "path": str(outputs.final), "recipe": plan.recipe.model_dump(mode="json"),
-            "levels": levels, "seconds": round(plan.seconds, 1), "peak_bytes": plan.peak_bytes,
+            "levels": levels, "seconds": round(plan.seconds, 1), "peak_bytes": plan.memory.peak_bytes,
+            "lowered": plan.memory.lowered,
         }  # fmt: skip
         sys.stdout.write(json.dumps(event) + "\n")
         return
@@ -45,7 +48,8 @@ def show_plan(content: Path, styles: Sequence[Path], recipe: Recipe, options: Ru
     lines = [
         f"# {content} in the style of {', '.join(map(str, styles))}, to {outputs.final}",
         *levels_in_words,
-        f"# about {duration(plan.seconds)} and {plan.peak_bytes / 1e9:.1f} GB of memory",
+        f"# about {duration(plan.seconds)} and {size_in_words(plan.memory.peak_bytes)} of memory",
+        *(f"# {sentence}" for sentence in plan.memory.lowered),
         plan.recipe.to_toml(),
     ]
     sys.stdout.write("\n".join(lines))

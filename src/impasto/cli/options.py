@@ -20,7 +20,7 @@ Model = TypeVar("Model", bound=BaseModel)
 INPUT = Group.create_ordered("Pictures")
 """The group of a command's own parameters, above the models'."""
 
-_METAVARS = {"number": "FLOAT", "integer": "INT", "string": "TEXT", "path": "PATH", "object": "LAYERS"}
+_METAVARS = {"number": "FLOAT", "integer": "INT", "string": "TEXT", "path": "PATH", "object": "LAYERS", "size": "SIZE"}
 _SHORT_NAMES = {"output_file": ("-o",)}
 
 

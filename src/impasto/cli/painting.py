@@ -17,6 +17,7 @@ from impasto.recipe import Recipe, RunOptions
 if TYPE_CHECKING:
     from impasto.encoders.base import Encoder
     from impasto.engine import Progress
+    from impasto.memory import MemoryPlan
 
 logger = logging.getLogger(__name__)
 
@@ -77,14 +78,15 @@ def _paint_one(
         with stop_on_signal(control) as interruption:
 
             def follow(event: "Progress") -> None:
-                if not interruption.has_picture:
-                    interruption.has_picture = True
-                    reporter.start(content, styles, recipe)
+                interruption.has_picture = True
                 reporter.progress(event)
+
+            def announce(plan: "MemoryPlan") -> None:
+                reporter.start(content, styles, plan.recipe, plan.peak_bytes)
 
             report = run(
                 content, styles, recipe, options,
-                encoder=encoder, on_progress=follow, on_saved=reporter.saved, control=control,
+                encoder=encoder, on_progress=follow, on_saved=reporter.saved, on_plan=announce, control=control,
             )  # fmt: skip
     except ImpastoError as error:
         return _failed(error, reporter)

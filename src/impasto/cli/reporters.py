@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, TextIO, cast
 
 from impasto.cli.streams import LastingStream
 from impasto.cli.words import facts_in_words, level_in_words, report_in_words
-from impasto.recipe import Recipe, RunOptions
+from impasto.recipe import Recipe, RunOptions, size_in_words
 
 if TYPE_CHECKING:
     from impasto.engine import Progress
@@ -32,8 +32,8 @@ class Reporter:
     def __init__(self) -> None:
         self._out, self._error_out = LastingStream(sys.stdout), LastingStream(sys.stderr)
 
-    def start(self, content: Path, styles: Sequence[Path], recipe: Recipe) -> None:
-        """A picture is about to be painted."""
+    def start(self, content: Path, styles: Sequence[Path], recipe: Recipe, peak_bytes: int) -> None:
+        """A picture is about to be painted, which will take so much memory."""
 
     def download(self, num_bytes: int, total_bytes: int | None) -> None:
         """Weights are on their way."""
@@ -78,10 +78,11 @@ class Lines(Reporter):
         self._last_line = self._last_download = 0.0
         self._is_line_due = False
 
-    def start(self, content: Path, styles: Sequence[Path], recipe: Recipe) -> None:
+    def start(self, content: Path, styles: Sequence[Path], recipe: Recipe, peak_bytes: int) -> None:
         self._out.line(
             f"Painting {content} in the style of {', '.join(map(str, styles))}: "
-            f"{recipe.model}, {recipe.optimizer}, {recipe.num_iterations} iterations."
+            f"{recipe.model}, {recipe.optimizer}, {recipe.num_iterations} iterations, "
+            f"about {size_in_words(peak_bytes)} of memory."
         )
         self._last_line = time.monotonic()
 
@@ -133,8 +134,8 @@ class Bar(Lines):
         )  # fmt: skip
         self._task = self._bar.add_task("", total=None, facts="", visible=False)
 
-    def start(self, content: Path, styles: Sequence[Path], recipe: Recipe) -> None:
-        super().start(content, styles, recipe)
+    def start(self, content: Path, styles: Sequence[Path], recipe: Recipe, peak_bytes: int) -> None:
+        super().start(content, styles, recipe, peak_bytes)
         self._show(content.name, 0, recipe.num_iterations, "preparing")
 
     def download(self, num_bytes: int, total_bytes: int | None) -> None:
@@ -173,9 +174,10 @@ class Bar(Lines):
 class Events(Reporter):
     """One JSON object a line on standard output, for scripts (``--json``)."""
 
-    def start(self, content: Path, styles: Sequence[Path], recipe: Recipe) -> None:
+    def start(self, content: Path, styles: Sequence[Path], recipe: Recipe, peak_bytes: int) -> None:
         self._event("start", content=str(content), styles=[str(style) for style in styles],
-                    recipe=recipe.model_dump(mode="json"), total_iterations=recipe.num_iterations)  # fmt: skip
+                    recipe=recipe.model_dump(mode="json"), total_iterations=recipe.num_iterations,
+                    peak_bytes=peak_bytes)  # fmt: skip
 
     def download(self, num_bytes: int, total_bytes: int | None) -> None:
         self._event("download", num_bytes=num_bytes, total_bytes=total_bytes)

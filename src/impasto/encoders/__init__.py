@@ -8,12 +8,12 @@ import torch
 
 from impasto.encoders.base import Encoder, Layer
 from impasto.encoders.names import is_custom
-from impasto.encoders.vgg import build_vgg
-from impasto.encoders.weights import OnDownload, find_weights, load_weights
+from impasto.encoders.vgg import NUM_CONVS, build_vgg
+from impasto.encoders.weights import OnDownload, describe, find_weights, load_weights
 from impasto.errors import RecipeError, did_you_mean
 from impasto.recipe import Recipe
 
-__all__ = ["ENCODERS", "Encoder", "Layer", "build_encoder"]
+__all__ = ["ENCODERS", "Encoder", "Layer", "build_encoder", "outline_encoder"]
 
 
 def _default(parameter: str) -> Any:
@@ -89,6 +89,32 @@ def build_encoder(
             device=torch.device(device), trust=trust,
         )  # fmt: skip
     encoder = ENCODERS[name](name, pooling, padding, weights_file, on_download)
+    return _placed(encoder, device, precision)
+
+
+def outline_encoder(
+    name: str,
+    *,
+    pooling: str = _default("pooling"),
+    padding: str = _default("padding"),
+    device: str | torch.device = "cpu",
+    precision: str = _default("precision"),
+) -> Encoder | None:
+    """The encoder with random weights, for estimates, if its own would have to be downloaded; None if they are here.
+
+    Args:
+        name: As for `build_encoder`.
+        pooling: As for `build_encoder`.
+        padding: As for `build_encoder`.
+        device: As for `build_encoder`.
+        precision: As for `build_encoder`.
+    """
+    if name not in NUM_CONVS or describe(name).path is not None:
+        return None
+    return _placed(build_vgg(name, pooling=pooling, padding=padding), device, precision)
+
+
+def _placed(encoder: Encoder, device: str | torch.device, precision: str) -> Encoder:
     for parameter in encoder.parameters():  # buffers hold preprocessing and heads, which half precision would spoil
         parameter.data = parameter.data.to(getattr(torch, precision))
     return encoder.to(device=torch.device(device), memory_format=torch.channels_last).freeze()  # type: ignore[call-overload, no-any-return]
