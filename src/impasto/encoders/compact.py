@@ -19,7 +19,7 @@ from impasto.errors import WeightsError
 WEIGHTS = Path(__file__).with_name("compact.safetensors")
 """The bundled file."""
 
-SHA256 = "61ab1b8ba4f255ada343659023972a764feaf6a62467ff176c086e18b811d729"
+SHA256 = "9a71e843540450d1e3d1c09ace48660e8aefbd0c72842c95a563d438452f8cdd"
 """Of the bundled file."""
 
 FORMAT_VERSION = "1"
