@@ -1,7 +1,7 @@
 """How far a network in training is from its teacher: in features, in Gram matrices, in gradients of the pixels.
 
-All three are relative squared errors: 0 is agreement, 1 is what a network that returns nothing would get. Those of single
-pictures count by log(1 + error), so that one flat picture, with next to nothing to divide by, cannot rule a step.
+All three are relative squared errors: 0 is agreement, 1 is what a network that returns nothing would get. Those of
+single pictures count by log(1 + error), so that one flat picture, with next to nothing to divide by, cannot rule.
 """
 
 from collections.abc import Mapping

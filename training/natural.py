@@ -22,7 +22,7 @@ WINDOW = 24
 """Edge of the square of positions that a picture gives to a layer's moments."""
 
 DAMPING = 0.1
-"""Added to the moments' diagonal, relative to it. With little of it, weights grow where inputs hardly vary, until inputs
+"""Added to the moments' diagonal, relative to it. With little of it, weights grow where inputs hardly vary, and inputs
 that do (of noisy or painted pictures, or because the layer before has moved) are amplified out of hand."""
 
 
