@@ -119,10 +119,12 @@ class Objective:
         self.content_layers, self.style_layers = (_shares(layers[kind]) for kind in ("content", "style"))
         self.heads = {layer: encoder.head(layer) for layer in (*self.content_layers, *self.style_layers)}
         with torch.no_grad():
+            # With the layers that `parts` will ask for: the deepest decides how far a small picture is continued.
+            features = self._features(content_image, {**self._active("content"), **self._active("style")})
             self.content_targets = {
-                layer: _finite(features, layer, encoder)
-                for layer, features in self._features(content_image, self._active("content")).items()
+                layer: _finite(features[layer], layer, encoder) for layer in self._active("content")
             }
+            del features
             self.style_targets = [self._style_target(style) for style in self.styles]
 
     def evaluate(self, image: Tensor) -> Evaluation:
