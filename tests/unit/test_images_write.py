@@ -379,7 +379,7 @@ def test_places_that_cannot_be_written_are_found_before_the_run(tmp_path: Path) 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_folders_without_the_right_to_write_are_found_before_the_run(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    with pytest.raises(OutputError, match="no right to write"):
+    with pytest.raises(OutputError, match="Permission denied in"):
         check_writable(tmp_path / "a.png")
 
 
@@ -397,3 +397,9 @@ def test_heic_without_its_package_is_found_before_the_run(tmp_path: Path, monkey
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(OutputError, match="pillow"):
         check_writable(tmp_path / "a.heic")
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a system with /proc")
+def test_a_place_where_even_root_cannot_write_is_found_before_the_run():
+    with pytest.raises(OutputError, match=r"Cannot write '/proc/x/out.png'.*Choose another place"):
+        check_writable("/proc/x/out.png")

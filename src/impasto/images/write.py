@@ -2,7 +2,7 @@
 
 import importlib.util
 import logging
-import os
+import tempfile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -81,7 +81,7 @@ def save_picture(
 
 
 def check_writable(path: str | Path, *, size: tuple[int, int] | None = None, bit_depth: BitDepth = "auto") -> None:
-    """Finds out before a run whether its picture can be written at the end; makes nothing.
+    """Finds out before a run whether its picture can be written at the end; leaves nothing.
 
     Args:
         path: The picture's file, in a folder that may not exist yet.
@@ -108,8 +108,11 @@ def check_writable(path: str | Path, *, size: tuple[int, int] | None = None, bit
             folder = folder.parent
         if not folder.is_dir():
             raise OutputError(f"Cannot write '{path}': '{folder}' is no folder. Choose another place.")
-        if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
-            raise OutputError(f"Cannot write '{path}': no right to write into '{folder}'. Choose another place.")
+        try:
+            with tempfile.TemporaryFile(dir=folder):  # the only sure way to know; asking for rights is not
+                pass
+        except OSError as error:
+            raise OutputError(f"Cannot write '{path}': {reason(error)} in '{folder}'. Choose another place.") from None
     except (OSError, ValueError) as error:  # a name too long, a loop of links, a zero byte
         raise OutputError(f"Cannot write '{path}': {reason(error)}. Choose another name.") from None
 
