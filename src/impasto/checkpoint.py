@@ -94,11 +94,13 @@ class Checkpoints:
         path: The file; it is replaced each time.
         every_seconds: Between two of them; 0 writes none.
         resume: Whether the run goes on from the one that is there.
+        at_end: Whether one is written when the run has ended, from which it can go on to a larger budget.
     """
 
     path: Path
     every_seconds: float
     resume: bool = False
+    at_end: bool = True
 
 
 class Checkpointer:
@@ -135,6 +137,11 @@ class Checkpointer:
     def after_iteration(self) -> None:
         """Writes a checkpoint if one is due."""
         if self._interval and time.monotonic() - self._last >= self._interval:
+            self.write()
+
+    def close(self) -> None:
+        """Writes the checkpoint of a run that has ended, if that is wanted."""
+        if self._place is not None and self._place.at_end:
             self.write()
 
     def write(self) -> None:

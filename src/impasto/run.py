@@ -1,6 +1,7 @@
 """One run from files to files: what can be checked is checked first, what can be kept is kept."""
 
 import logging
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from impasto.engine import Control, Progress
 from impasto.errors import OutputError
 from impasto.images import Picture, load_picture, resize, save_picture
 from impasto.memory import MemoryPlan
-from impasto.outputs import LossLog, Outputs, plan_outputs
+from impasto.outputs import LossLog, Outputs, next_free, plan_outputs
 from impasto.recipe import Recipe, RunOptions
 from impasto.report import plot_losses
 from impasto.scene import target_size
@@ -83,7 +84,9 @@ def run(
             on_progress=recorder, control=control, encoder=encoder,
             content_masks=content_masks, style_masks=style_masks, lock_mask=lock_mask,
             max_memory=options.max_memory, on_plan=on_plan,
-            checkpoints=Checkpoints(outputs.checkpoint, options.checkpoint_every, options.resume),
+            checkpoints=Checkpoints(
+                outputs.checkpoint, options.checkpoint_every, options.resume, at_end=recorder.wants_folder
+            ),
         )  # fmt: skip
     final = None if result.is_cancelled else _save_final(result, outputs)
     if not recorder.wants_folder:
@@ -101,13 +104,40 @@ def _load(path: Path, max_pixels: int) -> Picture:
 
 
 def _save_final(result: Result, outputs: Outputs) -> Path:
+    """Saves the result; if its place has been lost on the way, as on a full disk, then somewhere else.
+
+    Raises:
+        OutputError: If the place has been lost; it says where the picture is now.
+    """
     final = outputs.final_now()
+    try:
+        _save(result, final)
+    except OutputError as error:
+        refuge = _save_elsewhere(result, final.name)
+        if refuge is None:
+            raise
+        raise OutputError(f"{error} The finished picture is in '{refuge}' instead.") from None
+    return final
+
+
+def _save(result: Result, path: Path) -> None:
     save_picture(
-        result.image, final, source=result.content, recipe_json=result.provenance(),
+        result.image, path, source=result.content, recipe_json=result.provenance(),
         bit_depth=result.recipe.bit_depth, keep_profile=result.recipe.keep_profile,
         is_gray=result.is_gray,
     )  # fmt: skip
-    return final
+
+
+def _save_elsewhere(result: Result, name: str) -> Path | None:
+    """Saves the result to the first place that takes it: the folder for temporary files, the home, or here."""
+    for find in (tempfile.gettempdir, Path.home, Path.cwd):
+        try:
+            refuge = next_free(Path(find()) / name)
+            _save(result, refuge)
+        except (OutputError, OSError, RuntimeError):  # the latter two if there is no such place
+            continue
+        return refuge
+    return None
 
 
 class _Recorder:

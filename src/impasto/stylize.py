@@ -193,7 +193,7 @@ def stylize(
         if on_progress is not None:
             on_progress(progress)
         checkpointer.after_iteration()
-    checkpointer.write()
+    checkpointer.close()
     return Result(
         image=engine.image.detach().cpu(),
         recipe=engine.recipe,

@@ -144,3 +144,11 @@ def test_a_single_pixel_has_an_objective(tiny_encoder: TinyEncoder) -> None:
     evaluation = objective.evaluate(picture(5, 1, 1))
     assert evaluation.total.isfinite()
     assert evaluation.gradient.isfinite().all()
+
+
+@pytest.mark.parametrize("padding", ["zero", "reflect", "replicate"])
+@pytest.mark.parametrize("size", [(1, 1), (2, 9), (3, 3), (5, 2), (7, 12)])
+def test_content_is_not_far_from_itself_however_small(size: tuple[int, int], padding: str) -> None:
+    content = picture(3, *size)
+    objective = Objective(TinyEncoder(padding=padding), content, [picture(4, *size)], Recipe())
+    assert objective.parts(content)[TERMS.index("content")].item() == 0

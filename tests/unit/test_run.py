@@ -1,6 +1,8 @@
 import csv
+import errno
 import json
 import logging
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -263,6 +265,67 @@ def test_a_failing_disk_costs_the_table_but_not_the_picture(paint, tmp_path, mon
         paint(tmp_path / "out", saving_interval=1)
     assert names(tmp_path / "out") == {"00000.png", "final.png", "losses.csv", "checkpoint"}
     assert sum("No space left" in message for message in caplog.messages) == 1
+
+
+class TestALostPlace:
+    """The folder is there before the run and gone, full or locked at its end."""
+
+    @pytest.fixture(autouse=True)
+    def refuge(self, tmp_path, monkeypatch) -> Path:
+        """Where temporary files go."""
+        folder = tmp_path / "refuge"
+        folder.mkdir()
+        monkeypatch.setattr("tempfile.tempdir", str(folder))
+        return folder
+
+    @pytest.fixture
+    def full(self, tmp_path, monkeypatch) -> Path:
+        """A folder on a disk that takes nothing more."""
+        folder = tmp_path / "full"
+        folder.mkdir()
+        replace = Path.replace
+
+        def write(path: Path, target: Path) -> Path:
+            if folder in target.parents:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return replace(path, target)
+
+        monkeypatch.setattr(Path, "replace", write)
+        return folder
+
+    def test_the_picture_is_kept_elsewhere_and_the_sentence_says_where(self, paint, full, refuge):
+        with pytest.raises(OutputError) as error:
+            paint(full / "out.png", saving_interval=0)
+        assert str(error.value) == (
+            f"Cannot write '{full / 'out.png'}': No space left on device. What was there before is untouched. "
+            f"The finished picture is in '{refuge / 'out.png'}' instead."
+        )
+        assert load_picture(refuge / "out.png").size == (24, 32)
+        assert read_recipe_json(refuge / "out.png")
+        assert not list(full.iterdir())
+
+    def test_a_picture_in_the_refuge_is_not_replaced(self, paint, full, refuge):
+        (refuge / "out.png").write_bytes(b"dear")
+        with pytest.raises(OutputError, match=r"out-2\.png' instead"):
+            paint(full / "out.png", saving_interval=0)
+        assert (refuge / "out.png").read_bytes() == b"dear"
+
+    def test_with_nowhere_to_go_the_reason_is_said(self, paint, full, monkeypatch):
+        monkeypatch.setattr("impasto.run._save_elsewhere", lambda *_: None)
+        with pytest.raises(OutputError, match=r"No space left on device\. What was there before is untouched\.$"):
+            paint(full / "out.png", saving_interval=0)
+
+    def test_a_folder_that_vanishes_is_made_again(self, paint, tmp_path):
+        def vanish(event: Progress) -> None:
+            if event.iteration == 5:
+                shutil.rmtree(tmp_path / "out")
+
+        report = paint(tmp_path / "out", on_progress=vanish, saving_interval=2)
+        assert report.final is not None and report.final.exists()
+
+    def test_inputs_that_vanish_during_the_run_are_not_needed_any_more(self, paint, pictures, tmp_path):
+        report = paint(tmp_path / "out", on_progress=lambda _: [path.unlink(missing_ok=True) for path in pictures])
+        assert report.final is not None and report.final.exists()
 
 
 def test_a_failed_run_keeps_the_earlier_final_picture(paint, tmp_path):
