@@ -45,5 +45,9 @@ def squeezenet1_1() -> nn.Module:
     beside = Path(__file__).with_name(name)
     weights = load_file(beside if beside.is_file() else Path(os.environ.get("IMPASTO_WEIGHTS_DIR", ".")) / name)
     network.load_state_dict({key: weight for key, weight in weights.items() if key.startswith("features.")})
-    network.impasto = {"mean": (104, 117, 123), "channels": "bgr", "range": 255}  # type: ignore[assignment]
+    network.impasto = {  # type: ignore[assignment]
+        "mean": (104, 117, 123), "channels": "bgr", "range": 255,
+        "content_layers": ["features.7"],
+        "style_layers": [f"features.{index}" for index in (1, 3, 4, 6, 7)],
+    }  # fmt: skip
     return network
