@@ -165,7 +165,7 @@ class Objective:
         for index in range(len(TERMS)):  # a forward pass for each, so that none has to be kept
             part = self.parts(image)[index]
             gradient = torch.autograd.grad(part, image)[0] if part.requires_grad else image * 0
-            norms.append(gradient.double().norm().item())
+            norms.append(gradient.norm().item())
         total = sum(norms) or 1.0
         return {term: norm / total for term, norm in zip(TERMS, norms, strict=True)}
 

@@ -9,7 +9,9 @@ from torch import Tensor
 
 from impasto.images import resample
 from impasto.objective import Evaluation
-from impasto.optimizers import FIRST_STEP, LBFGS, MAX_NOT_FINITE, Adam, PixelOptimizer, build_optimizer
+from impasto.optimizers import LBFGS, Adam, PixelOptimizer, build_optimizer
+from impasto.optimizers.base import MAX_NOT_FINITE
+from impasto.optimizers.lbfgs import FIRST_STEP
 from impasto.recipe import Recipe
 
 Function = Callable[[Tensor], Tensor]

@@ -1,27 +1,13 @@
-"""Optimizers of pixels: guarded L-BFGS and Adam behind one interface.
-
-An optimizer is asked for a `candidate` picture and told the objective there (`update`), once an iteration, so that an
-iteration is one evaluation of the objective whatever the optimizer does with it. Between two evaluations its whole
-state is plain tensors and numbers. Pixels stay in [0, 1] all the time, the picture with the lowest finite objective is
-kept, a value that is not finite is taken back, and the reason for stopping is said. One host synchronization an
-iteration.
-"""
+"""Limited-memory BFGS inside the box [0, 1], guarded."""
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable
-from copy import copy
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from impasto.memory import LEAST_HISTORY
-from impasto.objective import Evaluation
-from impasto.recipe import Recipe
-
-GREY_LEVEL = 1 / 255
-"""One step of an 8-bit picture, in pixel units."""
+from impasto.optimizers.base import GREY_LEVEL, PixelOptimizer
 
 FIRST_STEP = 4 * GREY_LEVEL
 """Root mean square of a step along the bare gradient, when nothing is known of the curvature."""
@@ -40,111 +26,6 @@ MAX_REJECTED = 4
 
 MAX_FRUITLESS = 50
 """Iterations of L-BFGS in a row without a lower objective, after which it says that nothing is left to gain."""
-
-MAX_NOT_FINITE = 60
-"""Evaluations in a row that are not finite, each followed by a shorter step, after which a run gives up."""
-
-
-class PixelOptimizer(ABC):
-    """Moves a picture downhill, one evaluation at a time.
-
-    Args:
-        image: The start, shape (1, 3, H, W), values in [0, 1].
-
-    Attributes:
-        candidate: The picture at which the objective is to be evaluated next, same shape and range.
-        best_image: The picture with the lowest finite objective so far; the start until there is one.
-        best_loss: Its objective, infinity until there is one.
-        stop_reason: Why nothing more can be gained, in words; empty while there is something to do.
-    """
-
-    def __init__(self, image: Tensor) -> None:
-        self.candidate = image.detach().clamp(0, 1).contiguous()
-        self.best_image = self.candidate
-        self.best_loss = math.inf
-        self.stop_reason = ""
-        self._num_not_finite = 0
-        self._unit = 0.0  # objective and gradient are divided by it, so that no square underflows or overflows
-
-    def update(self, evaluation: Evaluation) -> tuple[float, list[float]]:
-        """Takes in the objective at the candidate and moves on to the next candidate.
-
-        Args:
-            evaluation: The objective at `candidate`.
-
-        Returns:
-            The objective and its parts at the candidate, as numbers; they may be infinite or NaN.
-        """
-        gradient = evaluation.gradient / self._unit if self._unit else evaluation.gradient
-        on_device = [evaluation.total, gradient.abs().mean(), *evaluation.parts, *self._inquiries(gradient)]
-        loss, magnitude, *rest = torch.stack([value.double() for value in on_device]).tolist()
-        num_parts = len(evaluation.parts)
-        parts, answers = rest[:num_parts], rest[num_parts:]
-        if math.isfinite(loss) and math.isfinite(magnitude):
-            self._num_not_finite = 0
-            if loss < self.best_loss:
-                self.best_loss, self.best_image = loss, self.candidate
-            if magnitude == 0:
-                self.stop_reason = "the gradient is zero: nothing is left to improve"
-                return loss, parts
-            if not self._unit:
-                self._unit, gradient = magnitude, gradient / magnitude
-            self._move(loss / self._unit, gradient, answers)
-        else:
-            self._num_not_finite += 1
-            if self._num_not_finite > MAX_NOT_FINITE:
-                self.stop_reason = "the objective is not finite, however short the step"
-            else:
-                self._take_back()
-        return loss, parts
-
-    def _inquiries(self, gradient: Tensor) -> list[Tensor]:
-        """Further scalars on the device that `_move` wants to know, fetched in the one synchronization."""
-        return []
-
-    @abstractmethod
-    def _move(self, loss: float, gradient: Tensor, answers: list[float]) -> None:
-        """Chooses the next candidate after a finite evaluation."""
-
-    @abstractmethod
-    def _take_back(self) -> None:
-        """Chooses a more careful candidate after an evaluation that was not finite."""
-
-    def forget(self) -> None:
-        """Drops curvature and best, because the objective is going to be another one; the picture stays."""
-        self._unit = 0.0
-        self.best_image = self.candidate
-        self.best_loss, self.stop_reason = math.inf, ""
-
-    def save_memory(self) -> str:
-        """Holds less from now on and says how, in words; empty if there is nothing to give up.
-
-        An update that memory did not suffice for may have been left half done, so curvature is dropped with it.
-        """
-        return ""
-
-    def resize(self, resize: Callable[[Tensor], Tensor]) -> None:
-        """Carries the best picture and what is known of the objective over to another level of the pyramid.
-
-        Args:
-            resize: Resamples a (1, 3, H, W) tensor of any range to the level's size.
-        """
-        before = self.best_image.numel()
-        self.candidate = self.best_image = resize(self.best_image).clamp_(0, 1)
-        self._unit *= before / self.best_image.numel()  # a mean's gradient is spread over the pixels
-        self.best_loss, self.stop_reason = math.inf, ""
-
-    def state(self) -> dict[str, Any]:
-        """Everything that decides the rest of the run: tensors, numbers, strings and lists of them."""
-        return {
-            name.lstrip("_"): copy(value) if isinstance(value, list) else value for name, value in vars(self).items()
-        }
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Goes on where `state` was taken."""
-        for name in vars(self):
-            value = state[name.lstrip("_")]
-            setattr(self, name, copy(value) if isinstance(value, list) else value)
 
 
 class LBFGS(PixelOptimizer):
@@ -323,64 +204,3 @@ class LBFGS(PixelOptimizer):
         for step, change in pairs:
             dots = (float((a * b).sum()) for a, b in ((step, change), (change, change), (step, step)))
             self._remember(step, change, *dots)
-
-
-class Adam(PixelOptimizer):
-    """Adam with steps in grey levels, projected onto [0, 1].
-
-    Args:
-        image: The start, shape (1, 3, H, W), values in [0, 1].
-        learning_rate: Step length in grey levels of 1/255.
-
-    Reference: Kingma & Ba (2014), arXiv:1412.6980, algorithm 1. Differs: β₂ = 0.99, because a few hundred steps have to
-    do; ε is relative to the gradient's own size, because a mean objective's gradient shrinks with the picture's area.
-    """
-
-    BETA_1, BETA_2, EPSILON = 0.9, 0.99, 1e-3
-
-    def __init__(self, image: Tensor, learning_rate: float) -> None:
-        super().__init__(image)
-        self._rate = learning_rate * GREY_LEVEL
-        self._first = torch.zeros_like(self.candidate)
-        self._second = torch.zeros_like(self.candidate)
-        self._num_moves = 0
-        self._image = self.candidate  # the last picture with a finite objective
-
-    def _move(self, loss: float, gradient: Tensor, answers: list[float]) -> None:
-        self._image = self.candidate
-        self._num_moves += 1
-        self._first = torch.lerp(self._first, gradient, 1 - self.BETA_1)
-        self._second = torch.lerp(self._second, gradient.square(), 1 - self.BETA_2)
-        first = self._first / (1 - self.BETA_1**self._num_moves)
-        size = (self._second / (1 - self.BETA_2**self._num_moves)).sqrt_()
-        self.candidate = (self._image - self._rate * first / (size + self.EPSILON * size.mean())).clamp_(0, 1)
-
-    def _take_back(self) -> None:
-        self._rate *= 0.5
-        self._forget_moments()
-        if self._unit:
-            self.candidate = self._image
-        else:  # nothing finite was ever seen: back to the middle of the box
-            self._image = self.candidate = self._image.lerp(torch.full_like(self._image, 0.5), 0.5)
-
-    def _forget_moments(self) -> None:
-        self._first, self._second = torch.zeros_like(self._image), torch.zeros_like(self._image)
-        self._num_moves = 0
-
-    def forget(self) -> None:
-        """Drops moments and best; goes on from the present picture."""
-        super().forget()
-        self._forget_moments()
-
-    def resize(self, resize: Callable[[Tensor], Tensor]) -> None:
-        """Carries the best picture and the moments over."""
-        super().resize(resize)
-        self._image = self.candidate
-        self._first, self._second = resize(self._first), resize(self._second).clamp_(min=0)
-
-
-def build_optimizer(image: Tensor, recipe: Recipe) -> PixelOptimizer:
-    """The optimizer that a recipe names, at a start of shape (1, 3, H, W)."""
-    if recipe.optimizer == "adam":
-        return Adam(image, recipe.learning_rate)
-    return LBFGS(image, recipe.history_size)

@@ -1,0 +1,17 @@
+"""Optimizers of pixels: guarded L-BFGS and Adam behind one interface."""
+
+from torch import Tensor
+
+from impasto.optimizers.adam import Adam
+from impasto.optimizers.base import PixelOptimizer
+from impasto.optimizers.lbfgs import LBFGS
+from impasto.recipe import Recipe
+
+__all__ = ["LBFGS", "Adam", "PixelOptimizer", "build_optimizer"]
+
+
+def build_optimizer(image: Tensor, recipe: Recipe) -> PixelOptimizer:
+    """The optimizer that a recipe names, at a start of shape (1, 3, H, W)."""
+    if recipe.optimizer == "adam":
+        return Adam(image, recipe.learning_rate)
+    return LBFGS(image, recipe.history_size)

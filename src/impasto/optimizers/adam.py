@@ -1,0 +1,62 @@
+"""Adam with steps in grey levels, projected onto the box [0, 1]."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from impasto.optimizers.base import GREY_LEVEL, PixelOptimizer
+
+
+class Adam(PixelOptimizer):
+    """Adam with steps in grey levels, projected onto [0, 1].
+
+    Args:
+        image: The start, shape (1, 3, H, W), values in [0, 1].
+        learning_rate: Step length in grey levels of 1/255.
+
+    Reference: Kingma & Ba (2014), arXiv:1412.6980, algorithm 1. Differs: β₂ = 0.99, because a few hundred steps have to
+    do; ε is relative to the gradient's own size, because a mean objective's gradient shrinks with the picture's area.
+    """
+
+    BETA_1, BETA_2, EPSILON = 0.9, 0.99, 1e-3
+
+    def __init__(self, image: Tensor, learning_rate: float) -> None:
+        super().__init__(image)
+        self._rate = learning_rate * GREY_LEVEL
+        self._first = torch.zeros_like(self.candidate)
+        self._second = torch.zeros_like(self.candidate)
+        self._num_moves = 0
+        self._image = self.candidate  # the last picture with a finite objective
+
+    def _move(self, loss: float, gradient: Tensor, answers: list[float]) -> None:
+        self._image = self.candidate
+        self._num_moves += 1
+        self._first = torch.lerp(self._first, gradient, 1 - self.BETA_1)
+        self._second = torch.lerp(self._second, gradient.square(), 1 - self.BETA_2)
+        first = self._first / (1 - self.BETA_1**self._num_moves)
+        size = (self._second / (1 - self.BETA_2**self._num_moves)).sqrt_()
+        self.candidate = (self._image - self._rate * first / (size + self.EPSILON * size.mean())).clamp_(0, 1)
+
+    def _take_back(self) -> None:
+        self._rate *= 0.5
+        self._forget_moments()
+        if self._unit:
+            self.candidate = self._image
+        else:  # nothing finite was ever seen: back to the middle of the box
+            self._image = self.candidate = self._image.lerp(torch.full_like(self._image, 0.5), 0.5)
+
+    def _forget_moments(self) -> None:
+        self._first, self._second = torch.zeros_like(self._image), torch.zeros_like(self._image)
+        self._num_moves = 0
+
+    def forget(self) -> None:
+        """Drops moments and best; goes on from the present picture."""
+        super().forget()
+        self._forget_moments()
+
+    def resize(self, resize: Callable[[Tensor], Tensor]) -> None:
+        """Carries the best picture and the moments over."""
+        super().resize(resize)
+        self._image = self.candidate
+        self._first, self._second = resize(self._first), resize(self._second).clamp_(min=0)

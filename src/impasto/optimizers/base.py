@@ -1,0 +1,127 @@
+"""What optimizers of pixels have in common.
+
+An optimizer is asked for a `candidate` picture and told the objective there (`update`), once an iteration, so that an
+iteration is one evaluation of the objective whatever the optimizer does with it. Between two evaluations its whole
+state is plain tensors and numbers. Pixels stay in [0, 1] all the time, the picture with the lowest finite objective is
+kept, a value that is not finite is taken back, and the reason for stopping is said. One host synchronization an
+iteration.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from copy import copy
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from impasto.objective import Evaluation
+
+GREY_LEVEL = 1 / 255
+"""One step of an 8-bit picture, in pixel units."""
+
+MAX_NOT_FINITE = 60
+"""Evaluations in a row that are not finite, each followed by a shorter step, after which a run gives up."""
+
+
+class PixelOptimizer(ABC):
+    """Moves a picture downhill, one evaluation at a time.
+
+    Args:
+        image: The start, shape (1, 3, H, W), values in [0, 1].
+
+    Attributes:
+        candidate: The picture at which the objective is to be evaluated next, same shape and range.
+        best_image: The picture with the lowest finite objective so far; the start until there is one.
+        best_loss: Its objective, infinity until there is one.
+        stop_reason: Why nothing more can be gained, in words; empty while there is something to do.
+    """
+
+    def __init__(self, image: Tensor) -> None:
+        self.candidate = image.detach().clamp(0, 1).contiguous()
+        self.best_image = self.candidate
+        self.best_loss = math.inf
+        self.stop_reason = ""
+        self._num_not_finite = 0
+        self._unit = 0.0  # objective and gradient are divided by it, so that no square underflows or overflows
+
+    def update(self, evaluation: Evaluation) -> tuple[float, list[float]]:
+        """Takes in the objective at the candidate and moves on to the next candidate.
+
+        Args:
+            evaluation: The objective at `candidate`.
+
+        Returns:
+            The objective and its parts at the candidate, as numbers; they may be infinite or NaN.
+        """
+        gradient = evaluation.gradient / self._unit if self._unit else evaluation.gradient
+        on_device = [evaluation.total, gradient.abs().mean(), *evaluation.parts, *self._inquiries(gradient)]
+        loss, magnitude, *rest = torch.stack([value.float() for value in on_device]).tolist()
+        num_parts = len(evaluation.parts)
+        parts, answers = rest[:num_parts], rest[num_parts:]
+        if math.isfinite(loss) and math.isfinite(magnitude):
+            self._num_not_finite = 0
+            if loss < self.best_loss:
+                self.best_loss, self.best_image = loss, self.candidate
+            if magnitude == 0:
+                self.stop_reason = "the gradient is zero: nothing is left to improve"
+                return loss, parts
+            if not self._unit:
+                self._unit, gradient = magnitude, gradient / magnitude
+            self._move(loss / self._unit, gradient, answers)
+        else:
+            self._num_not_finite += 1
+            if self._num_not_finite > MAX_NOT_FINITE:
+                self.stop_reason = "the objective is not finite, however short the step"
+            else:
+                self._take_back()
+        return loss, parts
+
+    def _inquiries(self, gradient: Tensor) -> list[Tensor]:
+        """Further scalars on the device that `_move` wants to know, fetched in the one synchronization."""
+        return []
+
+    @abstractmethod
+    def _move(self, loss: float, gradient: Tensor, answers: list[float]) -> None:
+        """Chooses the next candidate after a finite evaluation."""
+
+    @abstractmethod
+    def _take_back(self) -> None:
+        """Chooses a more careful candidate after an evaluation that was not finite."""
+
+    def forget(self) -> None:
+        """Drops curvature and best, because the objective is going to be another one; the picture stays."""
+        self._unit = 0.0
+        self.best_image = self.candidate
+        self.best_loss, self.stop_reason = math.inf, ""
+
+    def save_memory(self) -> str:
+        """Holds less from now on and says how, in words; empty if there is nothing to give up.
+
+        An update that memory did not suffice for may have been left half done, so curvature is dropped with it.
+        """
+        return ""
+
+    def resize(self, resize: Callable[[Tensor], Tensor]) -> None:
+        """Carries the best picture and what is known of the objective over to another level of the pyramid.
+
+        Args:
+            resize: Resamples a (1, 3, H, W) tensor of any range to the level's size.
+        """
+        before = self.best_image.numel()
+        self.candidate = self.best_image = resize(self.best_image).clamp_(0, 1)
+        self._unit *= before / self.best_image.numel()  # a mean's gradient is spread over the pixels
+        self.best_loss, self.stop_reason = math.inf, ""
+
+    def state(self) -> dict[str, Any]:
+        """Everything that decides the rest of the run: tensors, numbers, strings and lists of them."""
+        return {
+            name.lstrip("_"): copy(value) if isinstance(value, list) else value for name, value in vars(self).items()
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Goes on where `state` was taken."""
+        for name in vars(self):
+            value = state[name.lstrip("_")]
+            setattr(self, name, copy(value) if isinstance(value, list) else value)
