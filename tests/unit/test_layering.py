@@ -71,6 +71,7 @@ def test_losses_know_no_encoder():
                 "models list --help",
                 "models download --help",
                 "models verify --help",
+                "models inspect --help",
             )
         ),
         "from impasto.cli import main; assert main(['stylize', 'a', 'b', '--no-such-option']) == 2",
