@@ -26,11 +26,11 @@ OBJECTIVE_SCALE: Mapping[str, float] = {"content": 0.01, "style": 1.0, "tv": 0.1
 STYLE_LOSS_SCALE: Mapping[str, float] = {"gram": 1.0, "moments": 0.5, "histogram": 1.4, "sliced": 4.0}
 """Constant of each style loss, at which it pulls about as hard as the Gram loss at the balanced picture."""
 
-ROUGHEST = 0.2
+ROUGHEST = 0.1
 """What is left of the total variation at the upper end of the dial."""
 
-STRENGTH_POWER = 1.5
-"""How fast the dial turns a term down: its factor is the way left to the dial's end, to this power."""
+LOWER_POWER = 1.5
+"""Below 50 the dial turns the style down by this power of the way left, above 50 the content by the way itself."""
 
 TERMS = tuple(OBJECTIVE_SCALE)
 """Order of the terms wherever they stand in a row."""
@@ -76,7 +76,7 @@ def strength_factors(strength: float) -> dict[str, float]:
         strength: From 0 (the content back) to 100 (nothing but texture); all factors are 1 at 50.
     """
     share = strength / 100
-    content, style = (min(1.0, 2 * part) ** STRENGTH_POWER for part in (1 - share, share))
+    content, style = min(1.0, 2 * (1 - share)), min(1.0, 2 * share) ** LOWER_POWER
     return {"content": content, "style": style, "tv": style * (ROUGHEST + (1 - ROUGHEST) * content)}
 
 
