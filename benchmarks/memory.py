@@ -11,8 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
@@ -27,12 +26,13 @@ CONTENT_SIZE, STYLE_SIZE = (1500, 1000), (600, 600)
 
 @dataclass(frozen=True)
 class Case:
-    """One run: its options, and the width and height of its pictures."""
+    """One run: its options, the width and height of its pictures; and whether to repeat it with half its memory."""
 
     name: str
     options: tuple[str, ...]
     content: tuple[int, int] = CONTENT_SIZE
     style: tuple[int, int] = STYLE_SIZE
+    is_halved: bool = False
 
 
 def options(height: int, model: str, optimizer: str, iterations: int, *more: str) -> tuple[str, ...]:
@@ -42,17 +42,14 @@ def options(height: int, model: str, optimizer: str, iterations: int, *more: str
 
 
 def cases(*, has_vgg19: bool, is_short: bool) -> list[Case]:
-    """The table. L-BFGS fills its history on a coarse level, so that few iterations are needed on the fine one."""
+    """The table. L-BFGS fills its history on coarse levels, so that few iterations are needed on the fine one."""
     heights = HEIGHTS[:3] if is_short else HEIGHTS
-    rows = [
-        Case(
-            f"compact, {optimizer}, {height} px",
-            options(height, "compact", optimizer, 24 if optimizer == "lbfgs" else 3,
-                    f"--levels={2 if optimizer == 'lbfgs' else 1}"),
-        )
-        for height in heights
-        for optimizer in ("lbfgs", "adam")
-    ]  # fmt: skip
+    rows = []
+    for height in heights:
+        lbfgs = options(height, "compact", "lbfgs", 16, "--levels=4")
+        rows.append(Case(f"compact, lbfgs, {height} px", lbfgs, is_halved=True))
+        adam = options(height, "compact", "adam", 3, "--levels=1")
+        rows.append(Case(f"compact, adam, {height} px", adam))
     adam = options(365, "compact", "adam", 3, "--levels=1")
     rows += [
         Case("compact, bfloat16", (*adam, "--precision=bfloat16")),
@@ -63,11 +60,11 @@ def cases(*, has_vgg19: bool, is_short: bool) -> list[Case]:
     ]
     if has_vgg19:
         for height in (182, 365) if is_short else (182, 365, 577):
-            rows.append(Case(f"vgg19, adam, {height} px", options(height, "vgg19", "adam", 2, "--levels=1")))
-        rows.append(
-            Case("vgg19, bfloat16, 365 px", options(365, "vgg19", "adam", 2, "--levels=1", "--precision=bfloat16"))
-        )
-    return rows
+            vgg19 = options(height, "vgg19", "adam", 2, "--levels=1")
+            rows.append(Case(f"vgg19, adam, {height} px", vgg19, is_halved=height > 500))
+        half_precision = options(365, "vgg19", "adam", 2, "--levels=1", "--precision=bfloat16")
+        rows.append(Case("vgg19, adam, bfloat16, 365 px", half_precision))
+    return sorted(rows, key=lambda case: f"{HEIGHTS[-1]} px" in case.name)  # the longest last
 
 
 def run(case: Case, folder: Path, *more: str) -> dict[str, object]:
@@ -83,6 +80,9 @@ def run(case: Case, folder: Path, *more: str) -> dict[str, object]:
     _, status, usage = os.wait4(process.pid, 0)
     events = [json.loads(line) for line in output.splitlines()]
     return {
+        "options": case.options,
+        "content": case.content,
+        "style": case.style,
         "expected_bytes": next((event["peak_bytes"] for event in events if event["event"] == "start"), None),
         "peak_bytes": usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
         "exit_code": os.waitstatus_to_exitcode(status),
@@ -98,44 +98,35 @@ def picture(name: str, size: tuple[int, int], folder: Path) -> str:
     return str(path)
 
 
-def halved(rows: Sequence[tuple[Case, dict[str, object]]], folder: Path) -> dict[str, dict[str, object]]:
-    """The same runs again with half of what they took allowed."""
-    table = {}
-    for case, row in rows:
-        limit = row["peak_bytes"] // 2
-        table[case.name] = {"limit_bytes": limit} | run(case, folder, f"--max-memory={limit}")
-        print(f"{case.name:36}{limit / 1e6:10.0f}{table[case.name]['peak_bytes'] / 1e6:10.0f}"
-              f"  exit {table[case.name]['exit_code']} {table[case.name]['error']}", flush=True)  # fmt: skip
-    return table
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="three sizes")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "memory_cpu.json")
     arguments = parser.parse_args()
+    from impasto.bench import environment
     from impasto.encoders.weights import describe
 
-    rows = []
-    results: dict[str, object] = {}
+    report = {"command": "python benchmarks/memory.py", "environment": environment(), "cases": {}}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        print(f"{'case':36}{'expected':>10}{'peak MB':>10}{'off':>8}")
+        print(f"{'case':36}{'expected':>10}{'peak MB':>10}{'off':>8}{'half allowed':>14}{'peak MB':>10}")
         for case in cases(has_vgg19=describe("vgg19").path is not None, is_short=arguments.short):
             row = run(case, folder)
-            rows.append((case, row))
-            results[case.name] = asdict(case) | row
+            report["cases"][case.name] = row
             off = (row["expected_bytes"] or 0) / row["peak_bytes"] - 1
-            print(f"{case.name:36}{(row['expected_bytes'] or 0) / 1e6:10.0f}{row['peak_bytes'] / 1e6:10.0f}{off:+8.1%}"
-                  f" {row['error']}", flush=True)  # fmt: skip
-        print(f"\n{'with half allowed':36}{'allowed':>10}{'peak MB':>10}")
-        half = halved([pair for pair in rows if "lbfgs" in pair[0].name or "vgg19, adam" in pair[0].name], folder)
-    from impasto.bench import environment
-
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    report = {"command": "python benchmarks/memory.py", "environment": environment(), "expected": results, "half": half}
-    arguments.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+            line = f"{case.name:36}{(row['expected_bytes'] or 0) / 1e6:10.0f}{row['peak_bytes'] / 1e6:10.0f}{off:+8.1%}"
+            if case.is_halved:
+                limit = row["peak_bytes"] // 2
+                row["half"] = half = {"limit_bytes": limit} | run(case, folder, f"--max-memory={limit}")
+                line += f"{limit / 1e6:14.0f}{half['peak_bytes'] / 1e6:10.0f} {half['error']}"
+            print(f"{line} {row['error']}", flush=True)
+            save(arguments.out, report)  # after each row, as a whole table takes a while
     print(f"kept in {arguments.out}")
+
+
+def save(path: Path, report: dict[str, object]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
