@@ -44,7 +44,8 @@ class CustomEncoder(Encoder):
         LayerError: If the network declares a layer that it does not have.
 
     Reference: Wang, Li & Vasconcelos (2021), arXiv:2104.05623, section 4 (softmax smoothing). Differs: multiplied by
-    the number of values, so that their mean is 1 at every size.
+    the number of values, so that their mean is 1 at every size, and that mean taken off: the relative losses would see
+    little but it at high temperatures, where the result now tends to the features' plain deviations.
     """
 
     mean: Tensor
@@ -105,7 +106,7 @@ class CustomEncoder(Encoder):
         if not self.smoothing:
             return features
         logits = features.float().flatten(1) / self.smoothing
-        return (logits.softmax(1) * logits.shape[1]).view_as(features).to(output.dtype)
+        return (logits.softmax(1) * logits.shape[1] - 1).view_as(features).to(output.dtype)
 
     def _enlarge(self, image: Tensor, layers: Collection[str]) -> Tensor:
         """Continues pictures below the reach of the deepest layer by their edge."""

@@ -157,12 +157,16 @@ class TestFeatures:
         image = torch.rand(1, 3, 32, 32)
         torch.testing.assert_close(encoder(loud)(image, ["1"])["1"], encoder(network())(image, ["1"])["1"])
 
-    def test_smoothing_evens_out_and_keeps_the_mean_at_one(self):
+    def test_smoothing_is_a_softmax_about_its_mean(self):
         image = torch.rand(1, 3, 32, 32)
         plain, smooth = (encoder(network(), smoothing=t)(image, ["7"])["7"] for t in (0.0, 4.0))
         logits = plain.flatten() / 4
-        torch.testing.assert_close(smooth.flatten(), logits.exp() / logits.exp().mean())
-        assert smooth.mean().item() == pytest.approx(1)
+        torch.testing.assert_close(smooth.flatten(), logits.exp() / logits.exp().mean() - 1)
+
+    def test_a_hot_softmax_leaves_the_deviations_as_they_are(self):
+        image = torch.rand(1, 3, 32, 32)
+        plain, smooth = (encoder(network(), smoothing=t)(image, ["7"])["7"] for t in (0.0, 1000.0))
+        torch.testing.assert_close(smooth * 1000, plain - plain.mean(), atol=0.02, rtol=0.02)
 
     def test_preprocessing_is_as_declared(self):
         declared = Declaration(mean=(104, 117, 123), std=(1, 2, 4), channels="bgr", range=255)
