@@ -39,7 +39,7 @@ class NeedyEncoder(TinyEncoder):
 @pytest.fixture(autouse=True)
 def _allocator_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its new ways would stay for all tests to come, and slow them down."""
-    monkeypatch.setattr("impasto.stylize.return_freed_memory", lambda: None)
+    monkeypatch.setattr(sys.modules["impasto.stylize"], "return_freed_memory", lambda: None)
 
 
 def engine_with(encoder: TinyEncoder, recipe: Recipe, save_memory: Callable[[], str] = lambda: "") -> Engine:
