@@ -37,7 +37,7 @@ def folder(tmp_path) -> Path:
 def start(folder: Path, output: str, *options: str) -> "subprocess.Popen[str]":
     arguments = [
         "stylize", "photo.png", "oil.png", "-o", output, "--height", "32", "--levels", "2", "--json",
-        "--total-iterations", str(TOTAL), "--checkpoint-every", "0.01", "--saving-interval", "50", *options,
+        "--total-iterations", str(TOTAL), "--checkpoint-every", "0.01", *options,
     ]  # fmt: skip
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
@@ -88,6 +88,49 @@ def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bytes(optimizer, 
     assert finish(start(folder, "out", *options, "--resume"), folder) == whole
     assert losses(folder, "out") == losses(folder, "whole")
     assert not list((folder / "out").glob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), pytest.param(signal.SIGHUP, 129, marks=pytest.mark.slow)]
+)
+def test_a_run_that_is_asked_to_end_keeps_its_picture_and_goes_on_later(number, code, folder):
+    process = start(folder, "out")
+    assert process.stdout is not None
+    for line in process.stdout:
+        if json.loads(line).get("iteration", -1) >= 30:
+            break
+    process.send_signal(number)
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (code, "impasto: stopping after this iteration; once more ends at once.\n")
+    done = json.loads(out.splitlines()[-1])
+    assert done["stop_reason"].startswith("stopped on request")
+    assert (folder / done["path"]).is_file()
+    assert finish(start(folder, "out", "--resume"), folder) == finish(start(folder, "whole"), folder)
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_costs_neither_the_run_nor_the_picture(folder):
+    """A disk of 40 kB takes the first pictures in between, but no checkpoint and not the result."""
+    disk = folder / "disk"
+    disk.mkdir()
+    mount = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=40k", "tmpfs", disk], capture_output=True, check=False
+    )  # fmt: skip
+    if mount.returncode:
+        pytest.skip("no right to mount a small disk")
+    try:
+        process = start(folder, "disk/out.png", "--saving-interval", "1")
+        _, err = process.communicate(timeout=120)
+    finally:
+        subprocess.run(["umount", disk], check=True)
+    assert process.returncode == 2
+    assert "Traceback" not in err
+    last = err.splitlines()[-1]
+    assert "No space left on device" in last and "The finished picture is in '" in last
+    refuge = Path(last.partition("picture is in '")[2].partition("'")[0])
+    with Image.open(refuge) as picture:
+        assert picture.height == 32
+    refuge.unlink()
 
 
 @pytest.mark.slow
