@@ -87,8 +87,8 @@ def check_pairs(num_styles: int, content_masks: Sequence[object], style_masks: S
     for kind, masks in (("content", content_masks), ("style", style_masks)):
         if masks and len(masks) != num_styles:
             raise UserError(
-                f"Got {len(masks)} {kind} masks for {num_styles} style images; give one for each style image, in the "
-                "same order, or none."
+                f"Number of {kind} masks: {len(masks)}, of style images: {num_styles}; give one for each style image, "
+                "in the same order, or none."
             )
 
 

@@ -395,6 +395,7 @@ class Recipe(_Parameters):
                 "it is the run's own encoder",
             ),
             "min_size": (self.levels != "auto", f"levels is {self.levels}"),
+            "padding": (self.tileable and self.padding != "circular", "a tileable picture goes on around its edges"),
         }
         return [
             f"{name} has no effect: {reason}."

@@ -64,8 +64,10 @@ class Scene:
         self.content_masks: Sequence[Tensor | None] = content_masks or [None] * len(styles)
         self.style_masks: Sequence[Tensor | None] = style_masks or [None] * len(styles)
         self.blend = one_each(recipe.style_blend or [1.0] * len(styles), len(styles), "style_blend")
-        if recipe.auto_mask and content_masks:
-            raise RecipeError("auto_mask looks for regions itself; give either it or content masks.")
+        if not any(self.blend):
+            raise RecipeError("style_blend is 0 for every style; give at least one of them a share.")
+        if recipe.auto_mask and (content_masks or style_masks):
+            raise RecipeError("auto_mask looks for regions itself; give either it or masks of content and style.")
 
     def objective(self, size: tuple[int, int], recipe: Recipe, encoder: Encoder | None = None) -> Objective:
         """What the picture is asked for at the size of a level.

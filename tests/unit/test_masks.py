@@ -62,7 +62,7 @@ def test_a_black_mask_is_refused() -> None:
 
 
 def test_masks_have_to_pair_with_styles() -> None:
-    with pytest.raises(UserError, match="Got 1 content masks for 2 style images"):
+    with pytest.raises(UserError, match="content masks: 1, of style images: 2"):
         check_pairs(2, [half("left")], [])
     check_pairs(2, [], [half("left"), half("right")])
 

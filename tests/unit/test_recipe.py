@@ -140,6 +140,7 @@ class TestValues:
             ({"seed": 1}, "seed"),
             ({"size": 100, "height": 100}, "height"),
             ({"levels": 1, "min_size": 64}, "min_size"),
+            ({"tileable": True, "padding": "reflect"}, "padding"),
         ],
     )
     def test_an_option_without_effect_warns(self, values, silent):

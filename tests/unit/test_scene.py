@@ -58,14 +58,20 @@ def test_masks_come_at_the_size_of_their_picture() -> None:
 
 
 def test_masks_have_to_pair_with_styles() -> None:
-    with pytest.raises(UserError, match="masks for 1 style images"):
+    with pytest.raises(UserError, match="masks: 2, of style images: 1"):
         Scene(picture(9, 9), [picture(9, 9)], Recipe(), TinyEncoder(), CPU, content_masks=[torch.ones(1, 1, 9, 9)] * 2)
 
 
-def test_automatic_regions_and_masks_exclude_each_other() -> None:
-    masks = [torch.ones(1, 1, 9, 9)]
-    with pytest.raises(RecipeError, match="either it or content masks"):
-        Scene(picture(9, 9), [picture(9, 9)], Recipe(auto_mask=2), TinyEncoder(), CPU, content_masks=masks)
+@pytest.mark.parametrize("kind", ["content_masks", "style_masks"])
+def test_automatic_regions_and_masks_exclude_each_other(kind: str) -> None:
+    masks = {kind: [torch.ones(1, 1, 9, 9)]}
+    with pytest.raises(RecipeError, match="either it or masks"):
+        Scene(picture(9, 9), [picture(9, 9)], Recipe(auto_mask=2), TinyEncoder(), CPU, **masks)
+
+
+def test_a_blend_of_nothing_is_refused() -> None:
+    with pytest.raises(RecipeError, match="style_blend is 0 for every style"):
+        Scene(picture(9, 9), [picture(9, 9)] * 2, Recipe(style_blend=[0, 0]), TinyEncoder(), CPU)
 
 
 def test_automatic_regions_become_styles_with_masks() -> None:
