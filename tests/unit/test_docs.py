@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from PIL import Image, ImageChops
 
 import impasto
 from impasto.cli.app import app
@@ -174,3 +175,21 @@ def test_pictures_are_shown_with_the_commands_that_paint_them(script: ModuleType
     for path, words in commands.items():
         assert all((ROOT / word).is_file() for word in words if re.search(r"^(src|docs)/.*\.\w+$", word))
         assert path.stat().st_size <= script.MAX_PICTURE_BYTES
+
+
+def test_masks_are_drawn_by_the_lines_on_their_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs" / "howto" / "masks.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"(?ms)^```python\n(.*?)^```", page)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(lines, "masks.md", "exec"), {})
+    kept = ROOT / "docs" / "images" / "howto" / "masks"
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in kept.iterdir()}
+    for path in tmp_path.iterdir():
+        with Image.open(path) as drawn, Image.open(kept / path.name) as mask:
+            assert ImageChops.difference(drawn, mask).getextrema()[1] <= 2, path.name
+
+
+def test_the_recipe_of_the_steered_run_is_the_one_shown() -> None:
+    folder = ROOT / "docs" / "howto"
+    assert (folder / "steered.toml").read_text(encoding="utf-8") in (folder / "steering.md").read_text(encoding="utf-8")
+    assert Recipe.from_file(folder / "steered.toml").changes
