@@ -9,7 +9,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -33,6 +32,7 @@ from impasto.scene import style_size
 
 RESULTS = Path(__file__).with_name("results")
 CLOSED_FORM = Path("work/closed_form.safetensors")  # python -m training.closed_form --out work/closed_form.safetensors
+PICTURES = Path("work/bench_encoder")  # written, then judged
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 PAIRS = (
     ("kodim19", "shipwreck"),
@@ -112,9 +112,15 @@ def paint(name: str, pair: tuple[str, str], recipe: Recipe, judge: Encoder) -> d
     """Paints a pair, writes the picture, and judges what was written."""
     content, style = paths_of(pair)
     result = stylize(content, style, recipe, encoder=build(name))
-    path = RESULTS / "pictures" / f"{'-'.join(pair)}-{name}.png"
+    path = PICTURES / f"{'-'.join(pair)}-{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_picture(path, result.image)
+    save_picture(result.image, path)
+    return judged(name, pair, judge)
+
+
+def judged(name: str, pair: tuple[str, str], judge: Encoder) -> dict[str, Any]:
+    """What VGG19 says of the written picture of a pair."""
+    path, style = PICTURES / f"{'-'.join(pair)}-{name}.png", paths_of(pair)[1]
     distances = style_distances(judge, as_picture(path).pixels, style)
     row = {
         "encoder": name,
@@ -126,9 +132,15 @@ def paint(name: str, pair: tuple[str, str], recipe: Recipe, judge: Encoder) -> d
     return row
 
 
+def peak_mb() -> float:
+    """Peak memory of this process by the kernel's count (Linux); getrusage would count the parent's too."""
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
 def measure(name: str) -> dict[str, float]:
     """Time an iteration and peak memory above the import, in this process."""
-    imported = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    imported = peak_mb()
     moments: list[tuple[float, float]] = []
     recipe = Recipe(height=HEIGHT, total_iterations=16, levels=1)
     stylize(
@@ -139,12 +151,11 @@ def measure(name: str) -> dict[str, float]:
     )
     laps = [(wall - before, cpu - cpu_before) for (before, cpu_before), (wall, cpu) in pairwise(moments[3:])]
     quarters = statistics.quantiles([wall for wall, _ in laps], n=4)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "seconds_median": quarters[1],
         "seconds_iqr": quarters[2] - quarters[0],
         "cpu_seconds_median": statistics.median(cpu for _, cpu in laps),
-        "peak_mb_above_import": (peak - imported) / 1024,
+        "peak_mb_above_import": peak_mb() - imported,
     }
 
 
@@ -167,14 +178,14 @@ def contact_sheet(pairs: list[tuple[str, str]], path: Path) -> None:
         draw.text((column * size + 4, 3), title, fill="black")
         for row, pair in enumerate(pairs):
             source = dict(zip(("content", "style"), paths_of(pair), strict=True)).get(
-                title, RESULTS / "pictures" / f"{'-'.join(pair)}-{title}.png"
+                title, PICTURES / f"{'-'.join(pair)}-{title}.png"
             )
             with Image.open(source) as opened:
                 image = opened.convert("RGB")
             image.thumbnail((size - 4, size - 4) if title == "style" else (10_000, size - 4))
             box = image.crop((0, 0, min(image.width, size - 4), image.height))
             sheet.paste(box, (column * size + 2, header + row * size + 2))
-    sheet.save(path, quality=92)
+    sheet.save(path, quality=88)
 
 
 def summary(rows: list[dict[str, Any]], costs: dict[str, dict[str, float]]) -> dict[str, Any]:
@@ -207,7 +218,11 @@ def main() -> None:
     judge = build("vgg19")
     pairs = list(PAIRS[: arguments.pairs])
     rows = [paint(name, pair, recipe, judge) for pair in pairs for name in ENCODERS]
-    costs = {name: measure_apart(name, arguments.rounds) for name in ENCODERS}
+    publish(rows, pairs, recipe, {name: measure_apart(name, arguments.rounds) for name in ENCODERS})
+
+
+def publish(rows: list[dict[str, Any]], pairs: list[tuple[str, str]], recipe: Recipe, costs: dict[str, Any]) -> None:
+    """Writes JSON and contact sheet, and prints the summary."""
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
     result = {
         "summary": summary(rows, costs),
