@@ -40,6 +40,7 @@ INPUT_COPIES, LOADING_COPIES = 1.25, 2.5
 LEAST_HISTORY = 3
 """Curvature pairs of L-BFGS below which it would be another optimizer."""
 
+_SORTING_LOSSES = ("histogram", "sliced")
 _LEAN_BLOCK = 1 << 20
 _M_MMAP_THRESHOLD = -3  # of <malloc.h>
 _PICTURE = 12  # bytes a pixel of three float32 channels
@@ -191,7 +192,9 @@ class _Network:
         self.width = {"float32": 4, "bfloat16": 2}[recipe.precision]
         self.pads = recipe.padding != "zero" or recipe.tileable
         self.content = list(recipe.content_layers or encoder.content_layers)
-        self.wanted = {*self.content, *(recipe.style_layers or encoder.style_layers)}
+        style = list(recipe.style_layers or encoder.style_layers)
+        self.wanted = {*self.content, *style}
+        self.sorted = style if recipe.style_loss in _SORTING_LOSSES else []
         self.heads = {layer: head for layer in self.content if (head := encoder.head(layer)) is not None}
         names = list(encoder.layers)
         deepest = max(names.index(layer) for layer in self.wanted)
@@ -207,11 +210,15 @@ class _Network:
         """Of a layer's feature map, for each pixel of the picture."""
         return self.layers[layer].channels / self.layers[layer].stride ** 2
 
-    def content_bytes(self) -> list[float]:
-        """Differences and squares of the content loss, in float32, also in the space of the head."""
+    def loss_bytes(self) -> list[float]:
+        """What losses hold in float32: the content's differences and squares, also in the space of the head.
+
+        Style losses that sort hold the places and the targets of all values besides.
+        """
+        places = [size * self.values(layer) for layer in self.sorted for size in (8, 4)]
         own = [4 * self.values(layer) for layer in self.content]
         heads = [4 * len(head) / self.layers[layer].stride ** 2 for layer, head in self.heads.items()]
-        return 3 * own + 3 * heads
+        return 3 * own + 3 * heads + places
 
     def plain_bytes(self) -> list[float]:
         """At the start of the backward pass: everything that autograd holds, and the gradients of the features."""
@@ -219,7 +226,7 @@ class _Network:
         padded = [3.0 * self.width, *maps[:-1]] if self.pads else []
         gradients = [self.values(layer) * self.width for layer in self.wanted]
         pools = [size for _, _, values in self.pools for size in (values * self.width, values * 8)]
-        return [*maps, *padded, *gradients, *pools, *self.content_bytes()]
+        return [*maps, *padded, *gradients, *pools, *self.loss_bytes()]
 
     def lean_bytes(self) -> list[float]:
         """The same with bytes for signs and winners, and with features freed as their gradients come."""
@@ -229,7 +236,7 @@ class _Network:
         maps = [self.values(layer) * self.width for layer in self.layers if layer in self.wanted]
         first_of_all = [*maps, maps[0]]  # the first layer's gradient comes last, when its features are still there
         first_block = [self.values(layer) * self.width for layer in self.layers][:1] * 3
-        return [*max(first_of_all, first_block, key=sum), *marks, *self.content_bytes()]
+        return [*max(first_of_all, first_block, key=sum), *marks, *self.loss_bytes()]
 
     def target_bytes(self) -> list[float]:
         """While a style image is looked at: the features so far, and one layer's input and output."""

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from impasto.engine import Engine
 from impasto.errors import OutOfMemoryError, RecipeError
+from impasto.estimate import estimate
 from impasto.images import resample
 from impasto.memory import LEAST_HISTORY, Sizes, is_out_of_memory, peak_bytes, plan_memory
 from impasto.objective import Objective
@@ -207,3 +209,17 @@ def test_a_process_that_is_refused_memory_ends_its_run_well() -> None:
     assert "Traceback" not in run.stderr
     assert "Memory ran out after 2 iterations" in run.stderr
     assert "True" in run.stdout
+
+
+def test_losses_that_sort_take_more() -> None:
+    gram, sliced = (peak_bytes(TinyEncoder(), Recipe(style_loss=name), SIZES) for name in ("gram", "sliced"))
+    assert gram < sliced
+
+
+def test_no_weights_are_fetched_for_an_estimate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("IMPASTO_WEIGHTS_DIR", str(tmp_path))
+    monkeypatch.setenv("IMPASTO_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr("impasto.encoders.find_weights", lambda *_, **__: pytest.fail("weights were looked for"))
+    plan = estimate(Recipe(model="vgg16", height=64), (64, 64), [(64, 64)], "cpu")
+    assert plan.memory.peak_bytes > 300_000_000
+    assert plan.seconds > 0

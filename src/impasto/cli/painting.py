@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from impasto.cli.dry_run import show_plan
 from impasto.cli.reporters import Reporter, reporter_for
 from impasto.cli.signals import stop_on_signal
-from impasto.errors import ImageError, ImpastoError, OutputError, UserError
+from impasto.errors import ImageError, ImpastoError, OutOfMemoryError, OutputError, UserError
 from impasto.recipe import Recipe, RunOptions
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def _paint_one(
 ) -> int:
     """Paints one picture and returns its exit code; what goes wrong is reported."""
     from impasto.engine import Control
+    from impasto.memory import is_out_of_memory
     from impasto.run import run
 
     control = Control()
@@ -90,6 +91,12 @@ def _paint_one(
             )  # fmt: skip
     except ImpastoError as error:
         return _failed(error, reporter)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return _failed(
+            OutOfMemoryError(f"Memory ran out at '{content}'. Lower --height, or take smaller pictures."), reporter
+        )
     reporter.done(report)
     return interruption.exit_code
 
