@@ -34,7 +34,7 @@ FRAGMENTATION = 1.4
 LARGEST_KEPT_BLOCK = 32 << 20
 """Larger blocks go back to the system at once (glibc's ``DEFAULT_MMAP_THRESHOLD_MAX``)."""
 
-INPUT_COPIES, LOADING_COPIES = 1.25, 2.5
+INPUT_COPIES, LOADING_COPIES = 1.25, 1.75
 """Float32 copies of a decoded input picture: while the run lasts, and while it is read."""
 
 LEAST_HISTORY = 3
