@@ -144,7 +144,7 @@ class Change(_Parameters):
     def _check(cls, values: dict[str, float]) -> dict[str, float]:
         for name in values:
             if name not in LIVE:
-                raise RecipeError(f"{name} cannot be changed while a run goes on. {did_you_mean(name, LIVE)}")
+                raise RecipeError(f"{name} cannot be changed while a run goes on; these can: {', '.join(LIVE)}.")
         Recipe(**values)
         return values
 
