@@ -185,6 +185,7 @@ class Engine:
         self._is_out_of_memory = False
         self._optimizer: PixelOptimizer = build_optimizer(start, recipe)
         self._clock = _Clock()
+        self._asked = sum(level.iterations for level in levels)  # before any live change
         self._spent = [0]  # iterations, of each level that has begun
         self._level_bests: list[float] = []
         self._enlarged: Tensor | None = None
@@ -312,6 +313,7 @@ class Engine:
         """
         return {
             "levels": [[*level.size, level.iterations, level.is_finish] for level in self.levels],
+            "asked": self._asked,
             "spent": list(self._spent),
             "iteration": self.iteration,
             "losses": dict(self.losses),
@@ -335,7 +337,8 @@ class Engine:
         """
         planned = [Level((height, width), count, is_finish) for height, width, count, is_finish in state["levels"]]
         self._spent = list(state["spent"])
-        self.levels = extend_pyramid(planned, self._spent, self.levels)
+        # A budget that was changed on the way stays so, unless another one is asked for now.
+        self.levels = planned if state["asked"] == self._asked else extend_pyramid(planned, self._spent, self.levels)
         self.iteration, self.losses = state["iteration"], dict(state["losses"])
         self._level_bests = list(state["level_bests"])
         done = [Change(**change) for change in state["changes"]]

@@ -182,6 +182,24 @@ def test_with_more_iterations_levels_that_are_over_stay(path):
     assert engine.iteration == 21
 
 
+@pytest.mark.parametrize("budget", [8, 14])
+def test_a_budget_changed_on_the_way_is_kept(budget, path):
+    recipe = Recipe(total_iterations=10, levels=2)
+    pictures, state = [], {}
+    for leaves in (False, True):
+        engine = build(recipe)
+        for progress in engine.run():
+            if progress.iteration == 3:
+                engine.control.change(total_iterations=budget)
+            if progress.iteration == 6 and leaves:
+                state = saved(path, engine.state())
+                break
+        pictures.append(engine.image)
+    engine = restored(recipe, state)
+    assert torch.equal(run(engine), pictures[0])
+    assert engine.iteration == budget
+
+
 def test_fewer_iterations_are_refused(path):
     engine = advanced(Recipe(total_iterations=6, levels=1), 2)
     Checkpoint(ORIGIN, engine.state(), SURROUNDINGS).save(path)
