@@ -35,8 +35,8 @@ PICTURES = ROOT / "docs" / "images"
 HELP_WIDTH = 96
 """Columns of the help pages, whatever the terminal."""
 
-MAX_PICTURE_BYTES = 150_000
-"""Of a picture on a page."""
+MAX_PICTURE_BYTES = {"readme": 150_000, "howto": 120_000, "color": 120_000, "custom": 120_000}
+"""Of a picture, by its folder under docs/images."""
 
 TILED = "-2x2"
 """Ending of the name of a picture that shows what a command paints four times, side by side."""
@@ -270,7 +270,8 @@ def paint_pictures(page: Path) -> None:
         with Image.open(ROOT / words[words.index("-o") + 1]) as painted:
             picture = painted.convert("RGB")
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(_small_jpeg(_four_of(picture) if path.stem.endswith(TILED) else picture))
+        shown = _four_of(picture) if path.stem.endswith(TILED) else picture
+        path.write_bytes(_small_jpeg(shown, MAX_PICTURE_BYTES[path.parent.name]))
 
 
 def _four_of(picture: Image.Image) -> Image.Image:
@@ -281,12 +282,12 @@ def _four_of(picture: Image.Image) -> Image.Image:
     return tiled
 
 
-def _small_jpeg(picture: Image.Image) -> bytes:
+def _small_jpeg(picture: Image.Image, max_bytes: int) -> bytes:
     """The picture in the best quality that a page has room for, without its recipe."""
     for quality in range(92, 40, -2):
         buffer = io.BytesIO()
         picture.save(buffer, "JPEG", quality=quality, subsampling=0)
-        if buffer.tell() <= MAX_PICTURE_BYTES:
+        if buffer.tell() <= max_bytes:
             break
     return buffer.getvalue()
 
