@@ -162,7 +162,8 @@ def _directions(channels: int) -> Tensor:
     """A random rotation of so many channels, always the same, float32."""
     generator = torch.Generator().manual_seed(channels)
     rotation, triangle = torch.linalg.qr(torch.randn((channels, channels), generator=generator, dtype=torch.float64))
-    return (rotation * triangle.diagonal().sign()).float()
+    signed: Tensor = rotation * triangle.diagonal().sign()
+    return signed.float()
 
 
 def _sorted(features: Tensor, weights: Tensor | None, head: Tensor | None) -> Tensor:

@@ -1,0 +1,27 @@
+"""The recipe: every parameter that decides pixels, declared once; and the options of one run, which do not.
+
+The command line's options and help, the JSON schema, the studio's controls and the reference pages are derived from
+the two models below; nothing else states a default or a range. Nothing here imports torch.
+
+Rooms: `recipe`, `options`, `fields` (types and the common base), `words` (ranges and errors in words).
+"""
+
+from impasto.recipe.fields import LayerWeights, size_in_words
+from impasto.recipe.options import RunOptions
+from impasto.recipe.recipe import DEFAULT_ITERATIONS, LIVE, MAX_RECIPE_BYTES, Change, Finish, Recipe, choices
+from impasto.recipe.words import allowed_values, option_name
+
+__all__ = [
+    "DEFAULT_ITERATIONS",
+    "LIVE",
+    "MAX_RECIPE_BYTES",
+    "Change",
+    "Finish",
+    "LayerWeights",
+    "Recipe",
+    "RunOptions",
+    "allowed_values",
+    "choices",
+    "option_name",
+    "size_in_words",
+]

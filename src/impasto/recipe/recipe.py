@@ -1,0 +1,370 @@
+"""The recipe: every parameter that decides pixels, declared once."""
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, Self, get_args, get_origin
+
+import tomli_w
+from pydantic import Field, field_validator
+
+from impasto.errors import RecipeError
+from impasto.recipe.fields import LayerWeights, Numbers, Parameters, Scales, Weight, parameter
+
+ModelName = (
+    Literal["vgg19", "vgg16", "compact"]
+    | Annotated[
+        str,
+        Field(
+            pattern=r"^(.*\.py:[A-Za-z_]\w*|.*\.pt2|(timm|torchvision):.+)$",
+            json_schema_extra={"words": "FILE.py:FACTORY, FILE.pt2, timm:NAME or torchvision:NAME"},
+        ),
+    ]
+)
+OptimizerName = Literal["lbfgs", "adam"]
+
+DEFAULT_ITERATIONS: Mapping[str, int] = {"lbfgs": 1000, "adam": 3000}
+"""Budget where none is given, by optimizer: Adam's steps are shorter."""
+
+MAX_RECIPE_BYTES = 64 * 1024
+"""A recipe embedded in a picture stays below this."""
+
+
+LIVE = ("content_weight", "style_weight", "tv_weight", "strength", "total_iterations")
+"""Parameters of a recipe that may be changed while a run goes on."""
+
+
+class Change(Parameters):
+    """New values for some parameters of a run, from some iteration on.
+
+    Raises:
+        RecipeError: If a parameter cannot be changed on the way, or a value is out of its range.
+    """
+
+    iteration: int = parameter(0, "After so many iterations.", group="Objective", ge=0)
+    values: dict[str, float] = parameter({}, "The new values by name.", group="Objective")
+
+    @field_validator("values")
+    @classmethod
+    def _check(cls, values: dict[str, float]) -> dict[str, float]:
+        for name in values:
+            if name not in LIVE:
+                raise RecipeError(f"{name} cannot be changed while a run goes on; these can: {', '.join(LIVE)}.")
+        Recipe(**values)
+        return values
+
+
+@dataclass(frozen=True)
+class Finish:
+    """The encoder that takes the last iterations of a run, and how many they are."""
+
+    model: str
+    iterations: int = 8
+
+
+class Recipe(Parameters):
+    """Everything that decides the pixels of a picture, and no path.
+
+    A recipe, the content image, the style images and the encoder's weights determine the output. It round-trips
+    through JSON and TOML and is written into every picture.
+
+    Raises:
+        RecipeError: If a name is unknown or a value out of its range.
+    """
+
+    # objective
+    content_weight: Weight = parameter(
+        5.0,
+        "Weight of the content loss. Only the ratios of the three weights count; 0 switches a term off.",
+        group="Objective",
+    )
+    style_weight: Weight = parameter(1.0, "Weight of the style loss.", group="Objective")
+    tv_weight: Weight = parameter(
+        1.0, "Weight of the total variation, which smooths the noise between neighbouring pixels.", group="Objective"
+    )
+
+    strength: float = parameter(
+        50.0,
+        "How much of the painting: 0 gives the content back, 50 is the balance of the weights, 100 is nothing but "
+        "texture.",
+        group="Objective",
+        ge=0,
+        le=100,
+    )
+    style_loss: Literal["gram", "moments", "histogram", "sliced"] = parameter(
+        "gram",
+        "What is compared of the style: Gram matrices; mean and covariance (Wasserstein); Gram matrices and "
+        "histograms; the whole distribution along random directions (sliced Wasserstein).",
+        group="Objective",
+    )
+    style_blend: Numbers | None = parameter(
+        None, "Shares of several styles, as 0.7,0.3; only their ratios count. Default: equal shares.", group="Objective"
+    )
+    style_scale: Scales = parameter(
+        [1.0],
+        "Size of the style's strokes: 2 looks at the style image twice as large. One number, or one for each style.",
+        group="Objective",
+    )
+
+    auto_mask: int = parameter(
+        0,
+        "Find so many regions that look alike in content and style, and paint each from its like; 0 finds none.",
+        group="Objective",
+        ge=0,
+        le=16,
+    )
+
+    changes: list[Change] = parameter(
+        [],
+        "Changes of weights, strength or budget on the way, each after so many iterations; a run that was steered "
+        "while it went on records them here.",
+        group="Objective",
+        is_option=False,
+    )
+
+    # encoder
+    model: ModelName = parameter(
+        "vgg19",
+        "Encoder whose features are compared: vgg19, vgg16, compact (which ships with the package and needs no "
+        "download), or any network: FILE.py:FACTORY, an exported FILE.pt2, timm:NAME, torchvision:NAME.",
+        group="Encoder",
+    )
+    finish: (
+        Annotated[
+            str,
+            Field(
+                pattern=r"^(vgg19|vgg16|compact)(:[1-9]\d{0,6})?$",
+                json_schema_extra={
+                    "words": "an encoder that comes with Impasto, with a number of iterations, as vgg19:8"
+                },
+            ),
+        ]
+        | None
+    ) = parameter(
+        None,
+        f"Encoder that takes the last iterations ({Finish('').iterations} where no number is given), as vgg19:8: "
+        "compact goes the long way, and the full network adds the last touch.",
+        group="Encoder",
+    )
+    content_layers: LayerWeights | None = parameter(
+        None,
+        "Layers of the content loss with weights, as relu4_2:1; patterns as features.*.expand3x3 too. Default: the "
+        "encoder's own.",
+        group="Encoder",
+    )
+    style_layers: LayerWeights | None = parameter(
+        None,
+        "Layers of the style loss with weights, as relu1_1:1,relu2_1:0.5; patterns too. Default: the encoder's own.",
+        group="Encoder",
+    )
+    smoothing: float = parameter(
+        0.0,
+        "Even out the features of a custom model by a softmax of this temperature, in mean activations: it helps "
+        "networks with residual connections; 0 is off.",
+        group="Encoder",
+        ge=0,
+        le=1000,
+    )
+    pooling: Literal["max", "average"] = parameter(
+        "max", "Pooling between the encoder's blocks; average is smoother, its gain is corrected.", group="Encoder"
+    )
+    padding: Literal["zero", "reflect", "replicate", "circular"] = parameter(
+        "zero", "How the encoder's convolutions continue the picture past its border.", group="Encoder"
+    )
+    precision: Literal["float32", "bfloat16"] = parameter(
+        "float32",
+        "Arithmetic of the encoder; statistics and pixels are float32 always. bfloat16 takes half the "
+        "memory and, on processors that have it, about half the time.",
+        group="Encoder",
+    )
+
+    # color
+    preserve_color: Literal["none", "luminance", "histogram", "linear", "oklab"] = parameter(
+        "none",
+        "Keep the content's colors: luminance paints in grey and colors afterwards, histogram and linear bring the "
+        "style's colors to the content's beforehand, oklab paints in color and takes the lightness only.",
+        group="Color",
+    )
+    color_strength: float = parameter(
+        100.0,
+        "How far preserve_color goes, from 0 (not at all) to 100.",
+        group="Color",
+        unit="percent",
+        ge=0,
+        le=100,
+    )
+
+    # optimization
+    optimizer: OptimizerName = parameter("lbfgs", "Optimizer of the pixels.", group="Optimization")
+    init_method: Literal["random", "content", "style"] = parameter(
+        "content",
+        "What the picture starts from: noise, the content image or the (first) style image.",
+        group="Optimization",
+    )
+    total_iterations: int | None = parameter(
+        None,
+        "Evaluations of the objective and its gradient, over all levels. Default: "
+        + ", ".join(f"{count} for {name}" for name, count in DEFAULT_ITERATIONS.items())
+        + ".",
+        group="Optimization",
+        ge=0,
+        le=10_000_000,
+    )
+    learning_rate: float = parameter(
+        1.0,
+        "Step length of Adam (no effect with lbfgs).",
+        group="Optimization",
+        unit="grey levels of 1/255",
+        gt=0,
+        le=255,
+    )
+    history_size: int = parameter(
+        10,
+        "Curvature pairs that L-BFGS remembers; each takes the memory of two pictures (no effect with adam).",
+        group="Optimization",
+        ge=1,
+        le=200,
+    )
+    plateau: float = parameter(
+        0.0,
+        "Stop a level early once 50 iterations lower the objective by less than this fraction; 0 never does.",
+        group="Optimization",
+        ge=0,
+        lt=1,
+    )
+    seed: int = parameter(0, "Seed of the noise that the random start draws.", group="Optimization", ge=0, lt=2**63)
+
+    # size
+    tileable: bool = parameter(
+        False,
+        "Make the picture's edges meet, so that it can be laid side by side; both edges become multiples of 16 pixels.",
+        group="Size",
+    )
+    height: int = parameter(
+        400,
+        "Height of the output; the width follows the content's aspect ratio.",
+        group="Size",
+        unit="pixels",
+        ge=1,
+        le=1_000_000,
+    )
+    size: int | None = parameter(
+        None, "Longest edge of the output, instead of its height.", group="Size", unit="pixels", ge=1, le=1_000_000
+    )
+    levels: Literal["auto"] | Annotated[int, Field(ge=1, le=16)] = parameter(
+        "auto",
+        "Levels of the coarse-to-fine pyramid, each twice the size of the one before; 1 is the classic "
+        "single-scale run.",
+        group="Size",
+    )
+    min_size: int = parameter(
+        80, "Shortest edge below which auto adds no coarser level.", group="Size", unit="pixels", ge=16, le=1_000_000
+    )
+
+    # output
+    bit_depth: Literal["auto", "8", "16"] = parameter(
+        "auto",
+        "Bits per channel of the written picture; auto keeps the content's depth where the format can.",
+        group="Output",
+    )
+    keep_profile: bool = parameter(False, "Write in the content's colour profile instead of sRGB.", group="Output")
+
+    @property
+    def finishing(self) -> Finish | None:
+        """What `finish` says."""
+        if self.finish is None:
+            return None
+        model, _, iterations = self.finish.partition(":")
+        return Finish(model, int(iterations)) if iterations else Finish(model)
+
+    @property
+    def num_iterations(self) -> int:
+        """The budget: `total_iterations`, or the optimizer's default."""
+        return DEFAULT_ITERATIONS[self.optimizer] if self.total_iterations is None else self.total_iterations
+
+    def warnings(self) -> list[str]:
+        """One sentence for every option that was set and has no effect in the chosen path."""
+        silent = {
+            "learning_rate": (self.optimizer == "lbfgs", "optimizer is lbfgs, which finds its own steps"),
+            "history_size": (self.optimizer == "adam", "optimizer is adam, which keeps no history"),
+            "seed": (self.init_method != "random", f"init_method is {self.init_method}, which draws no noise"),
+            "height": (self.size is not None, "size is given"),
+            "color_strength": (self.preserve_color == "none", "preserve_color is none"),
+            "preserve_color": (
+                self.preserve_color != "none" and not self.color_strength,
+                "color_strength is 0",
+            ),
+            "smoothing": (self.model in choices("model"), f"{self.model} is no custom model"),
+            "finish": (
+                self.finishing is not None and self.finishing.model == self.model,
+                "it is the run's own encoder",
+            ),
+            "min_size": (self.levels != "auto", f"levels is {self.levels}"),
+            "padding": (self.tileable and self.padding != "circular", "a tileable picture goes on around its edges"),
+        }
+        return [
+            f"{name} has no effect: {reason}."
+            for name, (is_silent, reason) in silent.items()
+            if is_silent and name in self.model_fields_set
+        ]
+
+    def at(self, iteration: int) -> Self:
+        """The recipe as it holds after so many iterations: with the changes up to then."""
+        values = {
+            name: value
+            for change in self.changes
+            if change.iteration <= iteration
+            for name, value in change.values.items()
+        }
+        return self.replace(**values)
+
+    def to_json(self) -> str:
+        """The recipe as one line of ASCII JSON, every value included."""
+        return json.dumps(self.model_dump(mode="json"), ensure_ascii=True)
+
+    def to_toml(self) -> str:
+        """The recipe as TOML; what is None is left out, as TOML has no null."""
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Reads what `to_json` wrote.
+
+        Raises:
+            RecipeError: If the text is no JSON object, a name is unknown or a value out of its range.
+        """
+        try:
+            values = json.loads(text)
+        except ValueError as error:
+            raise RecipeError(f"The recipe is no JSON: {error}.") from None
+        if not isinstance(values, dict):
+            raise RecipeError(f"A recipe is a JSON object, got {type(values).__name__}.")
+        return cls(**values)
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> Self:
+        """Reads a recipe from a ``.toml`` or ``.json`` file.
+
+        Raises:
+            RecipeError: If the file cannot be read, is malformed, or holds an unknown name or a value out of range.
+        """
+        path = Path(path)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise RecipeError(f"Cannot read the recipe '{path}': {error}.") from None
+        if path.suffix.lower() == ".json":
+            return cls.from_json(text)
+        try:
+            return cls(**tomllib.loads(text))
+        except tomllib.TOMLDecodeError as error:
+            raise RecipeError(f"The recipe '{path}' is no TOML: {error}.") from None
+
+
+def choices(name: str) -> Sequence[str]:
+    """The names that a recipe parameter has to choose from, as ``choices("model")``; it may take others besides."""
+    annotation = Recipe.model_fields[name].annotation
+    literals = [branch for branch in (annotation, *get_args(annotation)) if get_origin(branch) is Literal]
+    return tuple(choice for literal in literals for choice in get_args(literal))
