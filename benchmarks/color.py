@@ -119,6 +119,7 @@ def main() -> None:
         "torch": torch.__version__, "python": platform.python_version(),
     }  # fmt: skip
     out = Path(__file__).parent / "results" / f"color_{arguments.model}.json"
+    out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     print(f"worst: {json.dumps(worst, indent=1)}\nkept in {out}")
 
