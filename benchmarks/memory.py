@@ -57,6 +57,8 @@ def cases(*, has_vgg19: bool, is_short: bool) -> list[Case]:
         Case("compact, narrow style", adam, style=(300, 900)),
         Case("compact, content of 15 megapixels", adam, content=(4800, 3200)),
         Case("compact, reflect padding", (*adam, "--padding=reflect")),
+        Case("compact, histogram", (*adam, "--style-loss=histogram")),
+        Case("compact, sliced", (*adam, "--style-loss=sliced")),
     ]
     if has_vgg19:
         for height in (182, 365) if is_short else (182, 365, 577):

@@ -151,7 +151,7 @@ class TestDryRun:
         lines = out.splitlines()
         assert lines[0] == "# photo.png in the style of oil.png, to output_image/final.png"
         assert lines[1:3] == ["# level 1: 200×150, 4 iterations", "# level 2: 400×300, 5 iterations"]
-        assert re.fullmatch(r"# about .+ and \d+\.\d GB of memory", lines[3])
+        assert re.fullmatch(r"# about .+ and \d+ MB of memory", lines[3])
         (folder / "recipe.toml").write_text(out, encoding="utf-8")
         recipe = Recipe.from_file("recipe.toml")
         assert (recipe.height, recipe.tv_weight, recipe.total_iterations) == (300, 0.5, 9)
