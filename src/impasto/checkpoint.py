@@ -42,7 +42,7 @@ class Checkpoint:
 
     Attributes:
         origin: What decides its pixels: recipe, inputs and weights, as `impasto.stylize.origin_of` gives it.
-        state: Of `impasto.engine.Engine.state`.
+        state: Of `impasto.engine.loop.Engine.state`.
         surroundings: What may change the last bits: versions, device, threads.
     """
 
