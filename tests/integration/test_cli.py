@@ -60,6 +60,7 @@ def builds(monkeypatch) -> list[str]:
     monkeypatch.setattr("impasto.encoders.weights.describe", lambda _: SimpleNamespace(sha256=WEIGHTS_SHA256))
     # Not by the module's dotted name, under which the package shows its function.
     monkeypatch.setattr(importlib.import_module("impasto.stylize"), "build_encoder", build)
+    monkeypatch.setattr(importlib.import_module("impasto.estimate"), "outline_encoder", lambda *_, **__: None)
     return asked
 
 

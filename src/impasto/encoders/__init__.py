@@ -8,7 +8,7 @@ import torch
 
 from impasto.encoders.base import Encoder, Layer
 from impasto.encoders.names import is_custom
-from impasto.encoders.vgg import NUM_CONVS, build_vgg
+from impasto.encoders.vgg import build_vgg
 from impasto.encoders.weights import OnDownload, describe, find_weights, load_weights
 from impasto.errors import RecipeError, did_you_mean
 from impasto.recipe import Recipe
@@ -109,7 +109,7 @@ def outline_encoder(
         device: As for `build_encoder`.
         precision: As for `build_encoder`.
     """
-    if name not in NUM_CONVS or describe(name).path is not None:
+    if ENCODERS.get(name) is not _build_vgg or describe(name).path is not None:
         return None
     return _placed(build_vgg(name, pooling=pooling, padding=padding), device, precision)
 
