@@ -177,3 +177,18 @@ def test_forgetting_keeps_the_picture_and_follows_the_new_objective(optimizer: P
 def test_the_recipe_names_the_optimizer() -> None:
     assert isinstance(build_optimizer(START, Recipe(optimizer="adam")), Adam)
     assert isinstance(build_optimizer(START, Recipe(optimizer="lbfgs")), LBFGS)
+
+
+def test_a_change_whose_squares_vanish_is_no_curvature() -> None:
+    """Gradients of 1e-23 and steps of 0.1: the product is a number in float32, the square is not."""
+    optimizer = LBFGS(START, 10)
+    gradient = torch.ones_like(START)
+    for factor in (1.0, 1e-23, 3e-23, 2e-23):
+        optimizer.update(Evaluation(torch.tensor(factor), gradient * factor, torch.zeros(3)))
+        assert optimizer.candidate.isfinite().all()
+    pair = torch.full_like(START, 0.1), torch.full_like(START, 1e-23)
+    dots = [float((a * b).sum()) for a, b in (pair, pair[1:] * 2, pair[:1] * 2)]
+    assert dots[0] > 0 == dots[1]
+    held = len(optimizer.state()["steps"])
+    optimizer._remember(*pair, *dots)
+    assert len(optimizer.state()["steps"]) == held

@@ -94,6 +94,8 @@ class LBFGS(PixelOptimizer):
         """Adds a curvature pair, if it is no rounding noise and curves upward as a Hessian must."""
         if self._is_tiny(squared_step) or curvature <= 1e-8 * math.sqrt(squared_change * squared_step):
             return
+        if squared_change <= torch.finfo(torch.float32).tiny:  # squares of float32 that have vanished
+            return
         self._steps.append(step)
         self._changes.append(change)
         self._curvatures.append(curvature)
