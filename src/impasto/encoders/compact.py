@@ -19,7 +19,7 @@ from impasto.errors import WeightsError
 WEIGHTS = Path(__file__).with_name("compact.safetensors")
 """The bundled file."""
 
-SHA256 = "9a71e843540450d1e3d1c09ace48660e8aefbd0c72842c95a563d438452f8cdd"
+SHA256 = "2fbb007dfd0d6e2edd59199b34a20fa7ba29fe8da90666546ce2420aa89353b6"
 """Of the bundled file."""
 
 FORMAT_VERSION = "1"
