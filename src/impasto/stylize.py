@@ -83,6 +83,7 @@ class Result:
             empty if the run was ended from outside.
         is_cancelled: Whether the run was cancelled.
         weights_sha256: Of the encoder's weights.
+        finish_sha256: Of the finishing encoder's weights, empty if there was none.
     """
 
     image: Tensor
@@ -95,6 +96,7 @@ class Result:
     influence: Mapping[str, float]
     is_cancelled: bool
     weights_sha256: str
+    finish_sha256: str = ""
 
     @property
     def content(self) -> Picture:
@@ -108,7 +110,7 @@ class Result:
 
     def provenance(self) -> str:
         """What `impasto rerun` needs to make this picture again, as one line of ASCII JSON; it holds no path."""
-        origin = origin_of(self.recipe, self.inputs, self.weights_sha256)
+        origin = origin_of(self.recipe, self.inputs, self.weights_sha256, self.finish_sha256)
         ending = {"iterations": self.iterations, "stop_reason": self.stop_reason}
         return json.dumps({"impasto": version("impasto"), **origin, **ending}, ensure_ascii=True)
 
@@ -187,7 +189,8 @@ def stylize(
         finishing_encoder = encoder_of(recipe.replace(model=recipe.finishing.model), place)
     recipe = _within_memory(inputs, recipe, finishing_encoder or encoder, place, max_memory, on_plan)
     engine = build_engine(inputs, recipe, encoder, place, control, finishing_encoder)
-    origin = origin_of(recipe, inputs, encoder.weights_sha256)
+    finish_sha256 = finishing_encoder.weights_sha256 if finishing_encoder is not None else ""
+    origin = origin_of(recipe, inputs, encoder.weights_sha256, finish_sha256)
     checkpointer = Checkpointer(checkpoints, engine, origin, _surroundings(place), place)
     for progress in engine.run():
         if on_progress is not None:
@@ -205,15 +208,18 @@ def stylize(
         influence=dict(engine.influence),
         is_cancelled=engine.control.is_cancelled,
         weights_sha256=encoder.weights_sha256,
+        finish_sha256=finish_sha256,
     )
 
 
-def origin_of(recipe: Recipe, inputs: Inputs, weights_sha256: str) -> dict[str, Any]:
+def origin_of(recipe: Recipe, inputs: Inputs, weights_sha256: str, finish_sha256: str = "") -> dict[str, Any]:
     """What decides the pixels of a run, without any path: recipe, base names and SHA-256 of pictures, weights."""
+    finish = {"finish_weights_sha256": finish_sha256} if finish_sha256 else {}
     return {
         "recipe": recipe.model_dump(mode="json") | {"model": public_name(recipe.model)},
         **inputs.identities(),
         "weights_sha256": weights_sha256,
+        **finish,
     }
 
 

@@ -221,6 +221,7 @@ def test_the_finish_takes_the_last_iterations_with_its_own_encoder(tiny_encoder:
     assert finishing[0] != pytest.approx(events[8].losses["total"], rel=1e-3)
     assert min(finishing) < finishing[0]
     assert result.losses["total"] == min(finishing)
+    assert len(json.loads(result.provenance())["finish_weights_sha256"]) == 64
 
 
 def test_a_finish_with_the_runs_own_encoder_warns() -> None:
