@@ -41,7 +41,7 @@ class Checkpoint:
     """A run between two iterations.
 
     Attributes:
-        origin: What decides its pixels: recipe, inputs and weights, as `impasto.stylize.origin_of` gives it.
+        origin: What decides its pixels: recipe, inputs and weights, as `impasto.origin.origin_of` gives it.
         state: Of `impasto.engine.loop.Engine.state`.
         surroundings: What may change the last bits: versions, device, threads.
     """
@@ -193,7 +193,7 @@ def first_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
         old, new = (origin["recipe"].get(name, default) for origin in (before, now))
         if old != new and name != "total_iterations":
             return f"{name} was {old} and is {new} now"
-    for name in (name for name in {**now, **before} if name not in ("recipe", "weights_sha256")):
+    for name in (name for name in {**now, **before} if name not in ("recipe", *_WEIGHTS)):
         old_pictures, pictures = (_listed(origin.get(name)) for origin in (before, now))
         if len(old_pictures) != len(pictures):
             return f"of {name} there were {len(old_pictures)} and are {len(pictures)} now"
@@ -201,9 +201,14 @@ def first_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
             if old["sha256"] != new["sha256"]:
                 which = f"number {number} of {name}" if len(pictures) > 1 else name
                 return f"{which} is not the '{old['name']}' that it began with"
-    if before["weights_sha256"] != now["weights_sha256"]:
-        return f"the weights of {now['recipe']['model']} were others"
+    for name, option in _WEIGHTS.items():
+        if before.get(name) != now.get(name):
+            return f"the weights of {now['recipe'][option]} were others"
     return ""
+
+
+_WEIGHTS = {"weights_sha256": "model", "finish_weights_sha256": "finish"}
+"""Hashes of weights in an origin, and the parameter that names their encoder."""
 
 
 def _listed(pictures: Any) -> list[dict[str, str]]:

@@ -14,7 +14,6 @@ from torch import Tensor
 from impasto.checkpoint import Checkpointer, Checkpoints
 from impasto.color import finisher, prepare, stays_gray
 from impasto.encoders import Encoder, build_encoder
-from impasto.encoders.names import public_name
 from impasto.encoders.weights import OnDownload
 from impasto.engine import Control, Engine, Progress
 from impasto.errors import RecipeError, UserError
@@ -22,6 +21,7 @@ from impasto.images import Picture, as_picture, resample
 from impasto.masks import check_mask
 from impasto.memory import MemoryPlan, Sizes, plan_memory, return_freed_memory
 from impasto.objective import Objective
+from impasto.origin import Inputs, origin_of
 from impasto.pyramid import Level, build_pyramid
 from impasto.recipe import Recipe
 from impasto.scene import Scene, style_sizes, target_size
@@ -29,42 +29,6 @@ from impasto.scene import Scene, style_sizes, target_size
 __all__ = ["Result", "stylize"]
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, eq=False)
-class Inputs:
-    """The pictures that a run is made from.
-
-    Attributes:
-        content: The content image.
-        styles: The style images.
-        content_masks: Where each style goes; empty for everywhere.
-        style_masks: Which part of each style counts; empty for all.
-        lock_mask: Where the content is to stay as it is; None for nowhere.
-    """
-
-    content: Picture
-    styles: Sequence[Picture]
-    content_masks: Sequence[Picture] = ()
-    style_masks: Sequence[Picture] = ()
-    lock_mask: Picture | None = None
-
-    def identities(self) -> dict[str, Any]:
-        """Name and SHA-256 of each picture by role, without those that are not there."""
-        roles: dict[str, Picture | Sequence[Picture] | None] = {
-            "content": self.content,
-            "styles": self.styles,
-            "content_masks": self.content_masks,
-            "style_masks": self.style_masks,
-            "lock_mask": self.lock_mask,
-        }
-        return {role: _identity(pictures) for role, pictures in roles.items() if pictures}
-
-
-def _identity(pictures: Picture | Sequence[Picture]) -> Any:
-    if isinstance(pictures, Picture):
-        return {"name": pictures.name, "sha256": pictures.sha256}
-    return [_identity(picture) for picture in pictures]
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,17 +174,6 @@ def stylize(
         weights_sha256=encoder.weights_sha256,
         finish_sha256=finish_sha256,
     )
-
-
-def origin_of(recipe: Recipe, inputs: Inputs, weights_sha256: str, finish_sha256: str = "") -> dict[str, Any]:
-    """What decides the pixels of a run, without any path: recipe, base names and SHA-256 of pictures, weights."""
-    finish = {"finish_weights_sha256": finish_sha256} if finish_sha256 else {}
-    return {
-        "recipe": recipe.model_dump(mode="json") | {"model": public_name(recipe.model)},
-        **inputs.identities(),
-        "weights_sha256": weights_sha256,
-        **finish,
-    }
 
 
 def _surroundings(device: torch.device) -> dict[str, Any]:

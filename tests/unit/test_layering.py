@@ -14,7 +14,8 @@ PACKAGE = Path(impasto.__file__).parent
 
 ROOMS = [
     "errors", "recipe", "images", "color", "encoders", "masks", "losses", "objective", "pyramid", "memory", "optimizers",
-    "engine", "checkpoint", "examples", "scene", "stylize", "estimate", "outputs", "report", "run", "sweep", "bench", "cli",
+    "engine", "checkpoint", "examples", "origin", "scene", "stylize", "estimate", "outputs", "report", "run",
+    "sweep", "bench", "cli",
     "__main__",
 ]  # fmt: skip
 """From the ground up: a room may import those before it."""

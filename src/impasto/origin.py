@@ -1,0 +1,56 @@
+"""What a picture is made from: the pictures that go in, and the names and hashes by which they are known again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from impasto.encoders.names import public_name
+from impasto.images import Picture
+from impasto.recipe import Recipe
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """The pictures that a run is made from.
+
+    Attributes:
+        content: The content image.
+        styles: The style images.
+        content_masks: Where each style goes; empty for everywhere.
+        style_masks: Which part of each style counts; empty for all.
+        lock_mask: Where the content is to stay as it is; None for nowhere.
+    """
+
+    content: Picture
+    styles: Sequence[Picture]
+    content_masks: Sequence[Picture] = ()
+    style_masks: Sequence[Picture] = ()
+    lock_mask: Picture | None = None
+
+    def identities(self) -> dict[str, Any]:
+        """Name and SHA-256 of each picture by role, without those that are not there."""
+        roles: dict[str, Picture | Sequence[Picture] | None] = {
+            "content": self.content,
+            "styles": self.styles,
+            "content_masks": self.content_masks,
+            "style_masks": self.style_masks,
+            "lock_mask": self.lock_mask,
+        }
+        return {role: _identity(pictures) for role, pictures in roles.items() if pictures}
+
+
+def _identity(pictures: Picture | Sequence[Picture]) -> Any:
+    if isinstance(pictures, Picture):
+        return {"name": pictures.name, "sha256": pictures.sha256}
+    return [_identity(picture) for picture in pictures]
+
+
+def origin_of(recipe: Recipe, inputs: Inputs, weights_sha256: str, finish_sha256: str = "") -> dict[str, Any]:
+    """What decides the pixels of a run, without any path: recipe, base names and SHA-256 of pictures, weights."""
+    finish = {"finish_weights_sha256": finish_sha256} if finish_sha256 else {}
+    return {
+        "recipe": recipe.model_dump(mode="json") | {"model": public_name(recipe.model)},
+        **inputs.identities(),
+        "weights_sha256": weights_sha256,
+        **finish,
+    }
