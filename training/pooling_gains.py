@@ -18,6 +18,7 @@ FIRST_RELUS = ("relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
 @torch.inference_mode()
 def main() -> None:
+    """Prints the measured gain before each block."""
     photographs = sorted((Path(os.environ["IMPASTO_IMAGES_DIR"]) / "content").glob("*.jpg"))[:18]
     pictures = [resize(load_picture(path).pixels, (256, 384)) for path in photographs]
     by_max, by_average = build_encoder("vgg19", pooling="max"), build_encoder("vgg19", pooling="average")

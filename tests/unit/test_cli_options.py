@@ -43,7 +43,7 @@ def test_paths_are_given_once_for_each(given):
 
 def test_numbers_are_one_list_with_commas(given):
     assert build(Recipe, given("--style-blend", "0.7,0.3")).style_blend == [0.7, 0.3]
-    with pytest.raises(RecipeError, match="--style-blend is '0.7;0.3'; it must be numbers separated by commas"):
+    with pytest.raises(RecipeError, match=r"--style-blend is '0.7;0.3'; it must be numbers separated by commas"):
         build(Recipe, given("--style-blend", "0.7;0.3"))
 
 
