@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -103,7 +104,7 @@ def test_a_steered_run_is_painted_again(tmp_path: Path) -> None:
         if event.iteration == 9:
             control.change(tv_weight=0, total_iterations=16)
 
-    def steered(path: Path, **reins: object) -> Tensor:
+    def steered(path: Path, **reins: Any) -> Tensor:
         result = impasto.stylize(
             example_path("coffee"), example_path("glass"), model="compact", height=HEIGHT, total_iterations=12,
             threads=1, **reins,
