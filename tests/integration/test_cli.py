@@ -88,7 +88,7 @@ class TestStylize:
     def test_pictures_by_position(self, folder, capsys):
         assert main(["stylize", "photo.png", "oil.png", "ink.png", "-o", "out.png", *SMALL]) == 0
         out = capsys.readouterr().out
-        assert out.startswith("Painting photo.png in the style of oil.png, ink.png: vgg19, lbfgs, 4 iterations.")
+        assert out.startswith("Painting photo.png in the style of oil.png, ink.png: vgg19, lbfgs, 4 iterations, about ")
         assert out.splitlines()[-1].startswith("Saved out.png (32×24) after 4 iterations in ")
         assert load_picture("out.png").size == (24, 32)
 
@@ -110,7 +110,8 @@ class TestStylize:
         for _ in range(2):
             assert main(["stylize", "photo.png", "oil.png", *SMALL]) == 0
         assert {path.name for path in (folder / "output_image").iterdir()} == {
-            "00000.png", "losses.csv", "final.png", "00000-2.png", "losses-2.csv", "final-2.png",
+            "00000.png", "losses.csv", "checkpoint", "final.png",
+            "00000-2.png", "losses-2.csv", "checkpoint-2", "final-2.png",
         }  # fmt: skip
 
     def test_options_override_the_recipe_file(self, folder):
@@ -124,7 +125,7 @@ class TestStylize:
         assert main(["stylize", "photo.png", "oil.png", "-o", "out.png", "--seed", "3", "--json", *SMALL]) == 0
         events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         names = [event["event"] for event in events]
-        assert names == ["warning", "saved", "start", *["progress"] * 5, "done"]
+        assert names == ["warning", "start", "saved", *["progress"] * 5, "done"]
         assert events[-1]["path"] == "out.png"
 
     def test_quiet_is_quiet(self, folder, capsys):
@@ -226,7 +227,7 @@ class TestMistakes:
             (["stylize", "photo.png", "oil.png", "--content-weight", "-1"], "--content-weight is '-1'"),
             (["stylize", "photo.png", "oil.png", "--style-weight", "nan"], "--style-weight is 'nan'"),
             (["stylize", "photo.png", "oil.png", "--stile-weight", "1"], "Did you mean --style-weight?"),
-            (["stylize", "photo.png", "oil.png", "--model", "vgg20"], 'Did you mean "vgg1'),
+            (["stylize", "photo.png", "oil.png", "--model", "vgg20"], "Did you mean 'vgg1"),
             (["stylize", "photo.png", "oil.png", "--style-layers", "relu9_9"], "relu9_9"),
             (["stylize", "photo.png", "oil.png", "--recipe", "none.toml"], "none.toml"),
             (["stylize", "photo.png", "oil.png", "--device", "cuda:99"], "cuda:99"),
@@ -274,7 +275,7 @@ class TestMistakes:
         def build(*_: object, **__: object) -> TinyEncoder:
             raise WeightsError("No weights. Use --model compact.")
 
-        monkeypatch.setattr(impasto.encoders, "build_encoder", build)
+        monkeypatch.setattr(importlib.import_module("impasto.stylize"), "build_encoder", build)
         assert main(["stylize", "photo.png", "oil.png", "-o", "out.png", *SMALL]) == 1
         assert capsys.readouterr().err == "impasto: No weights. Use --model compact.\n"
         assert not (folder / "out").exists()
@@ -391,7 +392,7 @@ class TestProcess:
         assert json.loads(out.splitlines()[-1])["stop_reason"].startswith("stopped")
         assert err.count("\n") == 1 and "Traceback" not in err
         assert load_picture("out.png").size == (400, 533)
-        assert {path.name for path in (folder / "out").iterdir()} == {"00000.png", "losses.csv"}
+        assert {path.name for path in (folder / "out").iterdir()} == {"00000.png", "checkpoint", "losses.csv"}
 
     def test_a_closed_pipe_does_not_cost_the_picture(self, folder):
         run = start("stylize", "photo.png", "oil.png", "-o", "out.png", *SMALL)

@@ -1,7 +1,8 @@
 """The compact encoder: a narrow network that imitates VGG19, bundled with the package.
 
-It has VGG19's topology down to relu5_1 at a quarter to a half of the width. For each layer it carries a *head*, the
-affine map from its own channels to VGG19's, so that losses can be measured in VGG19's space. `training/` makes the file.
+It has the topology of VGG19 down to relu5_1 at a quarter to a half of the width. For each layer it carries a *head*,
+the affine map from its own channels to those of VGG19, so that losses can be measured in the space of VGG19.
+`training/` makes the file.
 """
 
 import hashlib

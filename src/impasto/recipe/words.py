@@ -1,5 +1,6 @@
 """Parameters in words: what is allowed, and what was wrong."""
 
+import difflib
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -22,7 +23,9 @@ def sentence(error: ValidationError, model: type[BaseModel]) -> str:
     if first["type"] == "extra_forbidden":
         known = [option_name(field, model) for field in model.model_fields]
         return f"Unknown option '{name}'. {did_you_mean(name, known)}"
-    return f"{name} is {_shown(got)}; it must be {allowed_values(model, name)}."
+    close = difflib.get_close_matches(str(got), _named_values(model, name), n=1)
+    suggestion = f" Did you mean '{close[0]}'?" if close else ""
+    return f"{name} is {_shown(got)}; it must be {allowed_values(model, name)}.{suggestion}"
 
 
 def _shown(value: object) -> str:
@@ -37,12 +40,19 @@ def allowed_values(model: type[BaseModel], name: str) -> str:
         model: `Recipe` or `RunOptions`.
         name: The field's public name.
     """
-    by_name = {option_name(field, model): info for field, info in model.model_fields.items()}
-    if name not in by_name:
-        return "a known option"
-    schema = model.model_json_schema(by_alias=True)["properties"][name]
-    branches = [branch for branch in schema.get("anyOf", [schema]) if branch.get("type") != "null"]
-    return " or ".join(_branch_in_words(branch) for branch in branches)
+    branches = _branches(model, name)
+    return " or ".join(_branch_in_words(branch) for branch in branches) if branches else "a known option"
+
+
+def _branches(model: type[BaseModel], name: str) -> list[dict[str, Any]]:
+    """What a parameter may be, one JSON schema each; empty if the name is unknown."""
+    schema = model.model_json_schema(by_alias=True)["properties"].get(name, {"type": "null"})
+    return [branch for branch in schema.get("anyOf", [schema]) if branch.get("type") != "null"]
+
+
+def _named_values(model: type[BaseModel], name: str) -> list[str]:
+    """The values of a parameter that have a name, as those of a choice."""
+    return [str(value) for branch in _branches(model, name) for value in branch.get("enum", [])]
 
 
 def _branch_in_words(branch: Mapping[str, Any]) -> str:
