@@ -108,18 +108,3 @@ def moments(features: Tensor, weights: Tensor | None = None) -> Moments:
         count = flat.sum(1)
     first, second = _Sums.apply(by_position, flat)  # type: ignore[no-untyped-call]
     return Moments(count.to(first.dtype), first, second)
-
-
-def gram_matrix(features: Tensor) -> Tensor:
-    """Channel correlations of feature maps, divided by the number of positions.
-
-    Args:
-        features: Shape (B, C, H, W).
-
-    Returns:
-        Symmetric, shape (B, C, C), unit: squared activation.
-
-    Reference: Gatys et al. (2015), arXiv:1508.06576, eq. 3. Differs: divided by H·W, so that one weight serves every
-    size.
-    """
-    return moments(features).gram()
