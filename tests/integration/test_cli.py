@@ -17,7 +17,7 @@ from PIL import Image
 
 import impasto.encoders
 from impasto.cli import main
-from impasto.images import load_picture
+from impasto.images import WRITABLE_SUFFIXES, load_picture
 from impasto.recipe import Recipe
 from tests.tiny import TinyEncoder
 
@@ -347,6 +347,14 @@ class TestRerun:
         assert main(["rerun", "out/painted.png", "-o", "again.png"]) == 0
         self.assert_same(painted, folder / "again.png")
         assert capsys.readouterr().err == ""
+
+    @pytest.mark.parametrize("suffix", sorted(WRITABLE_SUFFIXES))
+    def test_it_gives_the_same_pixels_in_every_format(self, suffix, folder):
+        """The recipe is read back from each format; the second file's pixels are the first one's, byte for byte."""
+        first, second = f"first{suffix}", f"second{suffix}"
+        assert main(["stylize", "photo.png", "oil.png", "-o", first, "--bit-depth", "auto", *SMALL]) == 0
+        assert main(["rerun", first, "-o", second]) == 0
+        self.assert_same(folder / first, folder / second)
 
     def test_renamed_inputs_beside_the_picture_are_known_by_their_hash(self, painted, folder):
         (folder / "photo.png").rename(folder / "out" / "renamed.png")
