@@ -186,12 +186,17 @@ def _processor() -> str:
     return names[0] if names else platform.processor()
 
 
+def _base_names(case: Case) -> dict[str, str]:
+    """A case's pictures without their folders, which are nobody else's."""
+    return {"content": Path(case.content).name, "style": Path(case.style).name}
+
+
 def write_report(path: Path, command: str, cases: Mapping[str, Case], results: Mapping[str, Any]) -> None:
     """Keeps results with the command, the environment and the exact cases, as JSON."""
     report = {
         "command": command,
         "environment": environment(),
-        "cases": {name: asdict(case) for name, case in cases.items()},
+        "cases": {name: asdict(case) | _base_names(case) for name, case in cases.items()},
         "results": results,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
