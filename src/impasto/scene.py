@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from impasto.encoders.base import Encoder
+from impasto.encoders.vgg import MEAN
 from impasto.errors import RecipeError
 from impasto.images import fill, output_size, resize
 from impasto.masks import Style, auto_regions, check_pairs, resize_mask
@@ -21,9 +22,6 @@ TILE_MULTIPLE = 16
 
 REGION_EDGE = 320
 """Longest edge, in pixels, at which regions are looked for."""
-
-MEAN_COLOR = (0.485, 0.456, 0.406)
-"""ImageNet's, in RGB: what the noise of the random start varies about."""
 
 NOISE_DEVIATION = 90 / 255
 
@@ -174,7 +172,7 @@ def noise(size: tuple[int, int], seed: int) -> Tensor:
         Shape (1, 3, H, W), float32 in [0, 1]; standard deviation 90/255 before clipping.
     """
     generator = torch.Generator().manual_seed(seed)
-    mean = torch.tensor(MEAN_COLOR).view(1, 3, 1, 1)
+    mean = torch.tensor(MEAN).view(1, 3, 1, 1)
     return (mean + NOISE_DEVIATION * torch.randn((1, 3, *size), generator=generator)).clamp_(0, 1)
 
 
