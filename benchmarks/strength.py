@@ -19,7 +19,7 @@ from impasto import Recipe, load_picture, stylize
 from impasto.bench import environment
 from impasto.encoders import Encoder, build_encoder
 from impasto.images import resize
-from impasto.objective import TERMS, Objective, term_factors
+from impasto.objective import Objective
 from impasto.scene import style_size
 
 POSITIONS = tuple(range(0, 101, 10))
@@ -39,12 +39,9 @@ PLANS = {"compact": (PAIRS, (128, 224)), "vgg19": (PAIRS[:4], (160,))}
 def distances(encoder: Encoder, picture: Tensor, content: Tensor, style: Tensor) -> dict[str, float]:
     """Unweighted content and style distance of a picture, rounded to 8 bit as its file is."""
     size = (picture.shape[-2], picture.shape[-1])
-    recipe = Recipe(content_weight=1, style_weight=1, tv_weight=0)
     at_size = resize(style, style_size((style.shape[-2], style.shape[-1]), size))
-    objective = Objective(encoder, resize(content, size), [at_size], recipe)
-    parts = dict(zip(TERMS, objective.parts((picture * 255).round() / 255).tolist(), strict=True))
-    factors = term_factors(recipe)
-    return {term: parts[term] / factors[term] for term in ("content", "style")}
+    objective = Objective(encoder, resize(content, size), [at_size], Recipe())
+    return objective.distances((picture * 255).round() / 255)
 
 
 @torch.no_grad()

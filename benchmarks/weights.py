@@ -19,7 +19,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
@@ -27,7 +26,7 @@ from impasto import Recipe, build_encoder, load_picture, stylize
 from impasto.encoders import Encoder
 from impasto.images import output_size, resize
 from impasto.losses import total_variation
-from impasto.objective import OBJECTIVE_SCALE, TERMS, Objective
+from impasto.objective import OBJECTIVE_SCALE, Objective
 
 RESULTS = Path(__file__).with_name("results")
 PAIRS = (("kodim15", "composition_vii"), ("kodim05", "the_scream"), ("kodim07", "wave"))
@@ -41,10 +40,7 @@ SWEEPS: Mapping[str, Sequence[float]] = {
 
 def distances(encoder: Encoder, content: Tensor, style: Tensor, image: Tensor) -> dict[str, float]:
     """The three terms at a picture, each normalized and without its constant and weight."""
-    recipe = Recipe(content_weight=1, style_weight=1, tv_weight=1)
-    with torch.no_grad():
-        parts = Objective(encoder, content, [style], recipe).parts(image).tolist()
-    return {term: part / OBJECTIVE_SCALE[term] for term, part in zip(TERMS, parts, strict=True)}
+    return Objective(encoder, content, [style], Recipe()).distances(image)
 
 
 def measure(encoder: Encoder, pair: tuple[str, str], recipe: Recipe) -> tuple[dict[str, float], Tensor]:

@@ -19,8 +19,7 @@ class TinyEncoder(VGG):
     ) -> None:
         super().__init__(
             "tiny",
-            num_convs=(2, 2, 1),
-            widths=widths,
+            [[widths[0]] * 2, [widths[1]] * 2, [widths[2]]],
             content_layers={"relu2_2": 1.0},
             style_layers=dict.fromkeys(("relu1_1", "relu2_1", "relu3_1"), 1.0),
             pooling=pooling,

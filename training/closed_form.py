@@ -22,7 +22,7 @@ from impasto.encoders.vgg import VGG
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_WIDTHS = (16, 48, 96, 192, 256)
+DEFAULT_WIDTHS = (16, 16, 48, 48, 80, 80, 80, 80, 192, 192, 208, 256, 384)
 CROP_SIZE = 192
 BATCH = 4
 WINDOW = 32
@@ -46,7 +46,7 @@ def solve(
     Args:
         teacher: VGG19.
         crops: Batches of pictures of shape (B, 3, H, W) in [0, 1].
-        widths: Channels of each block.
+        widths: Channels of each of `LAYERS`.
         ridge_strength: See `training.networks.ridge`.
     """
     state: dict[str, Tensor] = {}
@@ -55,14 +55,14 @@ def solve(
     inputs = [(batch - teacher.mean) / teacher.std for batch in crops]
     wide: list[Tensor] = []
     narrow: list[Tensor] = []
-    for layer, previous in zip(LAYERS, ("", *LAYERS), strict=False):
+    for layer, previous, width in zip(LAYERS, ("", *LAYERS[:-1]), widths, strict=True):
         start, block = time.monotonic(), int(layer[4]) - 1
         new = inputs[len(wide) : round(SHARES[block] * len(inputs))]
         wide = [*wide, *(_run(teaching, x, previous) for x in new)]
         narrow = [*narrow, *(_run(solved, x, previous) for x in new)]
         if previous and previous[4] != layer[4]:
             wide, narrow = ([F.max_pool2d(x.float(), 2).half() for x in side] for side in (wide, narrow))
-        wide, weight, bias = _solve_convolution(teacher, layer, wide, narrow, widths[block], ridge_strength)
+        wide, weight, bias = _solve_convolution(teacher, layer, wide, narrow, width, ridge_strength)
         narrow = [F.conv2d(x.float(), weight, bias, padding=1).relu_() for x in narrow]
         # Channels of unit root mean square: a positive factor passes ReLU and pooling, and suits float16.
         scale = torch.stack([x.square().mean((0, 2, 3)) for x in narrow]).mean(0).clamp_min(1e-6).rsqrt()
@@ -165,7 +165,7 @@ def main() -> None:
     """Reads the command line, solves and writes the file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--widths", default=",".join(map(str, DEFAULT_WIDTHS)), help="channels of each block")
+    parser.add_argument("--widths", default=",".join(map(str, DEFAULT_WIDTHS)), help="channels of each layer")
     parser.add_argument("--num-crops", type=int, default=320)
     parser.add_argument("--ridge", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)

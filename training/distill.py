@@ -11,18 +11,19 @@ import math
 import time
 import tomllib
 from collections import deque
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from training import agreement, visits
-from training.evaluate import apply_head
 from training.natural import NaturalGradient, inverse_moments
 from training.networks import LAYERS, load_teacher, save_compact
 from training.pictures import Crops, add_noise
 
 from impasto.encoders.compact import Compact, load_compact
+from impasto.encoders.vgg import STYLE_LAYERS
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,8 @@ CHECKPOINT_SECONDS = 60
 LOG_EVERY = 25
 MOMENT_BATCHES = 16
 """Batches of pictures from which the moments of the layers' inputs are taken."""
+DRAWN_LAYERS = 2
+"""Of the layers that are no style layers in the classical recipe: how many Gram matrices a step looks at."""
 WARM_UP = 50
 """Steps over which the step size rises."""
 
@@ -47,10 +50,9 @@ class Student(nn.Module):
         self.scales = {layer: float(head[:, :-1].square().sum(1).mean().sqrt()) for layer, head in heads.items()}
         self.heads = nn.ParameterDict({layer: nn.Parameter(heads[layer] / self.scales[layer]) for layer in LAYERS})
 
-    def features(self, image: Tensor, layers: tuple[str, ...]) -> dict[str, Tensor]:
-        """Features in the teacher's channels."""
-        narrow = self.encoder(image, layers)
-        return {layer: apply_head(self.heads[layer] * self.scales[layer], narrow[layer]) for layer in layers}
+    def full_heads(self, layers: tuple[str, ...]) -> dict[str, Tensor]:
+        """The heads of some layers in their own size, differentiable."""
+        return {layer: self.heads[layer] * self.scales[layer] for layer in layers}
 
     def maps(self) -> dict[str, tuple[nn.Parameter, nn.Parameter | None]]:
         """Weight and bias of all that learns, under the names of `training.natural.inverse_moments`."""
@@ -137,15 +139,26 @@ class Distillation:
         with torch.no_grad():
             wide = self.teacher(image, LAYERS)
         with self._autocast():
-            narrow = self.student.features(image, LAYERS)
-        return self._of_features(narrow, wide)
+            narrow = self.student.encoder(image, LAYERS)
+        return self._of_features(narrow, wide, self.student.full_heads(LAYERS))
 
-    def _of_features(self, narrow: agreement.Features, wide: agreement.Features) -> dict[str, Tensor]:
+    def _of_features(
+        self, narrow: agreement.Features, wide: agreement.Features, heads: agreement.Features
+    ) -> dict[str, Tensor]:
+        wide = {layer: features.detach() for layer, features in wide.items()}
+        by_layer = {layer: agreement.moments(narrow[layer], wide[layer]) for layer in narrow}
         weights = self.config["layers"]
-        return {
-            "features": agreement.feature_disagreement(narrow, wide, weights),
-            "gram": agreement.gram_disagreement(narrow, wide, weights),
-        }
+        features = agreement.feature_disagreement(by_layer, heads, weights["features"])
+        with self._autocast():  # products of many small matrices take a good part of a step
+            gram = agreement.gram_disagreement(by_layer, wide, heads, self._drawn(weights["gram"], by_layer))
+        return {"features": features, "gram": gram}
+
+    def _drawn(self, weights: dict[str, float], layers: Collection[str]) -> dict[str, float]:
+        """The Gram weights of the style layers, and those of a few others in the place of all others."""
+        style = {layer: weights[layer] for layer in STYLE_LAYERS["vgg19"]}
+        others = [layer for layer in layers if layer not in style]
+        drawn = self.crops.rng.choice(others, min(DRAWN_LAYERS, len(others)), replace=False)
+        return style | {str(layer): weights[str(layer)] * len(others) / len(drawn) for layer in drawn}
 
     def _gradient_step(self) -> dict[str, Tensor]:
         """All three, on visited pictures with the styles and contents that they are made from."""
@@ -161,15 +174,13 @@ class Distillation:
         wide = self.teacher(pictures, layers)
         (target,) = torch.autograd.grad(agreement.objective(wide, wide_others, weights), pictures)
         with self._autocast():
-            narrow_others = self.student.features(others, layers)
-            narrow = self.student.features(pictures, layers)
-        own = agreement.objective(narrow, narrow_others, weights)
+            narrow_others = self.student.encoder(others, layers)
+            narrow = self.student.encoder(pictures, layers)
+        heads = self.student.full_heads(layers)
+        own = agreement.narrow_objective(narrow, narrow_others, heads, weights)
         (gradient,) = torch.autograd.grad(own, pictures, create_graph=True)
-        both = [
-            {layer: torch.cat((a[layer], b[layer])) for layer in layers}
-            for a, b in ((narrow, narrow_others), ({k: x.detach() for k, x in wide.items()}, wide_others))
-        ]
-        return self._of_features(both[0], both[1]) | {"gradient": agreement.gradient_disagreement(gradient, target)}
+        terms = self._of_features(narrow, wide, heads)
+        return terms | {"gradient": agreement.gradient_disagreement(gradient, target)}
 
     @torch.no_grad()
     def _average(self) -> None:

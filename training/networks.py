@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from impasto.encoders.compact import FORMAT_VERSION, NUM_CONVS
-from impasto.encoders.vgg import CONTENT_LAYERS, STYLE_LAYERS, VGG
+from impasto.encoders.vgg import CONTENT_LAYERS, STYLE_LAYERS, VGG, WIDTHS
 
 TEACHER_FILE = "vgg19_features.safetensors"
 
@@ -26,7 +26,12 @@ def teacher_path() -> Path:
 
 def load_teacher() -> VGG:
     """VGG19 down to relu5_1, frozen, in float32."""
-    teacher = VGG("vgg19", NUM_CONVS, content_layers=CONTENT_LAYERS["vgg19"], style_layers=STYLE_LAYERS["vgg19"])
+    teacher = VGG(
+        "vgg19",
+        [[width] * count for width, count in zip(WIDTHS, NUM_CONVS, strict=True)],
+        content_layers=CONTENT_LAYERS["vgg19"],
+        style_layers=STYLE_LAYERS["vgg19"],
+    )
     teacher.load_torchvision(load_file(teacher_path()))
     return teacher
 
@@ -44,8 +49,7 @@ def save_compact(state: Mapping[str, Tensor], path: Path, command: str) -> str:
     """
     metadata = {
         "format_version": FORMAT_VERSION,
-        "widths": ",".join(str(len(state[f"relu{block}_1.bias"])) for block in range(1, 6)),
-        "num_convs": ",".join(map(str, NUM_CONVS)),
+        "widths": ",".join(str(len(state[f"{layer}.bias"])) for layer in LAYERS),
         "origin": "Imitates VGG19, Simonyan & Zisserman (2014), arXiv:1409.1556, CC BY 4.0.",
         "training_command": command,
         "teacher_sha256": hashlib.sha256(teacher_path().read_bytes()).hexdigest(),

@@ -1,7 +1,8 @@
 """What the compact encoder learns from: photographs, paintings, sample pictures and procedural ones.
 
-Pictures are RGB float32 tensors (3, H, W) in [0, 1]. kodim19–24, shipwreck and starry_night judge the result and are
-never loaded here but by `judges`; kodim17, kodim18 and the great wave choose between variants and are not trained on.
+Pictures are RGB tensors (3, H, W), float32 in [0, 1] or (those to cut crops from) bytes. kodim19–24, shipwreck and
+starry_night judge the result and are never loaded here but by `judges`; kodim17, kodim18 and the great wave choose
+between variants and are not trained on.
 """
 
 import os
@@ -15,6 +16,7 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.random import Generator
 from PIL import Image
 from torch import Tensor
+from training.gather import GATHERED
 
 JUDGES = (*(f"content/kodim{i}" for i in range(19, 25)), "style/shipwreck", "style/starry_night")
 VALIDATION = ("content/kodim17", "content/kodim18", "style/wave")
@@ -24,29 +26,29 @@ SAMPLES = ("astronaut", "brick", "chelsea", "coffee", "grass", "gravel", "hubble
 
 
 def load(path: Path) -> Tensor:
-    """Reads a picture as RGB float32 of shape (3, H, W) in [0, 1]."""
+    """Reads a picture as RGB bytes of shape (3, H, W)."""
     with Image.open(path) as image:
-        return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).float().div_(255).contiguous()
+        return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
 
 
-def _by_name() -> dict[str, Path]:
-    root = Path(os.environ["IMPASTO_IMAGES_DIR"])
+def _by_name(root: Path | None = None) -> dict[str, Path]:
+    root = root or Path(os.environ["IMPASTO_IMAGES_DIR"])
     paths = sorted([*root.glob("content/*.jpg"), *root.glob("style/*.jpg")])
     return {path.relative_to(root).with_suffix("").as_posix(): path for path in paths}
 
 
 def judges() -> dict[str, Tensor]:
     """The pictures that judge the result, by name."""
-    return {name: load(path) for name, path in _by_name().items() if name in JUDGES}
+    return {name: load(path).float() / 255 for name, path in _by_name().items() if name in JUDGES}
 
 
 def validation_pictures() -> dict[str, Tensor]:
     """The pictures that choose between variants and checkpoints, by name."""
-    return {name: load(path) for name, path in _by_name().items() if name in VALIDATION}
+    return {name: load(path).float() / 255 for name, path in _by_name().items() if name in VALIDATION}
 
 
 def training_pictures() -> tuple[list[Tensor], list[Tensor]]:
-    """The photographs (with the sample pictures) and the paintings to learn from."""
+    """The photographs (with the sample pictures) and the paintings to learn from, as bytes."""
     named = {name: path for name, path in _by_name().items() if name not in JUDGES + VALIDATION}
     photographs = [load(path) for name, path in named.items() if name.startswith("content/")]
     paintings = [load(path) for name, path in named.items() if name.startswith("style/")]
@@ -55,6 +57,21 @@ def training_pictures() -> tuple[list[Tensor], list[Tensor]]:
         photographs.append(load(next(folder.glob(f"{sample}.*"))))
     photographs.append(load(Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"))
     return photographs, paintings
+
+
+def gathered_pictures() -> tuple[list[Tensor], list[Tensor]]:
+    """The photographs and the works of art that `training.gather` has found, as bytes."""
+    named = _by_name(GATHERED)
+    if not named:
+        raise SystemExit(f"No pictures in {GATHERED}: run python -m training.gather first.")
+    photographs, art = (
+        [load(path) for name, path in named.items() if name.startswith(kind)] for kind in ("content", "style")
+    )
+    return photographs, art
+
+
+GATHERED_SHARE = 0.6
+"""Of the crops that are cut from gathered pictures."""
 
 
 class Crops:
@@ -67,7 +84,7 @@ class Crops:
 
     def __init__(self, size: int, seed: int) -> None:
         self.size, self.rng = size, np.random.default_rng(seed)
-        self.photographs, self.paintings = training_pictures()
+        self.photographs, self.paintings = zip(training_pictures(), gathered_pictures(), strict=True)
 
     def draw(self) -> Tensor:
         """The next crop, of shape (3, size, size)."""
@@ -83,18 +100,18 @@ class Crops:
 
     def photograph(self) -> Tensor:
         """A crop of a photograph."""
-        return recolor(self.rng, crop_of(self.rng, _choice(self.rng, self.photographs), self.size))
+        return recolor(self.rng, crop_of(self.rng, self._choice(self.photographs), self.size))
 
     def painting(self) -> Tensor:
         """A crop of a painting."""
-        return recolor(self.rng, crop_of(self.rng, _choice(self.rng, self.paintings), self.size))
+        return recolor(self.rng, crop_of(self.rng, self._choice(self.paintings), self.size))
 
     def _any(self) -> Tensor:
         return self.photograph() if self.rng.random() < 0.62 else self.painting()
 
-
-def _choice(rng: Generator, pictures: list[Tensor]) -> Tensor:
-    return pictures[int(rng.integers(len(pictures)))]
+    def _choice(self, sources: tuple[list[Tensor], list[Tensor]]) -> Tensor:
+        pictures = sources[int(self.rng.random() < GATHERED_SHARE)]
+        return pictures[int(self.rng.integers(len(pictures)))]
 
 
 def crop_of(rng: Generator, picture: Tensor, size: int) -> Tensor:
@@ -102,7 +119,7 @@ def crop_of(rng: Generator, picture: Tensor, size: int) -> Tensor:
     _, height, width = picture.shape
     edge = round(np.exp(rng.uniform(np.log(min(size, height, width)), np.log(min(height, width)))))
     top, left = int(rng.integers(height - edge + 1)), int(rng.integers(width - edge + 1))
-    crop = picture[:, top : top + edge, left : left + edge]
+    crop = picture[:, top : top + edge, left : left + edge].float() / 255
     if edge != size:
         crop = F.interpolate(crop[None], (size, size), mode="bilinear", antialias=True, align_corners=False)[0]
     if rng.random() < 0.5:

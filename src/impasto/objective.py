@@ -14,23 +14,29 @@ from torch import Tensor
 
 from impasto.encoders.base import Encoder
 from impasto.errors import EncoderError
-from impasto.losses import STYLE_LOSSES, content_loss, total_variation
+from impasto.losses import STYLE_LOSSES, content_loss, energy, total_variation
 from impasto.masks import Style, style_shares, to_grid
 from impasto.recipe import Recipe
 
 logger = logging.getLogger(__name__)
 
-OBJECTIVE_SCALE: Mapping[str, float] = {"content": 0.01, "style": 1.0, "tv": 0.1}
+OBJECTIVE_SCALE: Mapping[str, float] = {"content": 0.01, "style": 3.0, "tv": 0.1}
 """Constant of each term, at which the default weights give the balanced picture (`docs/explanation/objective.md`)."""
 
-STYLE_LOSS_SCALE: Mapping[str, float] = {"gram": 1.0, "moments": 0.5, "histogram": 1.4, "sliced": 4.0}
+STYLE_LOSS_SCALE: Mapping[str, float] = {"gram": 1.0, "moments": 0.35, "histogram": 1.2, "sliced": 3.0}
 """Constant of each style loss, at which it pulls about as hard as the Gram loss at the balanced picture."""
+
+NEAR = 0.06
+"""Style distance, times `STYLE_LOSS_SCALE`, below which the style lets go; see `eased`."""
+
+BLENDED_SLOPE = 0.2
+"""Of the style term where several styles meet, which no picture is near to; `eased` has it at the balanced picture."""
 
 ROUGHEST = 0.1
 """What is left of the total variation at the upper end of the dial."""
 
-LOWER_POWER = 1.5
-"""Below 50 the dial turns the style down by this power of the way left, above 50 the content by the way itself."""
+LOWER_POWER, UPPER_POWER = 2.5, 0.4
+"""Below 50 the dial turns the style down by a power of the way left, above 50 the content, so that each step shows."""
 
 TERMS = tuple(OBJECTIVE_SCALE)
 """Order of the terms wherever they stand in a row."""
@@ -76,8 +82,33 @@ def strength_factors(strength: float) -> dict[str, float]:
         strength: From 0 (the content back) to 100 (nothing but texture); all factors are 1 at 50.
     """
     share = strength / 100
-    content, style = min(1.0, 2 * (1 - share)), min(1.0, 2 * share) ** LOWER_POWER
+    content, style = min(1.0, 2 * (1 - share)) ** UPPER_POWER, min(1.0, 2 * share) ** LOWER_POWER
     return {"content": content, "style": style, "tv": style * (ROUGHEST + (1 - ROUGHEST) * content)}
+
+
+def near_distance(strength: float) -> float:
+    """Where the style lets go: `NEAR` up to 50, and from there down to nothing.
+
+    Args:
+        strength: From 0 to 100.
+    """
+    return NEAR * min(1.0, 2 * (1 - strength / 100))
+
+
+def eased(distance: Tensor, near: float = NEAR) -> Tensor:
+    """What a style distance counts: itself where it is large, next to nothing once it is smaller than `near`.
+
+    d³ / (d² + near²). Were it the distance itself, a picture would come to rest at a distance in proportion to what its
+    content holds against the style, which differs fivefold between pairs. A slope that falls as the style comes near
+    brings all pictures to rest at about the same distance. An increasing function of a term leaves the best trade-offs
+    between the terms what they are, and only decides which of them a weight stands for.
+
+    Args:
+        distance: At least 0, a scalar.
+        near: At least 0; at 0 a distance counts as itself.
+    """
+    square = (distance / max(near, 1e-9)).clamp(max=1e6).square()
+    return distance * (square / (1 + square))
 
 
 class Objective:
@@ -108,8 +139,15 @@ class Objective:
         self.wraps = recipe.tileable
         self.style_loss = STYLE_LOSSES[recipe.style_loss]
         self.style_scale = STYLE_LOSS_SCALE[recipe.style_loss]
+        self.near = near_distance(recipe.strength)
         self.styles = [style if isinstance(style, Style) else Style(style) for style in styles]
         self.style_shares = style_shares(self.styles)
+        everywhere = [
+            share
+            for style, share in zip(self.styles, self.style_shares, strict=True)
+            if style.content_mask is None and share
+        ]
+        self.is_blend = len(everywhere) > 1
         self.content_image, self.lock_mask = content_image, lock_mask
         layers = {
             "content": dict(recipe.content_layers or encoder.content_layers),
@@ -125,6 +163,9 @@ class Objective:
                 layer: _finite(features[layer], layer, encoder) for layer in self._active("content")
             }
             del features
+            self.content_energies = {
+                layer: energy(target, self.heads[layer]) for layer, target in self.content_targets.items()
+            }
             self.style_targets = [self._style_target(style) for style in self.styles]
 
     def evaluate(self, image: Tensor) -> Evaluation:
@@ -154,6 +195,25 @@ class Objective:
         }
         return torch.stack([self.factors[term] * terms[term] for term in TERMS])
 
+    @torch.no_grad()
+    def distances(self, image: Tensor) -> dict[str, float]:
+        """How far a picture is from content and style, relative to black, and how rough it is; before any weight.
+
+        Args:
+            image: Shape (1, 3, H, W), RGB in [0, 1], of the content image's size.
+
+        Returns:
+            By the name of the term; 0 for a term that is switched off. Of several styles, the mean by their shares.
+        """
+        features = self._features(image, {**self._active("content"), **self._active("style")})
+        zero = image.new_zeros(())
+        styles = zip(self._style_distances(features, zero), self.style_shares, strict=True)
+        return {
+            "content": self._content_term(features, zero).item(),
+            "style": sum(distance.item() * share for distance, share in styles),
+            "tv": total_variation(image, self.wraps).item() if self.factors["tv"] else 0.0,
+        }
+
     def influence(self, image: Tensor) -> dict[str, float]:
         """Each term's share of the pull on the pixels: the norm of its gradient over the sum of the norms.
 
@@ -161,33 +221,43 @@ class Objective:
             image: Shape (1, 3, H, W), RGB in [0, 1], of the content image's size.
         """
         image = image.detach().requires_grad_()
-        norms = []
-        for index in range(len(TERMS)):  # a forward pass for each, so that none has to be kept
-            part = self.parts(image)[index]
-            gradient = torch.autograd.grad(part, image)[0] if part.requires_grad else image * 0
-            norms.append(gradient.norm().item())
+        parts = self.parts(image)
+        norms = [0.0] * len(TERMS)
+        on = [index for index, term in enumerate(TERMS) if self.factors[term] and parts.requires_grad]
+        for index in on:
+            (gradient,) = torch.autograd.grad(parts[index], image, retain_graph=index != on[-1])
+            norms[index] = gradient.norm().item()
         total = sum(norms) or 1.0
         return {term: norm / total for term, norm in zip(TERMS, norms, strict=True)}
 
     def _content_term(self, features: Mapping[str, Tensor], zero: Tensor) -> Tensor:
         losses = {
-            layer: content_loss(features[layer], target, self.heads[layer])
+            layer: content_loss(features[layer], target, self.heads[layer], self.content_energies[layer])
             for layer, target in self.content_targets.items()
         }
         return sum((self.content_layers[layer] * loss for layer, loss in losses.items()), start=zero)
 
     def _style_term(self, features: Mapping[str, Tensor], zero: Tensor) -> Tensor:
         term = zero
+        distances = self._style_distances(features, zero)
+        for style, distance, share in zip(self.styles, distances, self.style_shares, strict=True):
+            scaled = self.style_scale * distance
+            is_blended = self.is_blend and style.content_mask is None
+            term = term + share * (BLENDED_SLOPE * scaled if is_blended else eased(scaled, self.near))
+        return term
+
+    def _style_distances(self, features: Mapping[str, Tensor], zero: Tensor) -> list[Tensor]:
+        """The mean distance over the layers, for each style."""
+        distances = [zero] * len(self.styles)
         for layer, share in self._active("style").items():
             whole = None  # the summary of the whole picture serves every style that goes everywhere
-            for style, target, style_share in zip(self.styles, self.style_targets, self.style_shares, strict=True):
+            for index, (style, target) in enumerate(zip(self.styles, self.style_targets, strict=True)):
                 if style.content_mask is not None:
                     summary = self._summarize(layer, features[layer], style.content_mask)
                 else:
                     summary = whole = self._summarize(layer, features[layer], None) if whole is None else whole
-                distance = self.style_loss.distance(summary, target[layer])
-                term = term + distance * (share * style_share * self.style_scale)
-        return term
+                distances[index] = distances[index] + share * self.style_loss.distance(summary, target[layer])
+        return distances
 
     def _style_target(self, style: Style) -> dict[str, Any]:
         targets = {}

@@ -7,7 +7,7 @@ from torch import Tensor
 from impasto import Recipe, stylize
 from impasto.images import resize
 from impasto.losses import gram_loss, gram_matrix
-from impasto.objective import TERMS, Objective, strength_factors
+from impasto.objective import Objective, strength_factors
 from tests.tiny import TinyEncoder
 
 
@@ -26,9 +26,8 @@ LEFT[..., :32] = 1
 
 
 def distances(encoder: TinyEncoder, image: Tensor, style: Tensor) -> tuple[float, float]:
-    objective = Objective(encoder, CONTENT, [style], Recipe(content_weight=1, style_weight=1, tv_weight=0))
-    parts = dict(zip(TERMS, objective.parts(image).tolist(), strict=True))
-    return parts["content"], parts["style"]
+    found = Objective(encoder, CONTENT, [style], Recipe()).distances(image)
+    return found["content"], found["style"]
 
 
 def test_each_step_of_the_strength_brings_more_style_and_less_content(tiny_encoder: TinyEncoder) -> None:

@@ -1,12 +1,14 @@
 """The objective: its terms, their scales, and what weights mean."""
 
+import statistics
+
 import pytest
 import torch
 from torch import Tensor
 
 from impasto.errors import EncoderError, LayerError
 from impasto.losses import content_loss, gram_loss, gram_matrix, total_variation
-from impasto.objective import OBJECTIVE_SCALE, TERMS, Objective, term_factors
+from impasto.objective import BLENDED_SLOPE, NEAR, OBJECTIVE_SCALE, TERMS, Objective, eased, term_factors
 from impasto.recipe import Recipe
 from tests.tiny import TinyEncoder
 
@@ -29,12 +31,31 @@ def test_terms_agree_with_the_losses_they_are_made_of(tiny_encoder: TinyEncoder)
     by_layer = [gram_loss(gram_matrix(of_image[k]), gram_matrix(of_style[k])) for k in tiny_encoder.style_layers]
     expected = {
         "content": content_weight / 8 * content_loss(of_image[content_layer], of_content[content_layer]),
-        "style": style_weight / 8 * torch.stack(by_layer).mean(),
+        "style": style_weight / 8 * eased(torch.stack(by_layer).mean()),
         "tv": tv_weight / 8 * total_variation(image),
     }
     actual = dict(zip(TERMS, objective.parts(image), strict=True))
     for term in TERMS:
         torch.testing.assert_close(actual[term], OBJECTIVE_SCALE[term] * expected[term])
+    distances = objective.distances(image)
+    assert distances["style"] == pytest.approx(torch.stack(by_layer).mean().item())
+    assert distances["content"] == pytest.approx(expected["content"].item() * 8 / content_weight)
+    assert distances["tv"] == pytest.approx(total_variation(image).item())
+
+
+def test_a_style_lets_go_as_it_comes_near() -> None:
+    """Known values: half of the distance at `NEAR`, all of it far away, its cube near by; and a rising function."""
+    near = torch.tensor(NEAR, dtype=torch.float64)
+    assert eased(near).item() == pytest.approx(NEAR / 2)
+    assert eased(1000 * near).item() == pytest.approx(1000 * NEAR, rel=1e-5)
+    assert eased(near / 1000).item() == pytest.approx(NEAR * 1e-9, rel=1e-5)
+    assert eased(torch.tensor(3e30)).item() == pytest.approx(3e30)
+    assert eased(near, 0).item() == pytest.approx(NEAR)
+    assert eased(torch.zeros(()), 0).item() == 0
+    grid = torch.logspace(-6, 3, 200, dtype=torch.float64).requires_grad_()
+    (slope,) = torch.autograd.grad(torch.stack([eased(distance) for distance in grid]).sum(), grid)
+    assert (slope > 0).all()
+    assert slope.max() < 1.13
 
 
 def test_the_gradient_is_that_of_the_sum_of_the_parts(tiny_encoder: TinyEncoder) -> None:
@@ -85,12 +106,14 @@ def test_all_weights_zero_is_a_flat_objective(tiny_encoder: TinyEncoder) -> None
 
 def test_several_styles_count_the_same(tiny_encoder: TinyEncoder) -> None:
     values = {"content_weight": 0, "tv_weight": 0}
-    both = build(tiny_encoder, num_styles=2, **values).parts(picture(5)).sum()
+    both = build(tiny_encoder, num_styles=2, **values)
     single = [
-        Objective(tiny_encoder, picture(0), [picture(10 + k, 20, 40)], Recipe(**values)).parts(picture(5)).sum()
+        Objective(tiny_encoder, picture(0), [picture(10 + k, 20, 40)], Recipe(**values)).distances(picture(5))["style"]
         for k in range(2)
     ]
-    torch.testing.assert_close(both, torch.stack(single).mean())
+    mean = statistics.mean(single)
+    assert both.distances(picture(5))["style"] == pytest.approx(mean)
+    assert both.parts(picture(5)).sum().item() == pytest.approx(OBJECTIVE_SCALE["style"] * BLENDED_SLOPE * mean)
 
 
 def test_layer_weights_are_ratios(tiny_encoder: TinyEncoder) -> None:
@@ -122,10 +145,10 @@ def test_the_objective_says_the_same_at_every_size(tiny_encoder: TinyEncoder) ->
         return image.repeat(1, 1, count, count)
 
     small, large = (
-        Objective(tiny_encoder, tiled(picture(0), n), [tiled(picture(1), n)], Recipe()).parts(tiled(picture(5), n))
+        Objective(tiny_encoder, tiled(picture(0), n), [tiled(picture(1), n)], Recipe()).distances(tiled(picture(5), n))
         for n in (4, 8)
     )
-    torch.testing.assert_close(small, large, rtol=0.1, atol=0)
+    assert small == pytest.approx(large, rel=0.1)
 
 
 def test_an_unknown_layer_is_named_with_a_suggestion(tiny_encoder: TinyEncoder) -> None:

@@ -42,8 +42,10 @@ class Compact(VGG):
     def __init__(self, state: Mapping[str, Tensor], *, pooling: str = "max", padding: str = "zero") -> None:
         super().__init__(
             "compact",
-            NUM_CONVS,
-            [len(state[f"relu{block}_1.bias"]) for block in range(1, len(NUM_CONVS) + 1)],
+            [
+                [len(state[f"relu{block}_{index + 1}.bias"]) for index in range(count)]
+                for block, count in enumerate(NUM_CONVS, start=1)
+            ],
             content_layers=CONTENT_LAYERS["vgg19"],
             style_layers=STYLE_LAYERS["vgg19"],
             pooling=pooling,

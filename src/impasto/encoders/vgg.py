@@ -41,8 +41,7 @@ class VGG(Encoder):
 
     Args:
         name: What the recipe calls it.
-        num_convs: Convolutions in each block.
-        widths: Channels of each block.
+        widths: Channels of each convolution, block by block.
         content_layers: See `Encoder`.
         style_layers: See `Encoder`.
         pooling: ``"max"`` or ``"average"`` (its gain corrected).
@@ -56,8 +55,7 @@ class VGG(Encoder):
     def __init__(
         self,
         name: str,
-        num_convs: Sequence[int],
-        widths: Sequence[int] = WIDTHS,
+        widths: Sequence[Sequence[int]],
         *,
         content_layers: Mapping[str, float],
         style_layers: Mapping[str, float],
@@ -72,8 +70,8 @@ class VGG(Encoder):
         self.convs = nn.ModuleDict()
         self.layers = {}
         channels = 3
-        for block, (count, width) in enumerate(zip(num_convs, widths, strict=True)):
-            for index in range(count):
+        for block, block_widths in enumerate(widths):
+            for index, width in enumerate(block_widths):
                 layer = f"relu{block + 1}_{index + 1}"
                 self.convs[layer] = nn.Conv2d(channels, width, 3, padding=1 if padding == "zero" else 0)
                 self.layers[layer] = Layer(channels=width, stride=2**block)
@@ -162,8 +160,7 @@ def build_vgg(name: str, *, pooling: str = "max", padding: str = "zero") -> VGG:
     """VGG16 or VGG19 with the layers of its classical recipe, its weights still random."""
     return VGG(
         name,
-        NUM_CONVS[name],
-        WIDTHS,
+        [[width] * count for width, count in zip(WIDTHS, NUM_CONVS[name], strict=True)],
         content_layers=CONTENT_LAYERS[name],
         style_layers=STYLE_LAYERS[name],
         pooling=pooling,

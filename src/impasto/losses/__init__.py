@@ -3,7 +3,7 @@
 Rooms: `moments` (additive statistics), `distances` (content loss, total variation), `style` (the style losses).
 """
 
-from impasto.losses.distances import content_loss, relative, relative_square, total_variation
+from impasto.losses.distances import content_loss, energy, relative, relative_square, total_variation
 from impasto.losses.moments import Moments, moments
 from impasto.losses.style import STYLE_LOSSES, StyleLoss, gram_loss, gram_matrix
 
@@ -12,6 +12,7 @@ __all__ = [
     "Moments",
     "StyleLoss",
     "content_loss",
+    "energy",
     "gram_loss",
     "gram_matrix",
     "moments",

@@ -25,23 +25,31 @@ def relative_square(difference: Tensor, reference: Tensor) -> Tensor:
     return relative(difference.square().sum(), reference.square().sum())
 
 
-def content_loss(features: Tensor, target: Tensor, head: Tensor | None = None) -> Tensor:
+def content_loss(
+    features: Tensor, target: Tensor, head: Tensor | None = None, target_energy: Tensor | None = None
+) -> Tensor:
     """Relative squared distance ‖F − T‖² / ‖T‖² of feature maps, a scalar.
 
     Args:
         features: Shape (B, C, H, W).
         target: Shape (B, C, H, W).
         head: An affine map of the features in whose space to measure, shape (K, C + 1); None for none.
+        target_energy: ‖T‖² from `energy`, where it is known.
 
     Reference: Gatys et al. (2015), arXiv:1508.06576, eq. 1. Differs: divided by the target's own squared norm.
     """
-    wide = torch.promote_types(features.dtype, torch.float32)
-    difference, reference = (features - target).to(wide), target.to(wide)
+    difference = (features - target).to(torch.promote_types(features.dtype, torch.float32))
     if head is not None:
-        linear, constant = head[:, :-1], head[:, -1]
-        difference = torch.einsum("kc,bchw->bkhw", linear, difference)
-        reference = torch.einsum("kc,bchw->bkhw", linear, reference) + constant[:, None, None]
-    return relative_square(difference, reference)
+        difference = torch.einsum("kc,bchw->bkhw", head[:, :-1], difference)
+    return relative(difference.square().sum(), energy(target, head) if target_energy is None else target_energy)
+
+
+def energy(features: Tensor, head: Tensor | None = None) -> Tensor:
+    """Squared norm of feature maps, a scalar; arguments as those of `content_loss`."""
+    features = features.to(torch.promote_types(features.dtype, torch.float32))
+    if head is not None:
+        features = torch.einsum("kc,bchw->bkhw", head[:, :-1], features) + head[:, -1][:, None, None]
+    return features.square().sum()
 
 
 def total_variation(image: Tensor, wrap: bool = False) -> Tensor:

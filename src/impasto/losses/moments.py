@@ -77,6 +77,12 @@ class Moments:
         cross = linear @ mean @ constant.mT
         return linear @ second @ linear.mT + cross + cross.mT + constant @ constant.mT
 
+    def augmented_gram(self) -> Tensor:
+        """The Gram matrix of the features and, after them, a constant 1, shape (B, C + 1, C + 1)."""
+        mean = (self.first / self.count[:, None].clamp(min=1e-12))[..., None]
+        corner = torch.cat([mean, torch.ones_like(mean[:, :1])], 1)
+        return torch.cat([torch.cat([self.gram(), mean.mT], 1), corner], 2)
+
     def mean(self, head: Tensor | None = None) -> Tensor:
         """The mean feature, shape (B, C); with a head (B, K), that of the mapped features."""
         mean = self.first / self.count[:, None].clamp(min=1e-12)

@@ -69,15 +69,36 @@ class StyleLoss(ABC):
 
 
 class Gram(StyleLoss):
-    """Gram matrices; see `gram_loss`."""
+    """Gram matrices; see `gram_loss`.
 
-    def summarize(self, features: Tensor, weights: Tensor | None = None, head: Tensor | None = None) -> Tensor:
-        """The Gram matrix, shape (1, K, K)."""
-        return moments(features, weights).gram(head)
+    With a head H, ‖H S Hᵀ‖² is tr(M S M S) with M = HᵀH: a product less on the way there and one on the way back.
+    """
 
-    def distance(self, summary: Tensor, target: Tensor) -> Tensor:
+    def summarize(
+        self, features: Tensor, weights: Tensor | None = None, head: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """The Gram matrix, shape (1, C, C), with a head (1, C + 1, C + 1) for the constant; and the head."""
+        sums = moments(features, weights)
+        return (sums.gram() if head is None else sums.augmented_gram()), head
+
+    def prepare(self, summary: tuple[Tensor, Tensor | None]) -> tuple[Tensor, Tensor | None, Tensor]:
+        """The Gram matrix, the head's metric, and the squared norm in it."""
+        gram, head = summary
+        metric = None if head is None else head.mT @ head
+        return gram, metric, _squared_norm(gram, metric)
+
+    def distance(self, summary: tuple[Tensor, Tensor | None], target: tuple[Tensor, Tensor | None, Tensor]) -> Tensor:
         """See `gram_loss`."""
-        return gram_loss(summary, target)
+        target_gram, metric, scale = target
+        return relative(_squared_norm(summary[0] - target_gram, metric), scale)
+
+
+def _squared_norm(gram: Tensor, metric: Tensor | None) -> Tensor:
+    """‖S‖² of a symmetric matrix, or ‖H S Hᵀ‖² for the metric HᵀH."""
+    if metric is None:
+        return gram.square().sum()
+    product = metric @ gram
+    return (product * product.mT).sum()
 
 
 class GaussianMoments(StyleLoss):

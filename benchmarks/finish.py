@@ -1,0 +1,81 @@
+"""What ``--finish`` is worth: ``python -m benchmarks.finish [--pairs 6] [--iterations 60] [--total 48]``.
+
+VGG19 alone against the compact encoder finished by VGG19, on the held-out pairs of `benchmarks.encoder`: VGG19's
+objective at the picture that each reaches, and the seconds from start to end, one after the other in one process.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import time
+from typing import Any
+
+import torch
+from benchmarks.encoder import HEIGHT, PAIRS, RESULTS, paths_of
+
+from impasto import Recipe, stylize
+from impasto.bench import environment
+from impasto.encoders import Encoder, build_encoder
+from impasto.images import as_picture, resize
+from impasto.objective import Objective
+from impasto.scene import style_size
+
+
+def judged(judge: Encoder, pair: tuple[str, str], recipe: Recipe, image: torch.Tensor) -> dict[str, float]:
+    """VGG19's objective at a picture, by the weights of a recipe, and the distances in it."""
+    content, style = (as_picture(path).pixels for path in paths_of(pair))
+    size = (image.shape[-2], image.shape[-1])
+    small = resize(style, style_size((style.shape[-2], style.shape[-1]), size))
+    objective = Objective(judge, resize(content, size), [small], recipe)
+    with torch.no_grad():
+        return {"objective": objective.parts(image).sum().item(), **objective.distances(image)}
+
+
+def paint(judge: Encoder, pair: tuple[str, str], recipe: Recipe) -> dict[str, Any]:
+    """Paints a pair, encoders built anew, and measures time and picture."""
+    began = time.monotonic()
+    result = stylize(*paths_of(pair), recipe)
+    return {"seconds": time.monotonic() - began, **judged(judge, pair, recipe, result.image)}
+
+
+def main() -> None:
+    """Reads the command line and measures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=len(PAIRS), help="only the first so many")
+    parser.add_argument("--iterations", type=int, default=60, help="of VGG19 alone")
+    parser.add_argument("--total", type=int, default=48, help="of the compact encoder and the finish together")
+    parser.add_argument("--finish", default="vgg19:8")
+    arguments = parser.parse_args()
+    alone = Recipe(height=HEIGHT, levels=1, model="vgg19", total_iterations=arguments.iterations)
+    recipes = {
+        "vgg19": alone,
+        "compact": alone.replace(model="compact", total_iterations=arguments.total),
+        "finish": alone.replace(model="compact", total_iterations=arguments.total, finish=arguments.finish),
+    }
+    judge = build_encoder("vgg19")
+    rows = []
+    for pair in PAIRS[: arguments.pairs]:
+        row = {"pair": list(pair), **{name: paint(judge, pair, recipe) for name, recipe in recipes.items()}}
+        row["objective_ratio"] = row["finish"]["objective"] / row["vgg19"]["objective"]
+        row["time_ratio"] = row["finish"]["seconds"] / row["vgg19"]["seconds"]
+        rows.append(row)
+        print(json.dumps(row), flush=True)
+    summary = {
+        name: {"median": statistics.median(row[name] for row in rows), "worst": max(row[name] for row in rows)}
+        for name in ("objective_ratio", "time_ratio")
+    }
+    print(json.dumps(summary, indent=1))
+    report = {
+        "summary": summary,
+        "arguments": vars(arguments),
+        "environment": environment(),
+        "threads": torch.get_num_threads(),
+        "load_average": os.getloadavg(),
+        "rows": rows,
+    }
+    (RESULTS / "finish.json").write_text(json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
