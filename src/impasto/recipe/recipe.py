@@ -13,8 +13,9 @@ from pydantic import Field, field_validator
 from impasto.errors import RecipeError
 from impasto.recipe.fields import LayerWeights, Numbers, Parameters, Scales, Weight, parameter
 
+BuiltInModel = Literal["vgg19", "vgg16", "compact"]
 ModelName = (
-    Literal["vgg19", "vgg16", "compact"]
+    BuiltInModel
     | Annotated[
         str,
         Field(
@@ -135,7 +136,7 @@ class Recipe(Parameters):
         Annotated[
             str,
             Field(
-                pattern=r"^(vgg19|vgg16|compact)(:[1-9]\d{0,6})?$",
+                pattern=rf"^({'|'.join(get_args(BuiltInModel))})(:[1-9]\d{{0,6}})?$",
                 json_schema_extra={
                     "words": "an encoder that comes with Impasto, with a number of iterations, as vgg19:8"
                 },

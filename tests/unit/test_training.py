@@ -1,0 +1,92 @@
+"""What the compact encoder is trained by: its forms through moments are those of the feature maps."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from training import agreement
+from training.gather import _files as files_in
+
+LAYER = "relu1_1"
+
+
+@pytest.fixture
+def example() -> tuple[Tensor, Tensor, Tensor]:
+    """Narrow features, a teacher's, and a head, in float64."""
+    generator = torch.Generator().manual_seed(0)
+    shapes = (2, 5, 6, 7), (2, 9, 6, 7), (9, 6)
+    narrow, wide, head = (torch.randn(shape, generator=generator) for shape in shapes)
+    return narrow.requires_grad_(), wide, head.requires_grad_()
+
+
+def mapped(features: Tensor, head: Tensor) -> Tensor:
+    return torch.einsum("kc,bchw->bkhw", head[:, :-1], features) + head[:, -1].view(1, -1, 1, 1)
+
+
+def naive_gram(features: Tensor) -> Tensor:
+    rows = features.flatten(2)
+    return rows @ rows.mT / rows.shape[2]
+
+
+def naive_features(narrow: Tensor, wide: Tensor, head: Tensor) -> Tensor:
+    return (mapped(narrow, head) - wide).square().sum() / wide.square().sum()
+
+
+def naive_grams(narrow: Tensor, wide: Tensor, head: Tensor) -> Tensor:
+    target = naive_gram(wide)
+    error = (naive_gram(mapped(narrow, head)) - target).square().sum((1, 2)) / target.square().sum((1, 2))
+    return error.log1p().mean()
+
+
+def through_features(narrow: Tensor, wide: Tensor, head: Tensor) -> Tensor:
+    return agreement.feature_disagreement({LAYER: agreement.moments(narrow, wide)}, {LAYER: head}, {LAYER: 1.0})
+
+
+def through_grams(narrow: Tensor, wide: Tensor, head: Tensor) -> Tensor:
+    by_layer = {LAYER: agreement.moments(narrow, wide)}
+    return agreement.gram_disagreement(by_layer, {LAYER: wide}, {LAYER: head}, {LAYER: 1.0})
+
+
+@pytest.mark.parametrize(
+    ("naive", "through"), [(naive_features, through_features), (naive_grams, through_grams)], ids=["features", "gram"]
+)
+def test_disagreement_through_moments_is_that_of_the_feature_maps(
+    example: tuple[Tensor, Tensor, Tensor],
+    naive: Callable[[Tensor, Tensor, Tensor], Tensor],
+    through: Callable[[Tensor, Tensor, Tensor], Tensor],
+) -> None:
+    expected, actual = naive(*example), through(*example)
+    torch.testing.assert_close(actual, expected)
+    narrow, _, head = example
+    for one, other in zip(
+        torch.autograd.grad(actual, [narrow, head]), torch.autograd.grad(expected, [narrow, head]), strict=True
+    ):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_the_narrow_objective_is_that_of_the_mapped_features() -> None:
+    generator = torch.Generator().manual_seed(1)
+    layers = agreement.OBJECTIVE_LAYERS
+    pictures, targets = (
+        {layer: torch.rand((count, 4, 5, 6), generator=generator) for layer in layers} for count in (2, 4)
+    )
+    heads = {layer: torch.randn((7, 5), generator=generator) for layer in layers}
+    weights = {layer: 0.5 + index for index, layer in enumerate(layers)}
+    wide = ({layer: mapped(x, heads[layer]) for layer, x in features.items()} for features in (pictures, targets))
+    torch.testing.assert_close(
+        agreement.narrow_objective(pictures, targets, heads, weights),
+        agreement.objective(*wide, weights),
+        rtol=1e-4,
+        atol=0,
+    )
+
+
+def test_pictures_are_found_in_folders_and_in_resource_files(tmp_path: Path) -> None:
+    webp = b"RIFF" + (14).to_bytes(4, "little") + b"WEBPVP8 " + b"xxxxxx"
+    (tmp_path / "some.rcc").write_bytes(b"qres" + webp + b"between" + webp)
+    (tmp_path / "photo.jpg").write_bytes(b"jpeg")
+    (tmp_path / "screenshot.png").write_bytes(b"png")
+    (tmp_path / "notes.txt").write_bytes(b"text")
+    assert [data for _, data in files_in(tmp_path)] == [b"jpeg", webp, webp]
