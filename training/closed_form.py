@@ -166,7 +166,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--widths", default=",".join(map(str, DEFAULT_WIDTHS)), help="channels of each layer")
-    parser.add_argument("--num-crops", type=int, default=320)
+    parser.add_argument("--num-crops", type=int, default=360)
     parser.add_argument("--ridge", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()

@@ -1,0 +1,94 @@
+"""Fidelity against cost of narrow networks in closed form: ``python -m training.widths``.
+
+Each choice of widths is solved on the same crops and measured on the pictures that choose between variants (relative
+squared errors of features and Gram matrices), with the size of its file and the time of an evaluation of objective and
+gradient at 224×336, against VGG19's in the same process on one thread. ``benchmarks/results/widths.json``.
+"""
+
+import argparse
+import json
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from training.closed_form import BATCH, CROP_SIZE, DEFAULT_WIDTHS, solve
+from training.evaluate import feature_errors, held_out_crops
+from training.networks import LAYERS, load_teacher
+from training.pictures import Crops, validation_pictures
+
+from impasto.bench import environment
+from impasto.encoders import Encoder
+from impasto.encoders.compact import NUM_CONVS, Compact
+from impasto.objective import Objective
+from impasto.recipe import Recipe
+
+RESULTS = Path("benchmarks/results/widths.json")
+
+BLOCKS = {
+    "1/4": (16, 32, 64, 128, 128),
+    "3/8": (24, 48, 96, 192, 192),
+    "1/2": (32, 64, 128, 256, 256),
+    "uneven, late": (16, 32, 96, 192, 384),
+    "uneven, middle": (16, 48, 96, 192, 256),
+}
+"""Channels of each block."""
+
+SIZE, ROUNDS = (224, 336), 7
+
+
+def choices() -> dict[str, list[int]]:
+    """Channels of each layer, by a name."""
+    even = {
+        name: [width for width, count in zip(widths, NUM_CONVS, strict=True) for _ in range(count)]
+        for name, widths in BLOCKS.items()
+    }
+    return even | {"growing in block 4": list(DEFAULT_WIDTHS)}
+
+
+def seconds(encoder: Encoder) -> float:
+    """Processor time of an evaluation, the least of `ROUNDS`."""
+    generator = torch.Generator().manual_seed(0)
+    content, style, image = (torch.rand((1, 3, *SIZE), generator=generator) for _ in range(3))
+    objective = Objective(encoder, content, [style], Recipe())
+    laps = []
+    for _ in range(ROUNDS):
+        began = time.process_time()
+        objective.evaluate(image)
+        laps.append(time.process_time() - began)
+    return min(laps)
+
+
+def main() -> None:
+    """Reads the command line, solves and measures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--num-crops", type=int, default=160)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    torch.set_num_threads(1)
+    teacher = load_teacher()
+    held_out = held_out_crops(list(validation_pictures().values()))
+    rows: list[dict[str, Any]] = []
+    for name, widths in choices().items():
+        stream = Crops(CROP_SIZE, arguments.seed)
+        crops = [torch.stack([stream.draw() for _ in range(BATCH)]) for _ in range(arguments.num_crops // BATCH)]
+        state = solve(teacher, crops, widths)
+        encoder = Compact(state)
+        row = {
+            "name": name,
+            "widths": dict(zip(LAYERS, widths, strict=True)),
+            "megabytes": sum(tensor.numel() for tensor in state.values()) * 2 / 1e6,
+            "time": seconds(encoder) / seconds(teacher),
+            "errors": feature_errors(encoder, teacher, held_out),
+        }
+        rows.append(row)
+        errors = "  ".join(f"{layer} {row['errors'][layer]['features']:.3f}" for layer in LAYERS)
+        print(f"{name}: {row['megabytes']:.1f} MB, 1/{1 / row['time']:.1f} of the time  {errors}", flush=True)
+    report = {"arguments": vars(arguments), "environment": environment(), "rows": rows}
+    RESULTS.write_text(json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
