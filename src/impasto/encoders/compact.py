@@ -54,8 +54,8 @@ class Compact(VGG):
         self.convs.load_state_dict(
             {f"{i}.{kind}": state[f"{i}.{kind}"] for i in self.layers for kind in ("weight", "bias")}
         )
-        self._full_heads = {layer: state[f"{layer}.head"].float() for layer in self.layers}
-        self._heads = {layer: reduced_head(head) for layer, head in self._full_heads.items()}
+        self._full_heads = {layer: state[f"{layer}.head"] for layer in self.layers}
+        self._heads: dict[str, Tensor] = {}  # reduced when first asked for: a recipe looks at few layers
 
     def full_head(self, layer: str) -> Tensor:
         """The affine map from this layer's features to VGG19's: ``H[:, :-1] @ features + H[:, -1:]``.
@@ -67,11 +67,13 @@ class Compact(VGG):
             A float32 matrix of shape (VGG19's channels, C + 1).
         """
         self.check_layers([layer])
-        return self._full_heads[layer].to(self.mean.device)
+        return self._full_heads[layer].float().to(self.mean.device)
 
     def head(self, layer: str) -> Tensor:
         """The full head without its silent directions: see `reduced_head` and `Encoder.head`."""
         self.check_layers([layer])
+        if layer not in self._heads:
+            self._heads[layer] = reduced_head(self._full_heads[layer])
         return self._heads[layer].to(self.mean.device)
 
 
