@@ -127,11 +127,11 @@ class Distillation:
             self.visited.extend(visits.run(frozen, self.crops, self.config["visit_iterations"], self.device))
 
     def _feature_step(self) -> dict[str, Tensor]:
-        """Features and Gram matrices, on fresh crops and visited pictures half and half."""
-        count = self.config["batch"]
-        pictures = [self.crops.draw() for _ in range(count - count // 2)]
+        """Features and Gram matrices, on fresh crops and visited pictures."""
+        visited = self.config["visited"]
+        pictures = [self.crops.draw() for _ in range(self.config["batch"] - visited)]
         rng = self.crops.rng
-        for index in rng.integers(len(self.visited), size=count // 2):
+        for index in rng.integers(len(self.visited), size=visited):
             picture = self.visited[index].picture.float()
             picture = torch.rot90(picture, int(rng.integers(4)), (1, 2))
             pictures.append(add_noise(rng, picture) if rng.random() < 0.3 else picture)

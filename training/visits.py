@@ -15,8 +15,11 @@ from impasto.pyramid import build_pyramid
 from impasto.recipe import Recipe
 from impasto.scene import noise
 
-COARSE = 2
-"""Levels of a run: half the size, then the size."""
+LEVELS = (1, 2)
+"""Of a run, one or the other: the size alone, or half the size first."""
+
+KEPT = 6
+"""Pictures of the way that are kept, the last among them: the optimizer ends where the network is wrong in its favor."""
 
 
 @dataclass(frozen=True)
@@ -29,21 +32,21 @@ class Visit:
 
 
 def run(encoder: Encoder, crops: Crops, iterations: int, device: torch.device) -> list[Visit]:
-    """Paints one crop in the manner of another and returns four pictures of the way.
+    """Paints one crop in the manner of another and returns `KEPT` pictures of the way.
 
     Args:
         encoder: The network in training, frozen.
         crops: Draws pictures, sizes and weights.
-        iterations: Of the run, over two levels.
+        iterations: Of the run.
         device: Where to compute.
     """
     rng = crops.rng
-    content, style = crops.photograph(), crops.painting() if rng.random() < 0.8 else crops.draw()
+    content, style = crops.photograph(), crops.painting() if rng.random() < 0.5 else crops.draw()
     recipe = Recipe(
         content_weight=float(5 * rng.lognormal(0, 1.5)),
         tv_weight=float(rng.choice([0.0, 1.0, 5.0])),
         total_iterations=iterations,
-        levels=COARSE,
+        levels=int(rng.choice(LEVELS)),
     )
     size = (crops.size, crops.size)
     levels = build_pyramid(size, recipe)
@@ -59,7 +62,7 @@ def run(encoder: Encoder, crops: Crops, iterations: int, device: torch.device) -
         recipe,
         resample,
     )
-    wanted = {int(share * iterations) for share in rng.uniform(0.05, 1, 4)} | {iterations}
+    wanted = {int(share * iterations) for share in rng.uniform(0.1, 1, KEPT - 1)} | {iterations}
     visits = []
     for progress in engine.run():
         if progress.iteration in wanted:
