@@ -30,7 +30,8 @@ NEAR = 0.06
 """Style distance, times `STYLE_LOSS_SCALE`, below which the style lets go; see `eased`."""
 
 BLENDED_SLOPE = 0.2
-"""Of the style term where several styles meet, which no picture is near to; `eased` has it at the balanced picture."""
+"""Of the style term where several styles meet, which no picture is near to; `eased` has it at the balanced picture.
+Above 50 it rises to 1, as that of `eased` does."""
 
 ROUGHEST = 0.1
 """What is left of the total variation at the upper end of the dial."""
@@ -240,10 +241,11 @@ class Objective:
     def _style_term(self, features: Mapping[str, Tensor], zero: Tensor) -> Tensor:
         term = zero
         distances = self._style_distances(features, zero)
+        slope = BLENDED_SLOPE ** (self.near / NEAR)
         for style, distance, share in zip(self.styles, distances, self.style_shares, strict=True):
             scaled = self.style_scale * distance
             is_blended = self.is_blend and style.content_mask is None
-            term = term + share * (BLENDED_SLOPE * scaled if is_blended else eased(scaled, self.near))
+            term = term + share * (slope * scaled if is_blended else eased(scaled, self.near))
         return term
 
     def _style_distances(self, features: Mapping[str, Tensor], zero: Tensor) -> list[Tensor]:
