@@ -20,7 +20,7 @@ from impasto.errors import WeightsError
 WEIGHTS = Path(__file__).with_name("compact.safetensors")
 """The bundled file."""
 
-SHA256 = "2fbb007dfd0d6e2edd59199b34a20fa7ba29fe8da90666546ce2420aa89353b6"
+SHA256 = "3a60072f77cf2417efaebab5865fff1e7e6962527a38f87e4494431809604baa"
 """Of the bundled file."""
 
 FORMAT_VERSION = "1"
