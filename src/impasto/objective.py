@@ -29,6 +29,12 @@ STYLE_LOSS_SCALE: Mapping[str, float] = {"gram": 1.0, "moments": 0.35, "histogra
 NEAR = 0.06
 """Style distance, times `STYLE_LOSS_SCALE`, below which the style lets go; see `eased`."""
 
+BALANCED_RATIO = Recipe.model_fields["content_weight"].default / Recipe.model_fields["style_weight"].default
+"""Of content to style weight."""
+
+FARTHEST = 1e9
+"""Ratio of the weights above which it makes no difference any more."""
+
 BLENDED_SLOPE = 0.2
 """Of the style term where several styles meet, which no picture is near to; `eased` has it at the balanced picture.
 Above 50 it rises to 1, as that of `eased` does."""
@@ -87,13 +93,23 @@ def strength_factors(strength: float) -> dict[str, float]:
     return {"content": content, "style": style, "tv": style * (ROUGHEST + (1 - ROUGHEST) * content)}
 
 
-def near_distance(strength: float) -> float:
-    """Where the style lets go: `NEAR` up to 50, and from there down to nothing.
+def near_distance(recipe: Recipe) -> float:
+    """Where the style lets go: `NEAR` at the default weights, and in proportion to content over style weight.
+
+    A picture comes to rest in proportion to the third root of that ratio times the square of this distance, so weights
+    act in full. Above 50 the dial brings it down to nothing.
+    """
+    ratio = min(recipe.content_weight / recipe.style_weight, FARTHEST) if recipe.style_weight else 0.0
+    return float(NEAR * dial_nearness(recipe.strength) * ratio / BALANCED_RATIO)
+
+
+def dial_nearness(strength: float) -> float:
+    """What the dial multiplies `near_distance` by: 1 up to 50, and from there down to 0.
 
     Args:
         strength: From 0 to 100.
     """
-    return NEAR * min(1.0, 2 * (1 - strength / 100))
+    return min(1.0, 2 * (1 - strength / 100))
 
 
 def eased(distance: Tensor, near: float = NEAR) -> Tensor:
@@ -140,7 +156,8 @@ class Objective:
         self.wraps = recipe.tileable
         self.style_loss = STYLE_LOSSES[recipe.style_loss]
         self.style_scale = STYLE_LOSS_SCALE[recipe.style_loss]
-        self.near = near_distance(recipe.strength)
+        self.near = near_distance(recipe)
+        self.blended_slope = BLENDED_SLOPE ** dial_nearness(recipe.strength)
         self.styles = [style if isinstance(style, Style) else Style(style) for style in styles]
         self.style_shares = style_shares(self.styles)
         everywhere = [
@@ -241,11 +258,10 @@ class Objective:
     def _style_term(self, features: Mapping[str, Tensor], zero: Tensor) -> Tensor:
         term = zero
         distances = self._style_distances(features, zero)
-        slope = BLENDED_SLOPE ** (self.near / NEAR)
         for style, distance, share in zip(self.styles, distances, self.style_shares, strict=True):
             scaled = self.style_scale * distance
             is_blended = self.is_blend and style.content_mask is None
-            term = term + share * (slope * scaled if is_blended else eased(scaled, self.near))
+            term = term + share * (self.blended_slope * scaled if is_blended else eased(scaled, self.near))
         return term
 
     def _style_distances(self, features: Mapping[str, Tensor], zero: Tensor) -> list[Tensor]:

@@ -8,7 +8,17 @@ from torch import Tensor
 
 from impasto.errors import EncoderError, LayerError
 from impasto.losses import content_loss, gram_loss, gram_matrix, total_variation
-from impasto.objective import BLENDED_SLOPE, NEAR, OBJECTIVE_SCALE, TERMS, Objective, eased, term_factors
+from impasto.objective import (
+    BLENDED_SLOPE,
+    FARTHEST,
+    NEAR,
+    OBJECTIVE_SCALE,
+    TERMS,
+    Objective,
+    eased,
+    near_distance,
+    term_factors,
+)
 from impasto.recipe import Recipe
 from tests.tiny import TinyEncoder
 
@@ -31,7 +41,7 @@ def test_terms_agree_with_the_losses_they_are_made_of(tiny_encoder: TinyEncoder)
     by_layer = [gram_loss(gram_matrix(of_image[k]), gram_matrix(of_style[k])) for k in tiny_encoder.style_layers]
     expected = {
         "content": content_weight / 8 * content_loss(of_image[content_layer], of_content[content_layer]),
-        "style": style_weight / 8 * eased(torch.stack(by_layer).mean()),
+        "style": style_weight / 8 * eased(torch.stack(by_layer).mean(), NEAR * content_weight / style_weight / 5),
         "tv": tv_weight / 8 * total_variation(image),
     }
     actual = dict(zip(TERMS, objective.parts(image), strict=True))
@@ -41,6 +51,26 @@ def test_terms_agree_with_the_losses_they_are_made_of(tiny_encoder: TinyEncoder)
     assert distances["style"] == pytest.approx(torch.stack(by_layer).mean().item())
     assert distances["content"] == pytest.approx(expected["content"].item() * 8 / content_weight)
     assert distances["tv"] == pytest.approx(total_variation(image).item())
+
+
+@pytest.mark.parametrize(
+    ("values", "share"),
+    [
+        ({}, 1),
+        ({"strength": 20}, 1),
+        ({"strength": 75}, 0.5),
+        ({"strength": 100}, 0),
+        ({"content_weight": 50}, 10),
+        ({"style_weight": 10}, 0.1),
+        ({"content_weight": 0}, 0),
+        ({"style_weight": 0}, 0),
+        ({"content_weight": 1e300, "style_weight": 1e-300}, FARTHEST / 5),
+    ],
+)
+def test_the_distance_at_which_the_style_lets_go_follows_dial_and_weights(
+    values: dict[str, float], share: float
+) -> None:
+    assert near_distance(Recipe(**values)) == pytest.approx(NEAR * share)
 
 
 def test_a_style_lets_go_as_it_comes_near() -> None:
