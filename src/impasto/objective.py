@@ -239,12 +239,16 @@ class Objective:
             image: Shape (1, 3, H, W), RGB in [0, 1], of the content image's size.
         """
         image = image.detach().requires_grad_()
-        parts = self.parts(image)
         norms = [0.0] * len(TERMS)
-        on = [index for index, term in enumerate(TERMS) if self.factors[term] and parts.requires_grad]
+        on = [index for index, term in enumerate(TERMS) if self.factors[term]]
+        parts = None
         for index in on:
-            (gradient,) = torch.autograd.grad(parts[index], image, retain_graph=index != on[-1])
-            norms[index] = gradient.norm().item()
+            if parts is None or self.encoder.is_lean:  # a lean run frees all on its way back, and must end so
+                parts = self.parts(image)
+            if parts.requires_grad:
+                keeps = not self.encoder.is_lean and index != on[-1]
+                (gradient,) = torch.autograd.grad(parts[index], image, retain_graph=keeps)
+                norms[index] = gradient.norm().item()
         total = sum(norms) or 1.0
         return {term: norm / total for term, norm in zip(TERMS, norms, strict=True)}
 
