@@ -19,7 +19,7 @@ LEVELS = (1, 2)
 """Of a run, one or the other: the size alone, or half the size first."""
 
 KEPT = 6
-"""Pictures of the way that are kept, the last among them: the optimizer ends where the network is wrong in its favor."""
+"""Pictures of the way that are kept, the last among them: there the network is wrong in the optimizer's favor."""
 
 
 @dataclass(frozen=True)
