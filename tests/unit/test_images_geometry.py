@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from impasto.images import output_size, resize
+from impasto.images import fill, output_size, resize
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,15 @@ def test_shrinking_averages_instead_of_skipping_pixels() -> None:
     stripes = (torch.arange(256) % 2).float().expand(1, 1, 256, 256)
     small = resize(stripes, (32, 32))[..., 4:-4]
     assert (small - 0.5).abs().max() < 0.02
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"), [((2, 1744), (1852, 1)), ((1744, 2), (1, 1852)), ((1, 5000), (30, 40)), ((5000, 1), (30, 40))]
+)
+def test_a_strip_fills_a_picture_with_its_middle(shape: tuple[int, int], size: tuple[int, int]) -> None:
+    """Enlarged as a whole, the first would have three billion pixels."""
+    image = torch.zeros(1, 3, *shape)
+    image.narrow(2 + int(shape[1] > shape[0]), max(shape) // 2 - 5, 10).fill_(0.5)
+    filled = fill(image, size)
+    assert filled.shape == (1, 3, *size)
+    torch.testing.assert_close(filled, torch.full_like(filled, 0.5))
