@@ -24,7 +24,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from impasto import Recipe, stylize
-from impasto.encoders import Encoder, build_encoder
+from impasto.encoders import Encoder, build_encoder, vgg
 from impasto.encoders.compact import Compact, load_compact
 from impasto.encoders.vgg import MEAN, STD
 from impasto.images import as_picture, resize, save_picture
@@ -33,7 +33,7 @@ from impasto.scene import style_size
 RESULTS = Path(__file__).with_name("results")
 CLOSED_FORM = Path("work/closed_form.safetensors")  # python -m training.closed_form --out work/closed_form.safetensors
 PICTURES = Path("work/bench_encoder")  # written, then judged
-STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+STYLE_LAYERS = tuple(vgg.STYLE_LAYERS["vgg19"])
 PAIRS = (
     ("kodim19", "shipwreck"),
     ("kodim20", "starry_night"),

@@ -16,16 +16,18 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
+from training.agreement import gram
 from training.networks import LAYERS, load_teacher
 from training.pictures import judges, validation_pictures
 
+from impasto.encoders import vgg
 from impasto.encoders.base import Encoder
 from impasto.encoders.compact import WEIGHTS, Compact, load_compact
 from impasto.encoders.vgg import VGG
 
 CROP_SIZE = 224
-STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
-CONTENT_LAYER = "relu4_2"
+STYLE_LAYERS = tuple(vgg.STYLE_LAYERS["vgg19"])
+(CONTENT_LAYER,) = vgg.CONTENT_LAYERS["vgg19"]
 
 
 def held_out_crops(pictures: Sequence[Tensor], size: int = CROP_SIZE) -> Tensor:
@@ -51,12 +53,6 @@ def full_features(encoder: Encoder, image: Tensor, layers: Sequence[str]) -> dic
 def apply_head(head: Tensor, features: Tensor) -> Tensor:
     """The affine map of a head on feature maps (B, C, H, W)."""
     return F.conv2d(features, head[:, :-1, None, None], head[:, -1])
-
-
-def gram(features: Tensor) -> Tensor:
-    """Second moments over positions, shape (B, C, C)."""
-    rows = features.flatten(2)
-    return rows @ rows.mT / rows.shape[2]
 
 
 @torch.no_grad()

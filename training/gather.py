@@ -47,12 +47,12 @@ def main() -> None:
             (archive,) = Path(folder).glob("*.deb")
             subprocess.run(["dpkg-deb", "-x", str(archive), folder], check=True)
             count = 0
-            for name, data in _files(Path(folder)):
+            for name, data in pictures_in(Path(folder)):
                 count += _keep(f"{package}_{name}", data)
         logger.info("%s: %d pictures", package, count)
 
 
-def _files(folder: Path) -> Iterator[tuple[str, bytes]]:
+def pictures_in(folder: Path) -> Iterator[tuple[str, bytes]]:
     """Pictures as bytes with a name: files, and those that lie uncompressed in Qt's resource files."""
     for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()):
         name = path.relative_to(folder).as_posix()

@@ -9,6 +9,7 @@ from torch import Tensor
 from impasto.errors import EncoderError, LayerError
 from impasto.losses import content_loss, gram_loss, gram_matrix, total_variation
 from impasto.objective import (
+    BALANCED_RATIO,
     BLENDED_SLOPE,
     FARTHEST,
     NEAR,
@@ -41,7 +42,9 @@ def test_terms_agree_with_the_losses_they_are_made_of(tiny_encoder: TinyEncoder)
     by_layer = [gram_loss(gram_matrix(of_image[k]), gram_matrix(of_style[k])) for k in tiny_encoder.style_layers]
     expected = {
         "content": content_weight / 8 * content_loss(of_image[content_layer], of_content[content_layer]),
-        "style": style_weight / 8 * eased(torch.stack(by_layer).mean(), NEAR * content_weight / style_weight / 5),
+        "style": style_weight
+        / 8
+        * eased(torch.stack(by_layer).mean(), NEAR * content_weight / style_weight / BALANCED_RATIO),
         "tv": tv_weight / 8 * total_variation(image),
     }
     actual = dict(zip(TERMS, objective.parts(image), strict=True))
@@ -64,7 +67,7 @@ def test_terms_agree_with_the_losses_they_are_made_of(tiny_encoder: TinyEncoder)
         ({"style_weight": 10}, 0.1),
         ({"content_weight": 0}, 0),
         ({"style_weight": 0}, 0),
-        ({"content_weight": 1e300, "style_weight": 1e-300}, FARTHEST / 5),
+        ({"content_weight": 1e300, "style_weight": 1e-300}, FARTHEST / BALANCED_RATIO),
     ],
 )
 def test_the_distance_at_which_the_style_lets_go_follows_dial_and_weights(
@@ -205,3 +208,11 @@ def test_content_is_not_far_from_itself_however_small(size: tuple[int, int], pad
     content = picture(3, *size)
     objective = Objective(TinyEncoder(padding=padding), content, [picture(4, *size)], Recipe())
     assert objective.parts(content)[TERMS.index("content")].item() == 0
+
+
+def test_influence_is_the_same_however_lean_the_encoder_is(tiny_encoder: TinyEncoder) -> None:
+    image = picture(5)
+    plain = build(tiny_encoder).influence(image)
+    tiny_encoder.is_lean = True
+    assert build(tiny_encoder).influence(image) == pytest.approx(plain, rel=1e-5)
+    assert plain["style"] > 0

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 from training import agreement
-from training.gather import _files as files_in
+from training.gather import pictures_in
 
 LAYER = "relu1_1"
 
@@ -89,4 +89,4 @@ def test_pictures_are_found_in_folders_and_in_resource_files(tmp_path: Path) -> 
     (tmp_path / "photo.jpg").write_bytes(b"jpeg")
     (tmp_path / "screenshot.png").write_bytes(b"png")
     (tmp_path / "notes.txt").write_bytes(b"text")
-    assert [data for _, data in files_in(tmp_path)] == [b"jpeg", webp, webp]
+    assert [data for _, data in pictures_in(tmp_path)] == [b"jpeg", webp, webp]

@@ -64,10 +64,6 @@ def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
     return image if resampled is image else resampled.clamp(0, 1)
 
 
-WIDEST_OVERHANG = 16
-"""Pictures that are so many times as long as what `fill` will keep of them are cut before they are enlarged."""
-
-
 def fill(image: Tensor, size: tuple[int, int]) -> Tensor:
     """Brings pictures to a size without distortion: scaled to cover it, the overhang cut off evenly.
 
@@ -79,10 +75,10 @@ def fill(image: Tensor, size: tuple[int, int]) -> Tensor:
         Shape (B, C, *size), in [0, 1].
     """
     scale = max(size[0] / image.shape[-2], size[1] / image.shape[-1])
-    for axis, edge in zip((-2, -1), size, strict=True):
-        own, needed = image.shape[axis], math.ceil(edge / scale)
-        if own > WIDEST_OVERHANG * needed:  # a strip, which enlarged as a whole would have no bounds
-            image = image.narrow(axis, (own - needed) // 2, needed)
+    for axis, edge in zip((-2, -1), size, strict=True):  # cut first: a strip enlarged as a whole has no bounds
+        own = image.shape[axis]
+        needed = min(own, math.ceil(edge / scale))
+        image = image.narrow(axis, (own - needed) // 2, needed)
     height, width = (max(edge, round(own * scale)) for edge, own in zip(size, image.shape[-2:], strict=True))
     top, left = (height - size[0]) // 2, (width - size[1]) // 2
     return resize(image, (height, width))[..., top : top + size[0], left : left + size[1]]
