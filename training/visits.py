@@ -57,7 +57,7 @@ def run(encoder: Encoder, crops: Crops, iterations: int, device: torch.device) -
 
     engine = Engine(
         levels,
-        lambda level, _: Objective(encoder, at(content[None], level.size), [at(style[None], level.size)], recipe),
+        lambda level, *_: Objective(encoder, at(content[None], level.size), [at(style[None], level.size)], recipe),
         at(start, levels[0].size),
         recipe,
         resample,

@@ -33,7 +33,7 @@ MAX_SHARE = 0.05
 
 _DTYPES = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64", torch.bool: "BOOL"}
 _CHECKSUM = "checksum"
-_FORMAT = "1"
+_FORMAT = "2"
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ class Checkpointer:
         try:
             self._engine.load_state(checkpoint.state)
         except ValueError:
-            planned = sum(iterations for _, _, iterations, _ in checkpoint.state["levels"])
+            planned = sum(iterations for _, _, iterations, *_ in checkpoint.state["levels"])
             raise CheckpointError(
                 f"The checkpoint '{path}' is of a run of {planned} iterations, and {self._engine.total_iterations} "
                 f"are asked for; give --total-iterations {planned} or more."

@@ -10,7 +10,7 @@ Transfer".
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 
 import torch
 from torch import Tensor
@@ -268,7 +268,7 @@ def prepare(
     size: tuple[int, int],
     style_sizes: Sequence[tuple[int, int]],
 ) -> tuple[Picture, list[Picture]]:
-    """The pictures that a run works on, where the recipe keeps colors by changing them beforehand.
+    """The pictures that a run works on: shrunk, and recolored where the recipe keeps colors so.
 
     Args:
         content: The content image.
@@ -277,11 +277,11 @@ def prepare(
         size: The largest height and width at which the content is looked at; a larger picture is shrunk to it first.
         style_sizes: The same of each style.
     """
+    content = _at_most(content, size)
+    styles = [_at_most(style, largest) for style, largest in zip(styles, style_sizes, strict=True)]
     strength = recipe.color_strength / 100
     if not strength or recipe.preserve_color in ("none", "oklab"):
         return content, list(styles)
-    content = _at_most(content, size)
-    styles = [_at_most(style, largest) for style, largest in zip(styles, style_sizes, strict=True)]
     if recipe.preserve_color == "luminance":
         brightness = luma(content.pixels)
         return _faded(content, brightness, strength), [
@@ -290,21 +290,22 @@ def prepare(
     match = match_histogram if recipe.preserve_color == "histogram" else match_linear
     matched = [match(style.pixels, content.pixels).clamp(0, 1) for style in styles]
     return content, [
-        replace(style, pixels=torch.lerp(style.pixels, target, strength))
+        replace(style, samples=torch.lerp(style.pixels, target, strength))
         for style, target in zip(styles, matched, strict=True)
     ]
 
 
 def _at_most(picture: Picture, size: tuple[int, int]) -> Picture:
     is_larger = math.prod(picture.size) > math.prod(size)
-    return replace(picture, pixels=resize(picture.pixels, size)) if is_larger else picture
+    return replace(picture, samples=resize(picture.pixels, size)) if is_larger else picture
 
 
 def _faded(picture: Picture, brightness: Tensor, strength: float) -> Picture:
     """A picture on its way to the luma given; its chroma goes with the root, as `finisher` weakens it once more."""
-    own = luma(picture.pixels)
-    pixels = torch.lerp(own, brightness, strength) + (picture.pixels - own) * (1 - strength) ** 0.5
-    return replace(picture, pixels=pixels.clamp(0, 1))
+    colors = picture.pixels
+    own = luma(colors)
+    pixels = torch.lerp(own, brightness, strength) + (colors - own) * (1 - strength) ** 0.5
+    return replace(picture, samples=pixels.clamp(0, 1))
 
 
 def finisher(content: Picture, recipe: Recipe) -> Callable[[Tensor], Tensor]:
@@ -320,12 +321,16 @@ def finisher(content: Picture, recipe: Recipe) -> Callable[[Tensor], Tensor]:
     """
     strength = recipe.color_strength / 100
 
+    @lru_cache(maxsize=1)
+    def colors_at(size: tuple[int, int]) -> Tensor:
+        return resize(content.pixels, size)
+
     def finish(image: Tensor) -> Tensor:
         if not strength or recipe.preserve_color == "none":
             return image
         if recipe.preserve_color in ("histogram", "linear"):
             return luma(image).expand_as(image) if stays_gray(content, recipe) else image
-        colors = resize(content.pixels, (image.shape[-2], image.shape[-1])).to(image)
+        colors = colors_at((image.shape[-2], image.shape[-1])).to(image)
         if recipe.preserve_color == "oklab":
             return torch.lerp(image, join_oklab(image, colors), strength)
         brightness = luma(image)

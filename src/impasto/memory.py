@@ -34,8 +34,8 @@ FRAGMENTATION = 1.4
 LARGEST_KEPT_BLOCK = 32 << 20
 """Larger blocks go back to the system at once (glibc's ``DEFAULT_MMAP_THRESHOLD_MAX``)."""
 
-INPUT_COPIES, LOADING_COPIES = 1.25, 1.75
-"""Float32 copies of a decoded input picture: while the run lasts, and while it is read."""
+LOADING_COPIES = 1.75
+"""Float32 copies of an input picture while it is read and shrunk to the size of the run."""
 
 LEAST_HISTORY = 3
 """Curvature pairs of L-BFGS below which it would be another optimizer."""
@@ -44,6 +44,7 @@ _SORTING_LOSSES = ("histogram", "sliced")
 _LEAN_BLOCK = 1 << 20
 _M_MMAP_THRESHOLD = -3  # of <malloc.h>
 _PICTURE = 12  # bytes a pixel of three float32 channels
+_SAMPLES = 6  # of three channels as read, at 16 bit
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ def peak_bytes(encoder: Encoder, recipe: Recipe, sizes: Sizes, *, is_lean: bool 
     """
     pixels = math.prod(sizes.output)
     largest_style = max((math.prod(size) for size in sizes.styles), default=0)
-    inputs = [math.prod(size) * _PICTURE for size in sizes.inputs]
+    inputs = [math.prod(size) for size in sizes.inputs]
     weights = 4 * sum(parameter.numel() for parameter in encoder.parameters())
     network = _Network(encoder, recipe)
     loop = network.lean_bytes() if is_lean else network.plain_bytes()
@@ -168,9 +169,9 @@ def peak_bytes(encoder: Encoder, recipe: Recipe, sizes: Sizes, *, is_lean: bool 
     )
     pictures = [_PICTURE * pixels] * (PICTURES_ALIVE + _optimizer_pictures(recipe, sizes.output))
     pictures += [_PICTURE * math.prod(size) for size in sizes.styles]
-    running = at_work + _resident(pictures, is_lean) + INPUT_COPIES * sum(inputs)
-    loading = sum(inputs) + LOADING_COPIES * max(inputs, default=0)
-    return int(PROCESS_BYTES + WEIGHT_COPIES * weights + max(running, loading))
+    running = at_work + _resident(pictures, is_lean)
+    loading = LOADING_COPIES * _PICTURE * max(inputs, default=0)
+    return int(PROCESS_BYTES + WEIGHT_COPIES * weights + _SAMPLES * sum(inputs) + max(running, loading))
 
 
 def _resident(blocks: "Sequence[float] | Iterator[float]", is_lean: bool) -> float:

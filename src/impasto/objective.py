@@ -5,7 +5,7 @@ Each term is divided by its own scale (so it says "how far, relative to black"),
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,6 +137,8 @@ class Objective:
         styles: Style images with their weights and masks; a bare tensor of shape (1, 3, h, w) counts everywhere.
         recipe: Weights, layers and the style loss.
         lock_mask: Where the picture is to stay the content image, shape (1, 1, H, W); None for nowhere.
+        target_encoder: Looks at content and styles, and returns features of the encoder's kind; None for the encoder
+            itself.
 
     Raises:
         LayerError: If the recipe names a layer that the encoder does not have.
@@ -150,6 +152,7 @@ class Objective:
         styles: Sequence[Style | Tensor],
         recipe: Recipe,
         lock_mask: Tensor | None = None,
+        target_encoder: Encoder | None = None,
     ) -> None:
         self.encoder = encoder
         self.factors = term_factors(recipe)
@@ -176,7 +179,8 @@ class Objective:
         self.heads = {layer: encoder.head(layer) for layer in (*self.content_layers, *self.style_layers)}
         with torch.no_grad():
             # With the layers that `parts` will ask for: the deepest decides how far a small picture is continued.
-            features = self._features(content_image, {**self._active("content"), **self._active("style")})
+            layers_at_work = {**self._active("content"), **self._active("style")}
+            features = self._features(content_image, layers_at_work, target_encoder)
             self.content_targets = {
                 layer: _finite(features[layer], layer, encoder) for layer in self._active("content")
             }
@@ -184,7 +188,7 @@ class Objective:
             self.content_energies = {
                 layer: energy(target, self.heads[layer]) for layer, target in self.content_targets.items()
             }
-            self.style_targets = [self._style_target(style) for style in self.styles]
+            self.style_targets = [self._style_target(style, target_encoder) for style in self.styles]
 
     def evaluate(self, image: Tensor) -> Evaluation:
         """The objective and its gradient; one forward and one backward pass, no host synchronization.
@@ -200,18 +204,20 @@ class Objective:
         (gradient,) = torch.autograd.grad(total, image)
         return Evaluation(total.detach(), gradient, parts.detach())
 
-    def parts(self, image: Tensor) -> Tensor:
-        """The weighted terms in the order of `TERMS`, shape (3,), differentiable."""
+    def parts(self, image: Tensor, terms: Collection[str] = TERMS) -> Tensor:
+        """The weighted terms in the order of `TERMS`, shape (3,), differentiable; 0 for those not asked for."""
         if self.lock_mask is not None:
             image = image.lerp(self.content_image, self.lock_mask)
-        features = self._features(image, {**self._active("content"), **self._active("style")})
         zero = image.new_zeros(())
-        terms = {
-            "content": self._content_term(features, zero),
-            "style": self._style_term(features, zero),
-            "tv": total_variation(image, self.wraps) if self.factors["tv"] else zero,
+        wanted = [term for term in terms if self.factors[term]]
+        needs_features = "content" in wanted or "style" in wanted
+        features = self._features(image, {**self._active("content"), **self._active("style")}) if needs_features else {}
+        values = {
+            "content": lambda: self._content_term(features, zero),
+            "style": lambda: self._style_term(features, zero),
+            "tv": lambda: total_variation(image, self.wraps),
         }
-        return torch.stack([self.factors[term] * terms[term] for term in TERMS])
+        return torch.stack([self.factors[term] * values[term]() if term in wanted else zero for term in TERMS])
 
     @torch.no_grad()
     def distances(self, image: Tensor) -> dict[str, float]:
@@ -232,25 +238,24 @@ class Objective:
             "tv": total_variation(image, self.wraps).item() if self.factors["tv"] else 0.0,
         }
 
-    def influence(self, image: Tensor) -> dict[str, float]:
+    def influence(self, image: Tensor, gradient: Tensor) -> dict[str, float]:
         """Each term's share of the pull on the pixels: the norm of its gradient over the sum of the norms.
 
         Args:
             image: Shape (1, 3, H, W), RGB in [0, 1], of the content image's size.
+            gradient: Of the whole objective there, of the same shape; what the other terms do not pull is the style's.
         """
         image = image.detach().requires_grad_()
-        norms = [0.0] * len(TERMS)
-        on = [index for index, term in enumerate(TERMS) if self.factors[term]]
-        parts = None
-        for index in on:
-            if parts is None or self.encoder.is_lean:  # a lean run frees all on its way back, and must end so
-                parts = self.parts(image)
-            if parts.requires_grad:
-                keeps = not self.encoder.is_lean and index != on[-1]
-                (gradient,) = torch.autograd.grad(parts[index], image, retain_graph=keeps)
-                norms[index] = gradient.norm().item()
-        total = sum(norms) or 1.0
-        return {term: norm / total for term, norm in zip(TERMS, norms, strict=True)}
+        gradients = {term: torch.zeros_like(gradient) for term in TERMS}
+        for term in ("content", "tv"):
+            part = self.parts(image, [term]).sum()
+            if part.requires_grad:
+                (gradients[term],) = torch.autograd.grad(part, image)
+        if self.factors["style"]:
+            gradients["style"] = gradient - gradients["content"] - gradients["tv"]
+        norms = {term: gradients[term].norm().item() for term in TERMS}
+        total = sum(norms.values()) or 1.0
+        return {term: norm / total for term, norm in norms.items()}
 
     def _content_term(self, features: Mapping[str, Tensor], zero: Tensor) -> Tensor:
         losses = {
@@ -281,9 +286,9 @@ class Objective:
                 distances[index] = distances[index] + share * self.style_loss.distance(summary, target[layer])
         return distances
 
-    def _style_target(self, style: Style) -> dict[str, Any]:
+    def _style_target(self, style: Style, encoder: Encoder | None) -> dict[str, Any]:
         targets = {}
-        for layer, features in self._features(style.image, self._active("style")).items():
+        for layer, features in self._features(style.image, self._active("style"), encoder).items():
             _finite(features, layer, self.encoder)
             targets[layer] = self.style_loss.prepare(self._summarize(layer, features, style.style_mask))
         return targets
@@ -292,8 +297,10 @@ class Objective:
         weights = None if mask is None else to_grid(mask, (features.shape[-2], features.shape[-1]))
         return self.style_loss.summarize(features, weights, self.heads[layer])
 
-    def _features(self, image: Tensor, layers: Mapping[str, float]) -> dict[str, Tensor]:
-        return self.encoder(image, layers.keys()) if layers else {}
+    def _features(
+        self, image: Tensor, layers: Mapping[str, float], encoder: Encoder | None = None
+    ) -> dict[str, Tensor]:
+        return (encoder or self.encoder)(image, layers.keys()) if layers else {}
 
     def _active(self, term: str) -> dict[str, float]:
         """Layers of a term with their shares; none if the term is switched off."""

@@ -1,5 +1,6 @@
 """The pictures of a run, brought to the size of each level: content, styles, masks, and the start."""
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -9,7 +10,7 @@ from torch import Tensor
 from impasto.encoders.base import Encoder
 from impasto.encoders.vgg import MEAN
 from impasto.errors import RecipeError
-from impasto.images import fill, output_size, resize
+from impasto.images import Picture, fill, output_size, resize
 from impasto.masks import Style, auto_regions, check_pairs, resize_mask
 from impasto.objective import Objective
 from impasto.recipe import Recipe
@@ -61,29 +62,39 @@ class Scene:
         self.styles, self.lock_mask = styles, lock_mask
         self.content_masks: Sequence[Tensor | None] = content_masks or [None] * len(styles)
         self.style_masks: Sequence[Tensor | None] = style_masks or [None] * len(styles)
+        self._pictures: dict[tuple[int, int], tuple[Tensor, Sequence[Style]]] = {}  # of the level at work
         self.blend = one_each(recipe.style_blend or [1.0] * len(styles), len(styles), "style_blend")
         if not any(self.blend):
             raise RecipeError("style_blend is 0 for every style; give at least one of them a share.")
         if recipe.auto_mask and (content_masks or style_masks):
             raise RecipeError("auto_mask looks for regions itself; give either it or masks of content and style.")
 
-    def objective(self, size: tuple[int, int], recipe: Recipe, encoder: Encoder | None = None) -> Objective:
+    def objective(
+        self,
+        size: tuple[int, int],
+        recipe: Recipe,
+        encoder: Encoder | None = None,
+        target_encoder: Encoder | None = None,
+    ) -> Objective:
         """What the picture is asked for at the size of a level.
 
         Args:
             size: Height and width of the level.
             recipe: With the weights that hold by then, and layers of the encoder.
-            encoder: Another one than the run's own, for the finish.
+            encoder: Another one than the run's own, for the finish or corrected for it.
+            target_encoder: As in `Objective`.
         """
         lock = None if self.lock_mask is None else resize_mask(self.lock_mask, size).to(self.device)
-        return Objective(encoder or self.encoder, self.content_at(size), self.styles_at(size), recipe, lock)
+        encoder = encoder or self.encoder
+        return Objective(encoder, *self.pictures_at(size), recipe, lock, target_encoder)
 
-    def content_at(self, size: tuple[int, int]) -> Tensor:
-        """The content image at a size, on the device."""
-        return resize(self.content, size).to(self.device)
+    def pictures_at(self, size: tuple[int, int]) -> tuple[Tensor, Sequence[Style]]:
+        """Content and styles as they are looked at when the picture has a size, with their masks, on the device."""
+        if size not in self._pictures:
+            self._pictures = {size: (resize(self.content, size).to(self.device), self._styles_at(size))}
+        return self._pictures[size]
 
-    def styles_at(self, size: tuple[int, int]) -> list[Style]:
-        """The style images as they are looked at when the picture has a size, with their masks, on the device."""
+    def _styles_at(self, size: tuple[int, int]) -> list[Style]:
         styles = []
         own_sizes = style_sizes([_size(image) for image in self.styles], size, self.recipe)
         for index, (image, own) in enumerate(zip(self.styles, own_sizes, strict=True)):
@@ -113,18 +124,18 @@ class Scene:
             for image in self.styles
         ]
 
-    def keep_locked(self, image: Tensor, content: Tensor) -> Tensor:
+    def keep_locked(self, image: Tensor, content: Picture) -> Tensor:
         """A finished picture with the content put back where it is locked.
 
         Args:
             image: Shape (1, 3, H, W), in [0, 1].
-            content: The content image as it came, shape (1, 3, ?, ?).
+            content: The content image as it came.
         """
         if self.lock_mask is None:
             return image
         size = _size(image)
         lock = resize_mask(self.lock_mask, size).to(image.device)
-        return image.lerp(resize(content, size).to(image.device), lock)
+        return image.lerp(resize(content.pixels, size).to(image.device), lock)
 
     def start(self, size: tuple[int, int]) -> Tensor:
         """The picture that the recipe starts from, shape (1, 3, *size), on the device."""
@@ -159,6 +170,39 @@ def style_sizes(sizes: Sequence[tuple[int, int]], output: tuple[int, int], recip
     """
     scales = one_each(recipe.style_scale, len(sizes), "style_scale")
     return [style_size(size, output, scale) for size, scale in zip(sizes, scales, strict=True)]
+
+
+def largest_sizes(
+    content: tuple[int, int], styles: Sequence[tuple[int, int]], output: tuple[int, int], recipe: Recipe
+) -> tuple[tuple[int, int], list[tuple[int, int]]]:
+    """The largest heights and widths at which a run looks at its content image and at its style images.
+
+    Args:
+        content: Height and width of the content image.
+        styles: Of the style images.
+        output: Of the finest level.
+        recipe: Also its start, which may be a style image, and its regions are looked at.
+    """
+    largest = style_sizes(styles, output, recipe)
+    if recipe.init_method == "style":
+        largest[0] = max(largest[0], _covering(styles[0], output), key=math.prod)
+    if recipe.auto_mask:
+        output = max(output, _bounded(content, REGION_EDGE), key=math.prod)
+        largest = [
+            max(size, _bounded(own, REGION_EDGE), key=math.prod) for own, size in zip(styles, largest, strict=True)
+        ]
+    return output, largest
+
+
+def _covering(size: tuple[int, int], output: tuple[int, int]) -> tuple[int, int]:
+    """The size, scaled until it covers the output."""
+    scale = max(edge / own for edge, own in zip(output, size, strict=True))
+    return math.ceil(size[0] * scale), math.ceil(size[1] * scale)
+
+
+def _bounded(size: tuple[int, int], edge: int) -> tuple[int, int]:
+    """The size, shrunk until its longest edge is at most so long."""
+    return size if max(size) <= edge else output_size(size, height=1, longest_edge=edge)
 
 
 def noise(size: tuple[int, int], seed: int) -> Tensor:
@@ -228,8 +272,7 @@ def _size(image: Tensor) -> tuple[int, int]:
 
 def _at_most(image: Tensor, edge: int) -> Tensor:
     """The picture, shrunk until its longest edge is at most so long."""
-    size = _size(image)
-    return image if max(size) <= edge else resize(image, output_size(size, height=1, longest_edge=edge))
+    return resize(image, _bounded(_size(image), edge))
 
 
 def one_each(values: Sequence[float], count: int, name: str) -> list[float]:

@@ -14,6 +14,8 @@ from torch import Tensor
 from impasto.checkpoint import Checkpointer, Checkpoints
 from impasto.color import finisher, prepare, stays_gray
 from impasto.encoders import Encoder, build_encoder
+from impasto.encoders.compact import Compact
+from impasto.encoders.corrected import Corrected, Overheard, Translated
 from impasto.encoders.weights import OnDownload
 from impasto.engine import Control, Engine, Progress
 from impasto.errors import RecipeError, UserError
@@ -24,7 +26,7 @@ from impasto.objective import Objective
 from impasto.origin import Inputs, origin_of
 from impasto.pyramid import Level, build_pyramid
 from impasto.recipe import Recipe
-from impasto.scene import Scene, style_sizes, target_size
+from impasto.scene import Scene, largest_sizes, style_sizes, target_size
 
 __all__ = ["Result", "stylize"]
 
@@ -226,8 +228,8 @@ def build_engine(
 ) -> Engine:
     """Lays out the levels of a run and gives the engine what it needs at each of them."""
     size = target_size(inputs.content.size, recipe)
-    largest = style_sizes([style.size for style in inputs.styles], size, recipe)
-    content, styles = prepare(inputs.content, inputs.styles, recipe, size, largest)
+    largest = largest_sizes(inputs.content.size, [style.size for style in inputs.styles], size, recipe)
+    content, styles = prepare(inputs.content, inputs.styles, recipe, *largest)
     scene = Scene(
         content.pixels,
         [style.pixels for style in styles],
@@ -241,10 +243,21 @@ def build_engine(
     levels = build_pyramid(size, recipe)
     finish_color = finisher(inputs.content, recipe)
 
-    def objective_at(level: Level, now: Recipe) -> Objective:
-        if not level.is_finish or finishing_encoder is None:
+    finish: list[tuple[Recipe, Objective]] = []  # made ready when its encoder looks at the pictures anyway
+
+    def objective_at(level: Level, now: Recipe, begin: Tensor) -> Objective:
+        if finishing_encoder is None or not (level.is_finish or level.is_corrected):
             return scene.objective(level.size, now)
-        return scene.objective(level.size, for_encoder(now, finishing_encoder), finishing_encoder)
+        finishing = for_encoder(now, finishing_encoder)
+        if level.is_finish:
+            ready = [objective for recipe, objective in finish if recipe == finishing]
+            return ready[0] if ready else scene.objective(level.size, finishing, finishing_encoder)
+        if not isinstance(encoder, Compact):
+            return scene.objective(level.size, now)
+        translated = Translated(encoder, finishing_encoder)
+        objective = scene.objective(level.size, finishing, finishing_encoder, Overheard(translated))
+        finish[:] = [(finishing, objective)]
+        return scene.objective(level.size, now, Corrected(translated, begin), translated)
 
     return Engine(
         levels,
@@ -253,7 +266,7 @@ def build_engine(
         recipe,
         partial(resample, wrap=recipe.tileable),
         control,
-        lambda image: scene.keep_locked(finish_color(image), inputs.content.pixels),
+        lambda image: scene.keep_locked(finish_color(image), inputs.content),
         lambda: _lean_on(encoder, finishing_encoder),
     )
 

@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,10 @@ from PIL import Image
 from torch import Tensor
 
 import impasto
-from impasto import Control, Recipe, stylize
+from impasto import Control, Progress, Recipe, Result, stylize
+from impasto.checkpoint import Checkpoints
+from impasto.encoders import build_encoder
+from impasto.encoders.vgg import build_vgg
 from impasto.losses import gram_matrix
 from impasto.scene import WIDEST_STYLE, style_size
 from tests.tiny import TinyEncoder
@@ -222,6 +226,44 @@ def test_the_finish_takes_the_last_iterations_with_its_own_encoder(tiny_encoder:
     assert min(finishing) < finishing[0]
     assert result.losses["total"] == min(finishing)
     assert len(json.loads(result.provenance())["finish_weights_sha256"]) == 64
+
+
+def finished_by_vgg19(folder: Path, *, stop_at: int = 0, resume: bool = False) -> tuple[list[Progress], Result]:
+    """With an untrained VGG19, which is quick to have."""
+    control, events = Control(), []
+
+    def on_progress(progress: Progress) -> None:
+        events.append(progress)
+        if stop_at and progress.iteration == stop_at:
+            control.stop()
+
+    recipe = Recipe(height=32, total_iterations=15, levels=1, model="compact", finish="vgg19:3")
+    checkpoints = Checkpoints(folder / "checkpoint", every_seconds=1000, resume=resume)
+    result = stylize(
+        CONTENT, STYLE, recipe, threads=1, on_progress=on_progress, control=control, checkpoints=checkpoints
+    )
+    return events, result
+
+
+def test_before_the_finish_its_encoder_corrects_the_one_that_imitates_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    encoders = {"compact": build_encoder("compact"), "vgg19": build_vgg("vgg19")}
+    monkeypatch.setattr(sys.modules["impasto.stylize"], "encoder_of", lambda recipe, *_, **__: encoders[recipe.model])
+    asked = []
+    forward = encoders["vgg19"].forward
+    monkeypatch.setattr(
+        encoders["vgg19"], "forward", lambda image, layers: asked.append(image.shape) or forward(image, layers)
+    )
+    events, whole = finished_by_vgg19(tmp_path)
+    assert len(asked) == 3 + 3 + 1  # content, style and the picture to correct at; the iterations; the influence
+    assert [event.level for event in events[1:]] == [1] * 8 + [2] * 4 + [3] * 3
+    totals = [event.losses["total"] for event in events[1:]]
+    assert totals[8] != pytest.approx(totals[7], rel=0.01)  # the correction makes it another objective
+    finished_by_vgg19(tmp_path, stop_at=10)  # in the middle of the corrected level
+    _, resumed = finished_by_vgg19(tmp_path, resume=True)
+    assert resumed.image.equal(whole.image)
 
 
 def test_a_finish_with_the_runs_own_encoder_warns() -> None:

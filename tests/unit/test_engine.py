@@ -23,7 +23,7 @@ def build(recipe: Recipe, control: Control | None = None) -> Engine:
     encoder = TinyEncoder()
     content, style = (torch.rand((1, 3, *SIZE), generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
 
-    def objective_at(level: Level, now: Recipe) -> Objective:
+    def objective_at(level: Level, now: Recipe, _: torch.Tensor) -> Objective:
         return Objective(encoder, resize(content, level.size), [resize(style, level.size)], now)
 
     levels = build_pyramid(SIZE, recipe)

@@ -48,7 +48,7 @@ def engine_with(encoder: TinyEncoder, recipe: Recipe, save_memory: Callable[[], 
     content, style = torch.rand(1, 3, 24, 32), torch.rand(1, 3, 24, 24)
     (level,) = build_pyramid((24, 32), recipe)
     return Engine(
-        [level], lambda _, now: Objective(encoder, content, [style], now), content, recipe, resample,
+        [level], lambda _, now, __: Objective(encoder, content, [style], now), content, recipe, resample,
         save_memory=save_memory,
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ from impasto.images import resample
 from impasto.objective import Evaluation
 from impasto.optimizers import LBFGS, Adam, PixelOptimizer, build_optimizer
 from impasto.optimizers.base import MAX_NOT_FINITE
-from impasto.optimizers.lbfgs import FIRST_STEP
+from impasto.optimizers.lbfgs import CAUTIOUS_STEP, FIRST_STEP
 from impasto.recipe import Recipe
 
 Function = Callable[[Tensor], Tensor]
@@ -163,6 +163,17 @@ def test_curvature_crosses_levels() -> None:
     optimizer.resize(lambda tensor: resample(tensor, (32, 32)))
     losses = minimize(optimizer, lambda image: (image - goal(1, (32, 32))).square().mean(), 2)
     assert losses[1] < 0.05 * losses[0]
+
+
+def test_the_first_step_for_another_encoder_is_cautious() -> None:
+    """Along what the one before was indifferent to, the new objective may rise steeply."""
+    optimizer = LBFGS(START, 10)
+    minimize(optimizer, ill_conditioned, 5)
+    optimizer.resize(lambda tensor: tensor)
+    before = optimizer.candidate
+    minimize(optimizer, lambda image: 0.01 * ill_conditioned(image.flip(-1)), 1)
+    step = (optimizer.candidate - before).square().mean().sqrt().item()
+    assert 0 < step <= CAUTIOUS_STEP * (1 + 1e-5)
 
 
 @pytest.mark.parametrize("optimizer", both())

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impasto.pyramid import build_pyramid, rebudget
+from impasto.pyramid import Level, build_pyramid, rebudget
 from impasto.recipe import Recipe
 
 
@@ -50,11 +50,17 @@ def test_tiny_pictures_have_a_pyramid_too(size: tuple[int, int]) -> None:
 
 def test_a_finish_is_one_more_level_of_full_size_within_the_budget() -> None:
     pyramid = build_pyramid((320, 480), Recipe(model="compact", levels=2, total_iterations=50, finish="vgg19:8"))
-    assert [(level.size, level.iterations, level.is_finish) for level in pyramid] == [
-        ((160, 240), 21, False),
-        ((320, 480), 21, False),
-        ((320, 480), 8, True),
+    assert pyramid == [
+        Level((160, 240), 21),
+        Level((320, 480), 14),
+        Level((320, 480), 7, is_corrected=True),
+        Level((320, 480), 8, is_finish=True),
     ]
+
+
+def test_only_the_encoder_that_is_imitated_corrects() -> None:
+    pyramid = build_pyramid((320, 480), Recipe(model="vgg16", levels=2, total_iterations=50, finish="vgg19:8"))
+    assert [level.iterations for level in pyramid] == [21, 21, 8]
 
 
 def test_a_finish_longer_than_the_budget_takes_all_of_it() -> None:

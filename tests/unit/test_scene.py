@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from impasto.errors import RecipeError, UserError
+from impasto.images import Picture
 from impasto.recipe import Recipe
 from impasto.scene import Scene, periodic_component, style_sizes, target_size
 from tests.tiny import TinyEncoder
@@ -40,17 +41,17 @@ def test_one_scale_serves_all_styles_and_several_serve_each() -> None:
 @pytest.mark.parametrize("values", [{"style_blend": [1, 2]}, {"style_scale": [1, 2]}])
 def test_numbers_have_to_match_the_styles(values: dict[str, object]) -> None:
     with pytest.raises(RecipeError, match=r"2 numbers for 3 style images"):
-        scene(3, **values).styles_at((24, 36))
+        scene(3, **values).pictures_at((24, 36))[1]
 
 
 def test_blend_is_the_styles_weight() -> None:
-    styles = scene(2, style_blend=[0.7, 0.3]).styles_at((24, 36))
+    styles = scene(2, style_blend=[0.7, 0.3]).pictures_at((24, 36))[1]
     assert [style.weight for style in styles] == [0.7, 0.3]
 
 
 def test_masks_come_at_the_size_of_their_picture() -> None:
     both = {"content_masks": [torch.ones(1, 1, 5, 7)], "style_masks": [torch.ones(1, 1, 9, 3)]}
-    (style,) = Scene(picture(24, 36), [picture(30, 20)], Recipe(), TinyEncoder(), CPU, **both).styles_at((12, 18))
+    (style,) = Scene(picture(24, 36), [picture(30, 20)], Recipe(), TinyEncoder(), CPU, **both).pictures_at((12, 18))[1]
     assert style.content_mask is not None
     assert style.style_mask is not None
     assert style.content_mask.shape[-2:] == (12, 18)
@@ -75,7 +76,7 @@ def test_a_blend_of_nothing_is_refused() -> None:
 
 
 def test_automatic_regions_become_styles_with_masks() -> None:
-    styles = scene(auto_mask=3).styles_at((24, 36))
+    styles = scene(auto_mask=3).pictures_at((24, 36))[1]
     assert 1 <= len(styles) <= 3
     total = sum(style.content_mask for style in styles if style.content_mask is not None)
     torch.testing.assert_close(total, torch.ones_like(total), atol=1e-5, rtol=0)
@@ -107,6 +108,6 @@ def test_a_locked_region_is_put_back() -> None:
     lock[..., :10, :] = 1
     content = picture(24, 36)
     locked = Scene(content, [picture(30, 20)], Recipe(), TinyEncoder(), CPU, lock_mask=lock)
-    kept = locked.keep_locked(torch.zeros(1, 3, 24, 36), content)
+    kept = locked.keep_locked(torch.zeros(1, 3, 24, 36), Picture(content))
     assert kept[..., :10, :].equal(content[..., :10, :])
     assert kept[..., 10:, :].abs().max() == 0

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load
+from safetensors.torch import load_file
 from torch import Tensor
 
 from impasto.encoders.vgg import CONTENT_LAYERS, STYLE_LAYERS, VGG
 from impasto.errors import WeightsError
+from impasto.recipe import IMITATED
 
 WEIGHTS = Path(__file__).with_name("compact.safetensors")
 """The bundled file."""
@@ -37,7 +38,12 @@ class Compact(VGG):
         state: Weight, bias and head of each layer under the file's names, in any floating precision.
         pooling: See `VGG`.
         padding: See `VGG`.
+
+    Attributes:
+        imitates: Name of the VGG19 that the heads lead to.
     """
+
+    imitates = IMITATED["compact"]
 
     def __init__(self, state: Mapping[str, Tensor], *, pooling: str = "max", padding: str = "zero") -> None:
         super().__init__(
@@ -54,7 +60,7 @@ class Compact(VGG):
         self.convs.load_state_dict(
             {f"{i}.{kind}": state[f"{i}.{kind}"] for i in self.layers for kind in ("weight", "bias")}
         )
-        self._full_heads = {layer: state[f"{layer}.head"] for layer in self.layers}
+        self._full_heads = {layer: state[f"{layer}.head"].clone() for layer in self.layers}  # lets go of the file
         self._heads: dict[str, Tensor] = {}  # reduced when first asked for: a recipe looks at few layers
 
     def full_head(self, layer: str) -> Tensor:
@@ -110,8 +116,8 @@ def load_compact(
         WeightsError: If the file is missing, damaged, or of another format.
     """
     try:
-        data = path.read_bytes()
-        actual = hashlib.sha256(data).hexdigest()
+        with path.open("rb") as stream:
+            actual = hashlib.file_digest(stream, "sha256").hexdigest()
         if sha256 is not None and actual != sha256:
             raise WeightsError(
                 f"'{path.name}' is damaged: its SHA-256 begins with {actual[:12]}, {sha256[:12]} is expected. "
@@ -122,7 +128,7 @@ def load_compact(
         version = metadata.get("format_version", "none")
         if version != FORMAT_VERSION:
             raise WeightsError(f"'{path.name}' has format version {version}, {FORMAT_VERSION} is needed.")
-        encoder = Compact(load(data), pooling=pooling, padding=padding)
+        encoder = Compact(load_file(path), pooling=pooling, padding=padding)
     except (OSError, SafetensorError, KeyError, RuntimeError) as error:
         raise WeightsError(f"'{path.name}' cannot be read as weights of the compact encoder: {error}.") from None
     encoder.weights_sha256 = actual

@@ -32,7 +32,8 @@ class Engine:
 
     Args:
         levels: From `impasto.pyramid.build_pyramid`.
-        objective_at: Builds a level's objective for a recipe, which changes on the way may have altered.
+        objective_at: Builds a level's objective for a recipe, which changes on the way may have altered, and for the
+            picture that the level began with.
         start: The picture to start from, shape (1, 3, H, W) of the first level's size, in [0, 1].
         recipe: The optimizer's part of it, and the changes on the way.
         resize: Resamples a (1, 3, H, W) tensor of any range to a height and width.
@@ -54,7 +55,7 @@ class Engine:
     def __init__(
         self,
         levels: Sequence[Level],
-        objective_at: Callable[[Level, Recipe], Objective],
+        objective_at: Callable[[Level, Recipe, Tensor], Objective],
         start: Tensor,
         recipe: Recipe,
         resize: Callable[[Tensor, tuple[int, int]], Tensor],
@@ -75,6 +76,8 @@ class Engine:
         self._clock = Clock()
         self._asked = sum(level.iterations for level in levels)  # before any live change
         self._spent = [0]  # iterations, of each level that has begun
+        self._begin = self._optimizer.best_image  # what the level at work began with
+        self._gradient: Tensor | None = None  # at the best picture, unless that is from before a resumption
         self._level_bests: list[float] = []
         self._enlarged: Tensor | None = None
         self._num_changes = 0  # of the recipe's, done so far
@@ -102,6 +105,7 @@ class Engine:
             size = self.levels[len(self._spent)].size
             self._optimizer.resize(lambda tensor, size=size: self._resize(tensor, size))  # type: ignore[misc]
             self._spent.append(0)
+            self._begin, self._gradient = self._optimizer.best_image, None
             self._level_bests = []
             yield from self._run_level()
         size = self.levels[-1].size
@@ -127,7 +131,7 @@ class Engine:
                 return
             best_before = self._optimizer.best_loss
             try:
-                objective = objective or self._objective_at(level, self.recipe.at(self.iteration))
+                objective = objective or self._objective_at(level, self.recipe.at(self.iteration), self._begin)
                 evaluation = objective.evaluate(self._optimizer.candidate)
                 total, parts = self._optimizer.update(evaluation)
             except (MemoryError, RuntimeError) as error:
@@ -141,7 +145,10 @@ class Engine:
             self.iteration += 1
             self._spent[-1] += 1
             losses = {"total": total, **dict(zip(TERMS, parts, strict=True))}
-            if self._optimizer.best_loss < best_before or not self.losses:
+            is_best = self._optimizer.best_loss < best_before
+            if is_best:
+                self._gradient = evaluation.gradient
+            if is_best or not self.losses:
                 self.losses = losses
             self._level_bests.append(self._optimizer.best_loss)
             self._clock.lap(math.prod(level.size), pause)
@@ -149,7 +156,9 @@ class Engine:
 
     def _measure_influence(self, objective: Objective) -> None:
         try:
-            self.influence = objective.influence(self._optimizer.best_image)
+            image = self._optimizer.best_image
+            gradient = objective.evaluate(image).gradient if self._gradient is None else self._gradient
+            self.influence = objective.influence(image, gradient)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -189,7 +198,7 @@ class Engine:
                 self.levels = rebudget(self.levels, self._spent, int(values["total_iterations"]))
         if any(set(values) - {"total_iterations"} for values in due):
             self._optimizer.forget()
-            self._level_bests = []
+            self._level_bests, self._gradient = [], None
             return True
         return False
 
@@ -200,9 +209,10 @@ class Engine:
             Tensors, numbers, strings, and lists and dicts of them.
         """
         return {
-            "levels": [[*level.size, level.iterations, level.is_finish] for level in self.levels],
+            "levels": [[*level.size, level.iterations, level.is_finish, level.is_corrected] for level in self.levels],
             "asked": self._asked,
             "spent": list(self._spent),
+            "begin": self._begin,
             "iteration": self.iteration,
             "losses": dict(self.losses),
             "level_bests": list(self._level_bests),
@@ -223,8 +233,8 @@ class Engine:
         Raises:
             ValueError: If this engine's budget is smaller.
         """
-        planned = [Level((height, width), count, is_finish) for height, width, count, is_finish in state["levels"]]
-        self._spent = list(state["spent"])
+        planned = [Level((height, width), *rest) for height, width, *rest in state["levels"]]
+        self._spent, self._begin = list(state["spent"]), state["begin"]
         # A budget that was changed on the way stays so, unless another one is asked for now.
         self.levels = planned if state["asked"] == self._asked else extend_pyramid(planned, self._spent, self.levels)
         self.iteration, self.losses = state["iteration"], dict(state["losses"])

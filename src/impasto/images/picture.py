@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -14,7 +15,8 @@ class Picture:
     """A decoded picture.
 
     Attributes:
-        pixels: Shape (1, 3, H, W), float32, sRGB in [0, 1], upright. Under transparency: as they are in the file.
+        samples: Shape (1, 3, H, W), or (1, 1, H, W) if it is grey; sRGB, upright: uint8, uint16, or float32 in [0, 1].
+            Under transparency: as they are in the file.
         alpha: Shape (1, 1, H, W), float32, 0 transparent to 1 opaque; None if the source has none.
         is_gray: The source had one color channel (or a format that has no such thing, and three equal ones).
         bit_depth: Bits per channel of the source: 8, or 16 for all that is finer than 8.
@@ -26,7 +28,7 @@ class Picture:
         notes: Sentences on what was left out or repaired, as ``"animated: the first of 12 frames is used"``.
     """
 
-    pixels: Tensor
+    samples: Tensor
     alpha: Tensor | None = None
     is_gray: bool = False
     bit_depth: int = 8
@@ -37,9 +39,17 @@ class Picture:
     notes: tuple[str, ...] = ()
 
     @property
+    def pixels(self) -> Tensor:
+        """Shape (1, 3, H, W), float32, sRGB in [0, 1]; made anew each time from samples that take a quarter of it."""
+        samples = self.samples
+        if not samples.is_floating_point():
+            samples = samples.float().div_(torch.iinfo(samples.dtype).max)
+        return samples.float().expand(-1, 3, -1, -1).contiguous()
+
+    @property
     def size(self) -> tuple[int, int]:
         """Height and width in pixels."""
-        return self.pixels.shape[-2], self.pixels.shape[-1]
+        return self.samples.shape[-2], self.samples.shape[-1]
 
     def to_numpy(self) -> NDArray[np.float32]:
         """The picture as an array of shape (H, W, 3), or (H, W, 4) with alpha, float32 in [0, 1]."""

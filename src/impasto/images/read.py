@@ -131,11 +131,10 @@ def _from_array(array: NDArray[Any], max_pixels: int) -> Picture:
 def _develop(decoded: Decoded, *, sha256: str, name: str = "", gray: bool = False) -> Picture:
     """Brings decoded samples to sRGB and to tensors."""
     samples, profile, notes = _to_srgb(decoded)
-    pixels = _to_tensor(samples)
     return Picture(
-        pixels=pixels.expand(-1, 3, -1, -1).contiguous(),
+        samples=torch.from_numpy(np.require(samples, requirements=["C", "W"])).permute(2, 0, 1)[None],
         alpha=None if decoded.alpha is None else _to_tensor(decoded.alpha),
-        is_gray=gray or pixels.shape[1] == 1,
+        is_gray=gray or samples.shape[2] == 1,
         bit_depth=8 if decoded.samples.dtype == np.uint8 else 16,
         profile=profile,
         exif=decoded.exif,

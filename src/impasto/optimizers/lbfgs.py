@@ -12,6 +12,10 @@ from impasto.optimizers.base import GREY_LEVEL, PixelOptimizer
 FIRST_STEP = 4 * GREY_LEVEL
 """Root mean square of a step along the bare gradient, when nothing is known of the curvature."""
 
+CAUTIOUS_STEP = GREY_LEVEL
+"""Longest root mean square of the first step along the curvature of another encoder's objective, which may be flat
+where the new one is steep."""
+
 SMALLEST_STEP = 1e-4 * GREY_LEVEL
 """Steps below this change nothing that a 16-bit picture could show."""
 
@@ -53,6 +57,7 @@ class LBFGS(PixelOptimizer):
         self._scale = 1.0  # of the inverse Hessian before any pair is applied
         self._direction: Tensor | None = None
         self._step_length = 1.0
+        self._is_cautious = False  # whether the curvature is of another encoder's objective
         self._bare_step = FIRST_STEP
         self._num_rejected = 0
         self._num_fruitless = 0
@@ -147,6 +152,10 @@ class LBFGS(PixelOptimizer):
             return
         if self._direction is None:
             self._direction = self._quasi_newton_direction() if self._steps else self._gradient_direction()
+            if self._is_cautious:
+                size = float(self._direction.square().mean().sqrt())
+                self._step_length = min(1.0, CAUTIOUS_STEP / max(size, SMALLEST_STEP))
+                self._is_cautious = False
         self.candidate = (self._image + self._step_length * self._direction).clamp_(0, 1)
 
     def _free_gradient(self) -> Tensor:
@@ -198,7 +207,8 @@ class LBFGS(PixelOptimizer):
         self._direction = None
 
     def resize(self, resize: Callable[[Tensor], Tensor]) -> None:
-        """Carries the best picture and the curvature pairs over."""
+        """Carries the best picture and the curvature pairs over; to the same size, to another encoder's objective."""
+        before = self.best_image.shape
         super().resize(resize)
         pairs = [(resize(step), resize(change)) for step, change in zip(self._steps, self._changes, strict=True)]
         self._forget_curvature()
@@ -206,3 +216,4 @@ class LBFGS(PixelOptimizer):
         for step, change in pairs:
             dots = (float((a * b).sum()) for a, b in ((step, change), (change, change), (step, step)))
             self._remember(step, change, *dots)
+        self._is_cautious = self.best_image.shape == before

@@ -8,11 +8,12 @@ Rooms: `recipe`, `options`, `fields` (types and the common base), `words` (range
 
 from impasto.recipe.fields import LayerWeights, size_in_words
 from impasto.recipe.options import RunOptions
-from impasto.recipe.recipe import DEFAULT_ITERATIONS, LIVE, MAX_RECIPE_BYTES, Change, Finish, Recipe, choices
+from impasto.recipe.recipe import DEFAULT_ITERATIONS, IMITATED, LIVE, MAX_RECIPE_BYTES, Change, Finish, Recipe, choices
 from impasto.recipe.words import allowed_values, option_name
 
 __all__ = [
     "DEFAULT_ITERATIONS",
+    "IMITATED",
     "LIVE",
     "MAX_RECIPE_BYTES",
     "Change",

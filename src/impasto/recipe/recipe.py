@@ -26,6 +26,9 @@ ModelName = (
 )
 OptimizerName = Literal["lbfgs", "adam"]
 
+IMITATED: Mapping[str, str] = {"compact": "vgg19"}
+"""The encoder that another one imitates, by name."""
+
 DEFAULT_ITERATIONS: Mapping[str, int] = {"lbfgs": 1000, "adam": 3000}
 """Budget where none is given, by optimizer: Adam's steps are shorter."""
 
@@ -279,6 +282,11 @@ class Recipe(Parameters):
             return None
         model, _, iterations = self.finish.partition(":")
         return Finish(model, int(iterations)) if iterations else Finish(model)
+
+    @property
+    def is_corrected(self) -> bool:
+        """Whether the finishing encoder is the one that the run's imitates, and so can correct it."""
+        return self.finishing is not None and self.finishing.model == IMITATED.get(self.model)
 
     @property
     def num_iterations(self) -> int:
