@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from training import agreement, visits
+from training.estimates import add_estimates
 from training.natural import NaturalGradient, inverse_moments
 from training.networks import LAYERS, load_teacher, save_compact
 from training.pictures import Crops, add_noise
@@ -86,7 +87,7 @@ class Distillation:
         self.sums: dict[str, list[float]] = {}
 
     def run(self) -> None:
-        """Trains to the last step, writing checkpoint and weights every minute."""
+        """Trains to the last step, writing checkpoint and weights every minute; then fits the estimates."""
         started = saved = time.monotonic()
         first = self.step
         while self.step < self.config["steps"]:
@@ -107,6 +108,7 @@ class Distillation:
             if time.monotonic() - saved > CHECKPOINT_SECONDS or self.step == self.config["steps"]:
                 self.save()
                 saved = time.monotonic()
+        self._write(add_estimates(self._published_averages(), self.config["estimate_crops"]))
 
     def _step_size(self) -> float:
         done = self.step / self.config["steps"]
@@ -209,11 +211,14 @@ class Distillation:
             partial,
         )
         partial.replace(self.work / "checkpoint.pt")
-        save_compact(
-            {name: tensor.cpu() for name, tensor in self.averages.items()},
-            self.work / "compact.safetensors",
-            f"python -m training.distill, step {self.step} of {self.config['steps']}",
-        )
+        self._write(self._published_averages())
+
+    def _published_averages(self) -> dict[str, Tensor]:
+        return {name: tensor.cpu() for name, tensor in self.averages.items()}
+
+    def _write(self, state: dict[str, Tensor]) -> None:
+        command = f"python -m training.distill, step {self.step} of {self.config['steps']}"
+        save_compact(state, self.work / "compact.safetensors", command)
 
     def resume(self) -> None:
         """Goes on from the checkpoint, if there is one."""

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 PROCESS_BYTES = 315_000_000
 """Of a process with torch for processors, libvips and their kernels loaded, before any picture (Linux, x86-64)."""
 
-WEIGHT_COPIES = 1.5
+WEIGHT_COPIES = 1.2
 """Copies of an encoder's float32 weights: the one in use, and what loading leaves behind in the heap."""
 
 PICTURES_ALIVE = 6
@@ -195,6 +195,7 @@ class _Network:
         self.content = list(recipe.content_layers or encoder.content_layers)
         style = list(recipe.style_layers or encoder.style_layers)
         self.wanted = {*self.content, *style}
+        self.for_style = encoder.style_sources(style)
         self.sorted = style if recipe.style_loss in _SORTING_LOSSES else []
         self.heads = {layer: head for layer in self.content if (head := encoder.head(layer)) is not None}
         names = list(encoder.layers)
@@ -251,7 +252,7 @@ class _Network:
                 before = pools[layer]
             now = self.values(layer)
             peak = max(peak, [*held, before * self.width, now * self.width], key=sum)
-            if layer in self.wanted:
+            if layer in self.wanted or layer in self.for_style:
                 held.append(now * self.width)
             before = now
         return peak

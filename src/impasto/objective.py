@@ -210,8 +210,7 @@ class Objective:
             image = image.lerp(self.content_image, self.lock_mask)
         zero = image.new_zeros(())
         wanted = [term for term in terms if self.factors[term]]
-        needs_features = "content" in wanted or "style" in wanted
-        features = self._features(image, {**self._active("content"), **self._active("style")}) if needs_features else {}
+        features = self._features(image, {layer: 1.0 for term in wanted for layer in self._active(term)})
         values = {
             "content": lambda: self._content_term(features, zero),
             "style": lambda: self._style_term(features, zero),
@@ -288,7 +287,9 @@ class Objective:
 
     def _style_target(self, style: Style, encoder: Encoder | None) -> dict[str, Any]:
         targets = {}
-        for layer, features in self._features(style.image, self._active("style"), encoder).items():
+        layers = self._active("style")
+        looked_at = (encoder or self.encoder).style_features(style.image, layers.keys()) if layers else {}
+        for layer, features in looked_at.items():
             _finite(features, layer, self.encoder)
             targets[layer] = self.style_loss.prepare(self._summarize(layer, features, style.style_mask))
         return targets
@@ -304,7 +305,7 @@ class Objective:
 
     def _active(self, term: str) -> dict[str, float]:
         """Layers of a term with their shares; none if the term is switched off."""
-        layers = {"content": self.content_layers, "style": self.style_layers}[term]
+        layers: Mapping[str, float] = {"content": self.content_layers, "style": self.style_layers}.get(term, {})
         return {layer: share for layer, share in layers.items() if share} if self.factors[term] else {}
 
 

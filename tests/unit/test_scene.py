@@ -7,7 +7,7 @@ from torch import Tensor
 from impasto.errors import RecipeError, UserError
 from impasto.images import Picture
 from impasto.recipe import Recipe
-from impasto.scene import Scene, periodic_component, style_sizes, target_size
+from impasto.scene import Scene, largest_sizes, periodic_component, style_sizes, target_size
 from tests.tiny import TinyEncoder
 
 CPU = torch.device("cpu")
@@ -101,6 +101,26 @@ def test_a_picture_that_is_periodic_already_stays_as_it_is() -> None:
 def test_the_periodic_component_keeps_the_mean() -> None:
     image = picture(20, 30) * 0.5 + 0.25
     torch.testing.assert_close(periodic_component(image).mean((2, 3)), image.mean((2, 3)), atol=2e-3, rtol=0)
+
+
+def test_no_picture_is_kept_larger_than_it_is_looked_at() -> None:
+    content, styles = largest_sizes((3000, 4000), [(1000, 500), (20, 30)], (300, 400), Recipe())
+    assert content == (300, 400)
+    assert styles == [(300, 150), (300, 450)]
+
+
+def test_a_style_that_the_run_starts_from_is_kept_large_enough_to_cover_the_picture() -> None:
+    _, (first, second) = largest_sizes(
+        (3000, 4000), [(1000, 500), (1000, 500)], (300, 400), Recipe(init_method="style")
+    )
+    assert first == (800, 400)
+    assert second == (300, 150)
+
+
+def test_regions_are_looked_for_in_more_than_a_small_output() -> None:
+    content, (style,) = largest_sizes((3000, 4000), [(1000, 500)], (60, 80), Recipe(auto_mask=3))
+    assert content == (240, 320)
+    assert style == (320, 160)
 
 
 def test_a_locked_region_is_put_back() -> None:

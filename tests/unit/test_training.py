@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
-from training import agreement
+from training import agreement, estimates
 from training.gather import pictures_in
 
 LAYER = "relu1_1"
@@ -81,6 +81,19 @@ def test_the_narrow_objective_is_that_of_the_mapped_features() -> None:
         rtol=1e-4,
         atol=0,
     )
+
+
+def test_an_estimate_recovers_the_map_that_made_the_targets() -> None:
+    generator = torch.Generator().manual_seed(0)
+    inputs, head, made_by = (
+        torch.randn(shape, generator=generator).double() for shape in ((4000, 9), (12, 4 + 1), (4, 9 + 1))
+    )
+    rows = torch.cat([inputs, torch.ones(4000, 1).double()], 1)
+    targets = rows @ made_by.T @ head[:, :-1].T + head[:, -1]
+    estimate = estimates.solve(rows.T @ rows, rows.T @ targets, head, shrinkage=1e-6)
+    torch.testing.assert_close(estimate, made_by, atol=1e-4, rtol=0)
+    kept = estimates.solve(rows.T @ rows, rows.T @ targets, head, shrinkage=1e6)
+    torch.testing.assert_close(kept, torch.eye(4, 10).double(), atol=1e-4, rtol=0)  # the layer's own features
 
 
 def test_pictures_are_found_in_folders_and_in_resource_files(tmp_path: Path) -> None:

@@ -61,6 +61,23 @@ class Encoder(nn.Module, ABC):
             LayerError: If a name is unknown.
         """
 
+    def style_features(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
+        """Features of a style image, which is looked at once: an encoder may take more pains than in `forward`.
+
+        Args:
+            image: As in `forward`.
+            layers: As in `forward`.
+
+        Returns:
+            As `forward`.
+        """
+        features: dict[str, Tensor] = self(image, layers)
+        return features
+
+    def style_sources(self, layers: Collection[str]) -> Collection[str]:
+        """The layers that `style_features` computes for the layers asked for."""
+        return layers
+
     def head(self, layer: str) -> Tensor | None:
         """The linear map that takes this layer's features to the space in which losses are to be measured.
 

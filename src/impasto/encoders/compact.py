@@ -1,15 +1,17 @@
 """The compact encoder: a narrow network that imitates VGG19, bundled with the package.
 
 It has the topology of VGG19 down to relu5_1 at a quarter to a half of the width. For each layer it carries a *head*,
-the affine map from its own channels to those of VGG19, so that losses can be measured in the space of VGG19.
-`training/` makes the file.
+the affine map from its own channels to those of VGG19, so that losses can be measured in the space of VGG19. For style
+images, which are looked at once, it carries *estimates*: linear maps from more layers than one. `training/` makes the
+file.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
@@ -21,11 +23,12 @@ from impasto.recipe import IMITATED
 WEIGHTS = Path(__file__).with_name("compact.safetensors")
 """The bundled file."""
 
-SHA256 = "3a60072f77cf2417efaebab5865fff1e7e6962527a38f87e4494431809604baa"
+SHA256 = "dfdf21d677feb957bce3f5262d8eac36c40f7b895e3206d3fb5f976bf747c0ee"
 """Of the bundled file."""
 
 FORMAT_VERSION = "1"
-"""Of the file's layout: ``<layer>.weight``, ``<layer>.bias`` and ``<layer>.head`` in float16."""
+"""Of the file's layout: ``<layer>.weight``, ``<layer>.bias``, ``<layer>.head`` and perhaps ``<layer>.estimate``, all in
+float16."""
 
 NUM_CONVS = (2, 2, 4, 4, 1)
 """Convolutions in each block: VGG19's down to relu5_1."""
@@ -35,7 +38,8 @@ class Compact(VGG):
     """A narrow VGG with heads to the channels of the VGG19 that it imitates.
 
     Args:
-        state: Weight, bias and head of each layer under the file's names, in any floating precision.
+        state: Weight, bias and head of each layer, and perhaps its estimate, under the file's names, in any floating
+            precision.
         pooling: See `VGG`.
         padding: See `VGG`.
 
@@ -61,7 +65,49 @@ class Compact(VGG):
             {f"{i}.{kind}": state[f"{i}.{kind}"] for i in self.layers for kind in ("weight", "bias")}
         )
         self._full_heads = {layer: state[f"{layer}.head"].clone() for layer in self.layers}  # lets go of the file
+        self._estimates = {
+            layer: state[name].clone() for layer in self.layers if (name := f"{layer}.estimate") in state
+        }
         self._heads: dict[str, Tensor] = {}  # reduced when first asked for: a recipe looks at few layers
+
+    def style_features(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
+        """See `Encoder.style_features`: where the file has an estimate of a layer, it takes the place of its features.
+
+        Estimates are made for max pooling; with another one the features are returned as they are.
+        """
+        features = self(image, {*layers, *self.style_sources(layers)})
+        return {
+            layer: self._estimate(layer, features) if self._is_estimated(layer) else features[layer] for layer in layers
+        }
+
+    def style_sources(self, layers: Collection[str]) -> set[str]:
+        """See `Encoder.style_sources`."""
+        return {
+            name for layer in layers for name in (self.estimated_from(layer) if self._is_estimated(layer) else [layer])
+        }
+
+    def estimated_from(self, layer: str) -> list[str]:
+        """What a layer is estimated from: itself, the rest of its block, and the block before, which is max-pooled."""
+        stride = self.layers[layer].stride
+        around = [[name for name, other in self.layers.items() if other.stride == s] for s in (stride, stride // 2)]
+        return [layer, *(name for names in around for name in names if name != layer)]
+
+    def as_input(self, name: str, features: Tensor, layer: str) -> Tensor:
+        """Features of a layer in the grid of the one that is estimated from it."""
+        return features if self.layers[name].stride == self.layers[layer].stride else F.max_pool2d(features, 2)
+
+    def _is_estimated(self, layer: str) -> bool:
+        return layer in self._estimates and self.pooling == "max"
+
+    def _estimate(self, layer: str, features: Mapping[str, Tensor]) -> Tensor:
+        names = self.estimated_from(layer)
+        estimate = self._estimates[layer].float().to(self.mean.device)
+        widths = [*(self.layers[name].channels for name in names), 1]
+        *parts, constant = torch.split(estimate, widths, dim=1)
+        result: Tensor = constant[:, :, None]
+        for name, part in zip(names, parts, strict=True):  # one after the other: together they would take much memory
+            result = result + F.conv2d(self.as_input(name, features[name], layer).float(), part[:, :, None, None])
+        return result.to(features[layer].dtype)
 
     def full_head(self, layer: str) -> Tensor:
         """The affine map from this layer's features to VGG19's: ``H[:, :-1] @ features + H[:, -1:]``.

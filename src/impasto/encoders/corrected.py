@@ -3,10 +3,10 @@
 An optimizer finds the pictures that a narrow network misjudges. Where the wide one is at hand, it can look at such a
 picture once and say what is missing there: its features, brought to the narrow network's channels, less the narrow
 network's own. Added as a constant to all that the narrow network says from there on, this takes away its errors at that
-picture and, to first order in how little they change, around it, at the narrow network's price.
+picture, and near it all but the change in them, at the narrow network's price.
 
-Reference: Bandler et al. (2004), IEEE Trans. Microw. Theory Tech. 52, "Space mapping: the state of the art", section
-V on output space mapping.
+Reference: Bandler et al. (2004), IEEE Trans. Microw. Theory Tech. 52, "Space mapping: the state of the art", on output
+space mapping.
 """
 
 from collections.abc import Collection, Mapping

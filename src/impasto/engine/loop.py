@@ -76,7 +76,7 @@ class Engine:
         self._clock = Clock()
         self._asked = sum(level.iterations for level in levels)  # before any live change
         self._spent = [0]  # iterations, of each level that has begun
-        self._begin = self._optimizer.best_image  # what the level at work began with
+        self._begin: Tensor | None = None  # what the level at work began with, if it is a corrected one
         self._gradient: Tensor | None = None  # at the best picture, unless that is from before a resumption
         self._level_bests: list[float] = []
         self._enlarged: Tensor | None = None
@@ -105,7 +105,8 @@ class Engine:
             size = self.levels[len(self._spent)].size
             self._optimizer.resize(lambda tensor, size=size: self._resize(tensor, size))  # type: ignore[misc]
             self._spent.append(0)
-            self._begin, self._gradient = self._optimizer.best_image, None
+            self._begin = self._optimizer.best_image if self._level.is_corrected else None
+            self._gradient = None
             self._level_bests = []
             yield from self._run_level()
         size = self.levels[-1].size
@@ -131,7 +132,9 @@ class Engine:
                 return
             best_before = self._optimizer.best_loss
             try:
-                objective = objective or self._objective_at(level, self.recipe.at(self.iteration), self._begin)
+                if objective is None:
+                    begin = self._optimizer.best_image if self._begin is None else self._begin
+                    objective = self._objective_at(level, self.recipe.at(self.iteration), begin)
                 evaluation = objective.evaluate(self._optimizer.candidate)
                 total, parts = self._optimizer.update(evaluation)
             except (MemoryError, RuntimeError) as error:
@@ -212,7 +215,7 @@ class Engine:
             "levels": [[*level.size, level.iterations, level.is_finish, level.is_corrected] for level in self.levels],
             "asked": self._asked,
             "spent": list(self._spent),
-            "begin": self._begin,
+            "begin": [] if self._begin is None else [self._begin],
             "iteration": self.iteration,
             "losses": dict(self.losses),
             "level_bests": list(self._level_bests),
@@ -234,7 +237,8 @@ class Engine:
             ValueError: If this engine's budget is smaller.
         """
         planned = [Level((height, width), *rest) for height, width, *rest in state["levels"]]
-        self._spent, self._begin = list(state["spent"]), state["begin"]
+        self._spent = list(state["spent"])
+        self._begin = next(iter(state["begin"]), None)
         # A budget that was changed on the way stays so, unless another one is asked for now.
         self.levels = planned if state["asked"] == self._asked else extend_pyramid(planned, self._spent, self.levels)
         self.iteration, self.losses = state["iteration"], dict(state["losses"])

@@ -3,6 +3,8 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from impasto.encoders import compact
 from impasto.encoders.compact import Compact, load_compact, reduced_head
@@ -69,6 +71,37 @@ def test_reduction_of_a_head_is_upper_triangular_with_a_diagonal_not_negative() 
     assert (reduced.diagonal() >= 0).all()
 
 
+def with_estimate(layer: str, estimate: Tensor, pooling: str = "max") -> Compact:
+    return Compact(load_file(compact.WEIGHTS) | {f"{layer}.estimate": estimate}, pooling=pooling)
+
+
+def test_a_style_image_is_seen_through_its_estimates(encoder: Compact) -> None:
+    names = ["relu2_1", "relu2_2", "relu1_1", "relu1_2"]
+    assert encoder.estimated_from("relu2_1") == names
+    num_inputs = sum(encoder.layers[name].channels for name in names)
+    estimate = 0.1 * torch.randn(48, num_inputs + 1, generator=torch.Generator().manual_seed(0))
+    image = torch.rand(1, 3, 25, 38)
+    features = encoder(image, names)
+    pooled = [torch.nn.functional.max_pool2d(features[name], 2) for name in names[2:]]
+    inputs = torch.cat([features["relu2_1"], features["relu2_2"], *pooled, torch.ones_like(pooled[0][:, :1])], 1)
+    expected = torch.einsum("kc,bchw->bkhw", estimate, inputs)
+    estimated = with_estimate("relu2_1", estimate)
+    assert estimated.style_sources(["relu2_1"]) == set(names)
+    torch.testing.assert_close(estimated.style_features(image, ["relu2_1"])["relu2_1"], expected, atol=1e-4, rtol=1e-4)
+    assert estimated(image, ["relu2_1"])["relu2_1"].equal(features["relu2_1"])  # pictures are not
+
+
+def test_estimates_are_for_max_pooling() -> None:
+    encoder = with_estimate("relu2_1", torch.zeros(48, 129), pooling="average")
+    image = torch.rand(1, 3, 16, 16)
+    assert encoder.style_features(image, ["relu2_1"])["relu2_1"].equal(encoder(image, ["relu2_1"])["relu2_1"])
+
+
+def test_all_style_layers_of_the_bundled_file_are_estimated(encoder: Compact) -> None:
+    for layer in encoder.style_layers:
+        assert encoder.style_sources([layer]) == set(encoder.estimated_from(layer))
+
+
 @pytest.mark.parametrize("pooling", ["max", "average"])
 @pytest.mark.parametrize("padding", ["zero", "reflect", "replicate"])
 def test_any_pooling_and_padding_gives_finite_features_of_the_same_shape(pooling: str, padding: str) -> None:
@@ -97,8 +130,6 @@ def test_missing_file_is_refused_in_one_sentence(tmp_path: Path) -> None:
 
 
 def test_file_of_another_network_is_refused(tmp_path: Path) -> None:
-    from safetensors.torch import save_file
-
     foreign = tmp_path / "foreign.safetensors"
     save_file({"x": torch.zeros(1)}, foreign)
     with pytest.raises(WeightsError, match="has format version none"):
