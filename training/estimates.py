@@ -24,6 +24,10 @@ from impasto.encoders.vgg import STYLE_LAYERS, VGG
 
 logger = logging.getLogger(__name__)
 
+ESTIMATED = tuple(STYLE_LAYERS["vgg19"])[:-1]
+"""The style layers but the deepest: no later layer helps there, and at its few positions a target that the narrow
+network cannot reach leads the optimizer astray."""
+
 CROP_SIZE = 192
 SEED = 1
 SHRINKAGE = 0.01
@@ -35,7 +39,7 @@ PAINTINGS, PHOTOGRAPHS = 0.6, 0.3
 
 @torch.no_grad()
 def fit_estimates(encoder: Compact, teacher: VGG, crops: Crops, count: int) -> dict[str, Tensor]:
-    """The maps of the style layers, under the file's names.
+    """The maps of the layers that are estimated, under the file's names.
 
     Args:
         encoder: With its heads.
@@ -46,13 +50,12 @@ def fit_estimates(encoder: Compact, teacher: VGG, crops: Crops, count: int) -> d
     Returns:
         ``<layer>.estimate`` of shape (C, inputs + 1), as `Compact.style_features` takes it.
     """
-    layers = tuple(STYLE_LAYERS["vgg19"])
     moments: dict[str, Tensor] = {}
     cross: dict[str, Tensor] = {}
     for _ in range(count):
         image = _draw(crops)[None]
-        wide, narrow = teacher(image, layers), encoder(image, LAYERS)
-        for layer in layers:
+        wide, narrow = teacher(image, ESTIMATED), encoder(image, LAYERS)
+        for layer in ESTIMATED:
             inputs = [encoder.as_input(name, narrow[name], layer) for name in encoder.estimated_from(layer)]
             rows, target = augment(torch.cat(inputs, 1)).double(), wide[layer].flatten(2)[0].T.double()
             weight = 1 / target.square().sum().clamp_min(1e-6)  # each picture counts alike, as in a relative distance
@@ -60,7 +63,7 @@ def fit_estimates(encoder: Compact, teacher: VGG, crops: Crops, count: int) -> d
             cross[layer] = cross.get(layer, 0) + weight * (rows.T @ target)
     return {
         f"{layer}.estimate": solve(moments[layer], cross[layer], encoder.full_head(layer).double()).float()
-        for layer in layers
+        for layer in ESTIMATED
     }
 
 

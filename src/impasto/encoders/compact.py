@@ -23,7 +23,7 @@ from impasto.recipe import IMITATED
 WEIGHTS = Path(__file__).with_name("compact.safetensors")
 """The bundled file."""
 
-SHA256 = "dfdf21d677feb957bce3f5262d8eac36c40f7b895e3206d3fb5f976bf747c0ee"
+SHA256 = "291b2a783f12a032dab4546d9b67d9a19b669a16574b8623d1b14f322b5cefdc"
 """Of the bundled file."""
 
 FORMAT_VERSION = "1"

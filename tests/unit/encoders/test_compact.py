@@ -97,8 +97,10 @@ def test_estimates_are_for_max_pooling() -> None:
     assert encoder.style_features(image, ["relu2_1"])["relu2_1"].equal(encoder(image, ["relu2_1"])["relu2_1"])
 
 
-def test_all_style_layers_of_the_bundled_file_are_estimated(encoder: Compact) -> None:
-    for layer in encoder.style_layers:
+def test_all_style_layers_of_the_bundled_file_but_the_deepest_are_estimated(encoder: Compact) -> None:
+    *estimated, deepest = encoder.style_layers
+    assert encoder.style_sources([deepest]) == {deepest}
+    for layer in estimated:
         assert encoder.style_sources([layer]) == set(encoder.estimated_from(layer))
 
 
