@@ -210,7 +210,9 @@ class Objective:
             image = image.lerp(self.content_image, self.lock_mask)
         zero = image.new_zeros(())
         wanted = [term for term in terms if self.factors[term]]
-        features = self._features(image, {layer: 1.0 for term in wanted for layer in self._active(term)})
+        # With the layers of both terms, also for one alone: the deepest decides how far a small picture is continued.
+        at_work = {**self._active("content"), **self._active("style")} if {*wanted} - {"tv"} else {}
+        features = self._features(image, at_work)
         values = {
             "content": lambda: self._content_term(features, zero),
             "style": lambda: self._style_term(features, zero),
@@ -305,7 +307,7 @@ class Objective:
 
     def _active(self, term: str) -> dict[str, float]:
         """Layers of a term with their shares; none if the term is switched off."""
-        layers: Mapping[str, float] = {"content": self.content_layers, "style": self.style_layers}.get(term, {})
+        layers = {"content": self.content_layers, "style": self.style_layers}[term]
         return {layer: share for layer, share in layers.items() if share} if self.factors[term] else {}
 
 

@@ -210,6 +210,13 @@ def test_content_is_not_far_from_itself_however_small(size: tuple[int, int], pad
     assert objective.parts(content)[TERMS.index("content")].item() == 0
 
 
+@pytest.mark.parametrize("size", [(1, 1), (2, 9), (7, 12)])
+def test_influence_is_measured_however_small_the_picture(size: tuple[int, int]) -> None:
+    image = picture(5, *size)
+    objective = Objective(TinyEncoder(), picture(3, *size), [picture(4, *size)], Recipe())
+    assert sum(objective.influence(image, objective.evaluate(image).gradient).values()) == pytest.approx(1)
+
+
 def test_influence_is_the_same_however_lean_the_encoder_is(tiny_encoder: TinyEncoder) -> None:
     image = picture(5)
     objective = build(tiny_encoder)
