@@ -1,4 +1,4 @@
-"""Better guesses at VGG19's features of style images: ``python -m training.estimates FILE --out FILE``.
+"""Better guesses at VGG19's features of style images, the last step of `training.distill`.
 
 A style image is looked at once, a picture once an iteration. For the style image a narrow network can therefore afford
 what no iteration could: from all layers of a block and of the one before it, a linear map that comes closer to VGG19
@@ -9,20 +9,13 @@ Reference: Hoerl & Kennard (1970), Technometrics 12, for the shrinkage; Wang et 
 maps between a narrow encoder's features and a wide one's.
 """
 
-import argparse
-import logging
-from pathlib import Path
-
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
-from training.networks import LAYERS, augment, load_teacher, save_compact
+from training.networks import LAYERS, augment, load_teacher
 from training.pictures import Crops
 
-from impasto.encoders.compact import Compact, load_compact
+from impasto.encoders.compact import Compact
 from impasto.encoders.vgg import STYLE_LAYERS, VGG
-
-logger = logging.getLogger(__name__)
 
 ESTIMATED = tuple(STYLE_LAYERS["vgg19"])[:-1]
 """The style layers but the deepest: no later layer helps there, and at its few positions a target that the narrow
@@ -98,20 +91,3 @@ def solve(moments: Tensor, cross: Tensor, head: Tensor, shrinkage: float = SHRIN
 def add_estimates(state: dict[str, Tensor], count: int) -> dict[str, Tensor]:
     """A compact encoder's weights, with the estimates fitted to them."""
     return state | fit_estimates(Compact(state), load_teacher(), Crops(CROP_SIZE, SEED), count)
-
-
-def main() -> None:
-    """Reads the command line and fits."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("file", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--count", type=int, default=1500, help="crops to look at")
-    arguments = parser.parse_args()
-    load_compact(path=arguments.file, sha256=None)  # or it says what is wrong with the file
-    state = {name: tensor.float() for name, tensor in load_file(arguments.file).items()}
-    sha256 = save_compact(add_estimates(state, arguments.count), arguments.out, "python -m training.estimates")
-    print(f"{arguments.out}: {arguments.out.stat().st_size} bytes, SHA-256 {sha256}")
-
-
-if __name__ == "__main__":
-    main()

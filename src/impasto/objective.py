@@ -178,9 +178,7 @@ class Objective:
         self.content_layers, self.style_layers = (_shares(layers[kind]) for kind in ("content", "style"))
         self.heads = {layer: encoder.head(layer) for layer in (*self.content_layers, *self.style_layers)}
         with torch.no_grad():
-            # With the layers that `parts` will ask for: the deepest decides how far a small picture is continued.
-            layers_at_work = {**self._active("content"), **self._active("style")}
-            features = self._features(content_image, layers_at_work, target_encoder)
+            features = self._features(content_image, self._at_work(), target_encoder)
             self.content_targets = {
                 layer: _finite(features[layer], layer, encoder) for layer in self._active("content")
             }
@@ -210,9 +208,7 @@ class Objective:
             image = image.lerp(self.content_image, self.lock_mask)
         zero = image.new_zeros(())
         wanted = [term for term in terms if self.factors[term]]
-        # With the layers of both terms, also for one alone: the deepest decides how far a small picture is continued.
-        at_work = {**self._active("content"), **self._active("style")} if {*wanted} - {"tv"} else {}
-        features = self._features(image, at_work)
+        features = self._features(image, self._at_work() if {*wanted} - {"tv"} else {})
         values = {
             "content": lambda: self._content_term(features, zero),
             "style": lambda: self._style_term(features, zero),
@@ -230,7 +226,7 @@ class Objective:
         Returns:
             By the name of the term; 0 for a term that is switched off. Of several styles, the mean by their shares.
         """
-        features = self._features(image, {**self._active("content"), **self._active("style")})
+        features = self._features(image, self._at_work())
         zero = image.new_zeros(())
         styles = zip(self._style_distances(features, zero), self.style_shares, strict=True)
         return {
@@ -304,6 +300,14 @@ class Objective:
         self, image: Tensor, layers: Mapping[str, float], encoder: Encoder | None = None
     ) -> dict[str, Tensor]:
         return (encoder or self.encoder)(image, layers.keys()) if layers else {}
+
+    def _at_work(self) -> dict[str, float]:
+        """The layers of both terms.
+
+        Also for one term alone all are asked for: the deepest decides how far a small picture is continued, and
+        targets have to fit.
+        """
+        return {**self._active("content"), **self._active("style")}
 
     def _active(self, term: str) -> dict[str, float]:
         """Layers of a term with their shares; none if the term is switched off."""

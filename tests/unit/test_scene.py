@@ -41,7 +41,7 @@ def test_one_scale_serves_all_styles_and_several_serve_each() -> None:
 @pytest.mark.parametrize("values", [{"style_blend": [1, 2]}, {"style_scale": [1, 2]}])
 def test_numbers_have_to_match_the_styles(values: dict[str, object]) -> None:
     with pytest.raises(RecipeError, match=r"2 numbers for 3 style images"):
-        scene(3, **values).pictures_at((24, 36))[1]
+        scene(3, **values).pictures_at((24, 36))
 
 
 def test_blend_is_the_styles_weight() -> None:

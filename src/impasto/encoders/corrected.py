@@ -108,11 +108,6 @@ class Corrected(Encoder):
         self.content_layers, self.style_layers = self.narrow.content_layers, self.narrow.style_layers
         self._missing: Mapping[str, Tensor] = {}
 
-    @property
-    def is_lean(self) -> bool:  # type: ignore[override]
-        """Whether the narrow encoder is."""
-        return self.narrow.is_lean
-
     def forward(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
         """See `Encoder.forward`. The layers of the first call are those that the wide encoder is asked for."""
         if not self._missing:
