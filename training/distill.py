@@ -16,14 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from training import agreement, visits
 from training.estimates import add_estimates
 from training.natural import NaturalGradient, inverse_moments
-from training.networks import LAYERS, load_teacher, save_compact
+from training.networks import LAYERS, load_teacher, save_compact, with_output
 from training.pictures import Crops, add_noise
 
-from impasto.encoders.compact import Compact, load_compact
+from impasto.encoders.compact import Compact
 from impasto.encoders.vgg import STYLE_LAYERS
 
 logger = logging.getLogger(__name__)
@@ -45,25 +46,36 @@ class Student(nn.Module):
     def __init__(self, start: Compact) -> None:
         super().__init__()
         self.encoder = start
-        self.encoder.convs.requires_grad_(True)
-        heads = {layer: start.full_head(layer) for layer in LAYERS}
+        self.encoder.requires_grad_(True)
+        heads = {layer: start.full_head(layer) for layer in LAYERS if layer not in start.outputs}
         # Brought to the size that other weight matrices have; the teacher's channels have any size.
         self.scales = {layer: float(head[:, :-1].square().sum(1).mean().sqrt()) for layer, head in heads.items()}
-        self.heads = nn.ParameterDict({layer: nn.Parameter(heads[layer] / self.scales[layer]) for layer in LAYERS})
+        self.heads = nn.ParameterDict({layer: nn.Parameter(head / self.scales[layer]) for layer, head in heads.items()})
 
     def full_heads(self, layers: tuple[str, ...]) -> dict[str, Tensor]:
-        """The heads of some layers in their own size, differentiable."""
-        return {layer: self.heads[layer] * self.scales[layer] for layer in layers}
+        """The heads of some layers in their own size, differentiable; the identity for a layer with an output."""
+        return {
+            layer: self.heads[layer] * self.scales[layer] if layer in self.heads else self.encoder.full_head(layer)
+            for layer in layers
+        }
 
     def maps(self) -> dict[str, tuple[nn.Parameter, nn.Parameter | None]]:
         """Weight and bias of all that learns, under the names of `training.natural.inverse_moments`."""
-        heads = {f"{layer}.head": (self.heads[layer], None) for layer in LAYERS}
-        return heads | {f"{layer}.conv": (conv.weight, conv.bias) for layer, conv in self.encoder.convs.items()}
+        heads = {f"{layer}.head": (head, None) for layer, head in self.heads.items()}
+        return heads | {
+            f"{layer}.{kind}": (module.weight, module.bias)
+            for kind, modules in (("conv", self.encoder.convs), ("output", self.encoder.outputs))
+            for layer, module in modules.items()
+        }
 
     def published(self) -> dict[str, Tensor]:
-        """Weight, bias and head by layer under the file's names."""
+        """Weight, bias and head or output by layer under the file's names."""
         state = {name: tensor.detach().clone() for name, tensor in self.encoder.convs.state_dict().items()}
-        return state | {f"{layer}.head": self.heads[layer].detach() * self.scales[layer] for layer in LAYERS}
+        state |= {f"{layer}.head": head.detach() for layer, head in self.full_heads(tuple(self.heads)).items()}
+        return state | {
+            f"{layer}.output": torch.cat([output.weight, output.bias[:, None]], 1).detach()
+            for layer, output in self.encoder.outputs.items()
+        }
 
 
 class Distillation:
@@ -76,7 +88,7 @@ class Distillation:
         if config["bfloat16"]:
             for parameter in self.teacher.parameters():
                 parameter.data = parameter.data.bfloat16()
-        start = load_compact(path=Path(config["start"]), sha256=None).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        start = Compact(with_output(load_file(config["start"]))).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.student = Student(start)
         self.crops = Crops(config["crop_size"], config["seed"])
         batches = [torch.stack([self.crops.draw() for _ in range(8)]).to(device) for _ in range(MOMENT_BATCHES)]

@@ -28,26 +28,26 @@ that do (of noisy or painted pictures, or because the layer before has moved) ar
 
 @torch.no_grad()
 def inverse_moments(encoder: Compact, batches: Sequence[Tensor]) -> dict[str, Tensor]:
-    """Damped inverse second moments of what each convolution and each head takes in.
+    """Damped inverse second moments of what each convolution, head and output takes in.
 
     Args:
         encoder: The network.
         batches: Pictures (B, 3, H, W) on its device.
 
     Returns:
-        ``<layer>.conv`` of shape (9 C + 1, 9 C + 1) and ``<layer>.head`` of shape (C + 1, C + 1).
+        ``<layer>.conv`` of shape (9 C + 1, 9 C + 1), and ``<layer>.head`` or ``<layer>.output`` of shape
+        (C + 1, C + 1).
     """
     sums: dict[str, Tensor] = {}
     for batch in batches:
         x = (batch - encoder.mean) / encoder.std
-        features = encoder(batch, LAYERS)
-        for layer in LAYERS:
+        for layer, conv in encoder.convs.items():
             if layer.endswith("_1") and layer != LAYERS[0]:
                 x = nn.functional.max_pool2d(x, 2)
-            rows = patches(x, slice(0, WINDOW), slice(0, WINDOW))
-            x = features[layer]
-            seen = augment(x[..., :WINDOW, :WINDOW])
-            for name, inputs in ((f"{layer}.conv", rows), (f"{layer}.head", seen)):
+            before, x = x, conv(x).relu_()
+            rows = patches(before, slice(0, WINDOW), slice(0, WINDOW))
+            kind, seen = ("output", torch.cat([x, before], 1)) if layer in encoder.outputs else ("head", x)
+            for name, inputs in ((f"{layer}.conv", rows), (f"{layer}.{kind}", augment(seen[..., :WINDOW, :WINDOW]))):
                 sums[name] = sums.get(name, 0) + (inputs.T @ inputs).double() / (len(inputs) * len(batches))
     return {name: _damped_inverse(moments) for name, moments in sums.items()}
 

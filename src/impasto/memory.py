@@ -32,7 +32,7 @@ FRAGMENTATION = 1.4
 """Resident bytes for one in use, of blocks that the allocator keeps for the next use, in holes that do not fit."""
 
 LARGEST_KEPT_BLOCK = 32 << 20
-"""Larger blocks go back to the system at once (glibc's ``DEFAULT_MMAP_THRESHOLD_MAX``)."""
+"""Larger blocks go back to the system at once: glibc keeps none (its ``DEFAULT_MMAP_THRESHOLD_MAX``)."""
 
 LOADING_COPIES = 1.75
 """Float32 copies of an input picture while it is read and shrunk to the size of the run."""
@@ -41,8 +41,9 @@ LEAST_HISTORY = 3
 """Curvature pairs of L-BFGS below which it would be another optimizer."""
 
 _SORTING_LOSSES = ("histogram", "sliced")
-_LEAN_BLOCK = 1 << 20
-_M_MMAP_THRESHOLD = -3  # of <malloc.h>
+_LARGEST_KEPT_BLOCK_IF_LEAN = 1 << 20
+_MOST_KEPT, _MOST_KEPT_IF_LEAN = (1 << 31) - 1, 1 << 17  # at the end of the heap; the one is all, the other's usual
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of <malloc.h>
 _PICTURE = 12  # bytes a pixel of three float32 channels
 _SAMPLES = 6  # of three channels as read, at 16 bit
 
@@ -223,10 +224,11 @@ class _Network:
         return 3 * own + 3 * heads + places
 
     def plain_bytes(self) -> list[float]:
-        """At the start of the backward pass: everything that autograd holds, and the gradients of the features."""
+        """At the start of the backward pass: everything that autograd holds; and a gradient of features on its way."""
         maps = [self.values(layer) * self.width for layer in self.layers]
         padded = [3.0 * self.width, *maps[:-1]] if self.pads else []
-        gradients = [self.values(layer) * self.width for layer in self.wanted]
+        maps += [layer.inner / layer.stride**2 * self.width for layer in self.layers.values()]
+        gradients = [max(self.values(layer) * self.width for layer in self.wanted)]
         pools = [size for _, _, values in self.pools for size in (values * self.width, values * 8)]
         return [*maps, *padded, *gradients, *pools, *self.loss_bytes()]
 
@@ -236,9 +238,8 @@ class _Network:
         marks = [self.values(layer) for layer in self.layers if layer not in silent]
         marks += [values for _, _, values in self.pools]
         maps = [self.values(layer) * self.width for layer in self.layers if layer in self.wanted]
-        first_of_all = [*maps, maps[0]]  # the first layer's gradient comes last, when its features are still there
         first_block = [self.values(layer) * self.width for layer in self.layers][:1] * 3
-        return [*max(first_of_all, first_block, key=sum), *marks, *self.loss_bytes()]
+        return [*max(maps, first_block, key=sum), *marks, *self.loss_bytes()]
 
     def target_bytes(self) -> list[float]:
         """While a style image is looked at: the features so far, and one layer's input and output."""
@@ -258,16 +259,40 @@ class _Network:
         return peak
 
 
+def keep_freed_memory() -> None:
+    """Has the allocator keep freed blocks for the next iteration, until `give_back_freed_memory`.
+
+    By itself it gives much of them back, and the system clears every page before it hands it out again: thousands in
+    an iteration.
+    """
+    _set_allocator(LARGEST_KEPT_BLOCK, _MOST_KEPT)
+
+
 def return_freed_memory() -> None:
     """Has the allocator give freed blocks back at once instead of keeping holes; for the rest of the process.
 
     Without it a run holds up to half more than it uses; with it each new block costs the system's time to clear it.
-    Where the C library is not glibc nothing changes.
     """
+    _set_allocator(_LARGEST_KEPT_BLOCK_IF_LEAN, _MOST_KEPT_IF_LEAN)
+    give_back_freed_memory()
+
+
+def give_back_freed_memory() -> None:
+    """Gives back now what the allocator has kept. Where the C library is not glibc nothing changes."""
+    _call_glibc("malloc_trim", 0)
+
+
+def _set_allocator(largest_kept: int, most_kept: int) -> None:
+    """Sets both, since each that is set alone ends glibc's own adaptation of the other."""
+    _call_glibc("mallopt", _M_MMAP_THRESHOLD, largest_kept)
+    _call_glibc("mallopt", _M_TRIM_THRESHOLD, most_kept)
+
+
+def _call_glibc(function: str, *arguments: int) -> None:
     try:
-        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LEAN_BLOCK)
+        getattr(ctypes.CDLL(None), function)(*arguments)
     except (OSError, AttributeError, TypeError):
-        logger.debug("This system's allocator has no mallopt.")
+        logger.debug("This system's allocator has no %s.", function)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -5,7 +5,7 @@ Each term is divided by its own scale (so it says "how far, relative to black"),
 """
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,14 +93,20 @@ def strength_factors(strength: float) -> dict[str, float]:
     return {"content": content, "style": style, "tv": style * (ROUGHEST + (1 - ROUGHEST) * content)}
 
 
-def near_distance(recipe: Recipe) -> float:
+def near_distance(recipe: Recipe, optimism: float = 1.0) -> float:
     """Where the style lets go: `NEAR` at the default weights, and in proportion to content over style weight.
 
     A picture comes to rest in proportion to the third root of that ratio times the square of this distance, so weights
-    act in full. Above 50 the dial brings it down to nothing.
+    act in full. Above 50 the dial brings it down to nothing, and with it what an optimistic encoder takes off it: there
+    a picture is as near to the style as that encoder can bring it.
+
+    Args:
+        recipe: With weights and strength.
+        optimism: Of the encoder; see `Encoder`.
     """
     ratio = min(recipe.content_weight / recipe.style_weight, FARTHEST) if recipe.style_weight else 0.0
-    return float(NEAR * dial_nearness(recipe.strength) * ratio / BALANCED_RATIO)
+    nearness = dial_nearness(recipe.strength)
+    return float(NEAR * nearness / (1 + (optimism - 1) * nearness) * ratio / BALANCED_RATIO)
 
 
 def dial_nearness(strength: float) -> float:
@@ -159,7 +165,7 @@ class Objective:
         self.wraps = recipe.tileable
         self.style_loss = STYLE_LOSSES[recipe.style_loss]
         self.style_scale = STYLE_LOSS_SCALE[recipe.style_loss]
-        self.near = near_distance(recipe)
+        self.near = near_distance(recipe, encoder.optimism)
         self.blended_slope = BLENDED_SLOPE ** dial_nearness(recipe.strength)
         self.styles = [style if isinstance(style, Style) else Style(style) for style in styles]
         self.style_shares = style_shares(self.styles)
@@ -178,7 +184,8 @@ class Objective:
         self.content_layers, self.style_layers = (_shares(layers[kind]) for kind in ("content", "style"))
         self.heads = {layer: encoder.head(layer) for layer in (*self.content_layers, *self.style_layers)}
         with torch.no_grad():
-            features = self._features(content_image, self._at_work(), target_encoder)
+            at_work = self._at_work()
+            features = (target_encoder or encoder)(content_image, at_work.keys()) if at_work else {}
             self.content_targets = {
                 layer: _finite(features[layer], layer, encoder) for layer in self._active("content")
             }
@@ -206,14 +213,14 @@ class Objective:
         """The weighted terms in the order of `TERMS`, shape (3,), differentiable; 0 for those not asked for."""
         if self.lock_mask is not None:
             image = image.lerp(self.content_image, self.lock_mask)
-        zero = image.new_zeros(())
         wanted = [term for term in terms if self.factors[term]]
-        features = self._features(image, self._at_work() if {*wanted} - {"tv"} else {})
+        content, styles = self._looked_at(image, wanted)
         values = {
-            "content": lambda: self._content_term(features, zero),
-            "style": lambda: self._style_term(features, zero),
+            "content": lambda: content,
+            "style": lambda: self._style_term(styles),
             "tv": lambda: total_variation(image, self.wraps),
         }
+        zero = image.new_zeros(())
         return torch.stack([self.factors[term] * values[term]() if term in wanted else zero for term in TERMS])
 
     @torch.no_grad()
@@ -226,12 +233,10 @@ class Objective:
         Returns:
             By the name of the term; 0 for a term that is switched off. Of several styles, the mean by their shares.
         """
-        features = self._features(image, self._at_work())
-        zero = image.new_zeros(())
-        styles = zip(self._style_distances(features, zero), self.style_shares, strict=True)
+        content, styles = self._looked_at(image, ("content", "style"))
         return {
-            "content": self._content_term(features, zero).item(),
-            "style": sum(distance.item() * share for distance, share in styles),
+            "content": content.item(),
+            "style": sum(distance.item() * share for distance, share in zip(styles, self.style_shares, strict=True)),
             "tv": total_variation(image, self.wraps).item() if self.factors["tv"] else 0.0,
         }
 
@@ -254,34 +259,42 @@ class Objective:
         total = sum(norms.values()) or 1.0
         return {term: norm / total for term, norm in norms.items()}
 
-    def _content_term(self, features: Mapping[str, Tensor], zero: Tensor) -> Tensor:
-        losses = {
-            layer: content_loss(features[layer], target, self.heads[layer], self.content_energies[layer])
-            for layer, target in self.content_targets.items()
-        }
-        return sum((self.content_layers[layer] * loss for layer, loss in losses.items()), start=zero)
+    def _looked_at(self, image: Tensor, terms: Collection[str]) -> tuple[Tensor, list[Tensor]]:
+        """The content's distance and each style's, of the terms asked for; means over the layers by their shares.
 
-    def _style_term(self, features: Mapping[str, Tensor], zero: Tensor) -> Tensor:
-        term = zero
-        distances = self._style_distances(features, zero)
+        A layer's losses are taken when it is there, before the next one. On the way back they then come after it: no
+        gradient of a feature map waits for the others.
+        """
+        content = image.new_zeros(())
+        styles = [content] * len(self.styles)
+        layers = self._at_work() if {*terms} - {"tv"} else {}
+        for layer, features in self.encoder.visit(image, layers) if layers else ():
+            if "content" in terms and layer in self.content_targets:
+                target, energy_of_it = self.content_targets[layer], self.content_energies[layer]
+                distance = content_loss(features, target, self.heads[layer], energy_of_it)
+                content = content + self.content_layers[layer] * distance
+            if "style" in terms and (share := self._active("style").get(layer)):
+                for index, distance in enumerate(self._style_distances(layer, features)):
+                    styles[index] = styles[index] + share * distance
+        return content, styles
+
+    def _style_term(self, distances: Sequence[Tensor]) -> Tensor:
+        term = distances[0].new_zeros(())
         for style, distance, share in zip(self.styles, distances, self.style_shares, strict=True):
             scaled = self.style_scale * distance
             is_blended = self.is_blend and style.content_mask is None
             term = term + share * (self.blended_slope * scaled if is_blended else eased(scaled, self.near))
         return term
 
-    def _style_distances(self, features: Mapping[str, Tensor], zero: Tensor) -> list[Tensor]:
-        """The mean distance over the layers, for each style."""
-        distances = [zero] * len(self.styles)
-        for layer, share in self._active("style").items():
-            whole = None  # the summary of the whole picture serves every style that goes everywhere
-            for index, (style, target) in enumerate(zip(self.styles, self.style_targets, strict=True)):
-                if style.content_mask is not None:
-                    summary = self._summarize(layer, features[layer], style.content_mask)
-                else:
-                    summary = whole = self._summarize(layer, features[layer], None) if whole is None else whole
-                distances[index] = distances[index] + share * self.style_loss.distance(summary, target[layer])
-        return distances
+    def _style_distances(self, layer: str, features: Tensor) -> Iterator[Tensor]:
+        """Of a layer, for each style."""
+        whole = None  # the summary of the whole picture serves every style that goes everywhere
+        for style, targets in zip(self.styles, self.style_targets, strict=True):
+            if style.content_mask is not None:
+                summary = self._summarize(layer, features, style.content_mask)
+            else:
+                summary = whole = self._summarize(layer, features, None) if whole is None else whole
+            yield self.style_loss.distance(summary, targets[layer])
 
     def _style_target(self, style: Style, encoder: Encoder | None) -> dict[str, Any]:
         targets = {}
@@ -295,11 +308,6 @@ class Objective:
     def _summarize(self, layer: str, features: Tensor, mask: Tensor | None) -> Any:
         weights = None if mask is None else to_grid(mask, (features.shape[-2], features.shape[-1]))
         return self.style_loss.summarize(features, weights, self.heads[layer])
-
-    def _features(
-        self, image: Tensor, layers: Mapping[str, float], encoder: Encoder | None = None
-    ) -> dict[str, Tensor]:
-        return (encoder or self.encoder)(image, layers.keys()) if layers else {}
 
     def _at_work(self) -> dict[str, float]:
         """The layers of both terms.

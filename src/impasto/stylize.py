@@ -21,7 +21,14 @@ from impasto.engine import Control, Engine, Progress
 from impasto.errors import RecipeError, UserError
 from impasto.images import Picture, as_picture, resample
 from impasto.masks import check_mask
-from impasto.memory import MemoryPlan, Sizes, plan_memory, return_freed_memory
+from impasto.memory import (
+    MemoryPlan,
+    Sizes,
+    give_back_freed_memory,
+    keep_freed_memory,
+    plan_memory,
+    return_freed_memory,
+)
 from impasto.objective import Objective
 from impasto.origin import Inputs, origin_of
 from impasto.pyramid import Level, build_pyramid
@@ -158,10 +165,13 @@ def stylize(
     finish_sha256 = finishing_encoder.weights_sha256 if finishing_encoder is not None else ""
     origin = origin_of(recipe, inputs, encoder.weights_sha256, finish_sha256)
     checkpointer = Checkpointer(checkpoints, engine, origin, _surroundings(place), place)
-    for progress in engine.run():
-        if on_progress is not None:
-            on_progress(progress)
-        checkpointer.after_iteration()
+    try:
+        for progress in engine.run():
+            if on_progress is not None:
+                on_progress(progress)
+            checkpointer.after_iteration()
+    finally:
+        give_back_freed_memory()
     checkpointer.close()
     return Result(
         image=engine.image.detach().cpu(),
@@ -200,8 +210,8 @@ def _within_memory(
         logger.warning("%s", sentence)
     if plan.is_lean:
         encoder.is_lean = True
-        if device.type == "cpu":
-            return_freed_memory()
+    if device.type == "cpu":
+        (return_freed_memory if plan.is_lean else keep_freed_memory)()
     if plan.recipe.history_size != recipe.history_size:
         recipe = recipe.replace(history_size=plan.recipe.history_size)
     if on_plan is not None:

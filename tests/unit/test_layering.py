@@ -13,7 +13,7 @@ import impasto
 PACKAGE = Path(impasto.__file__).parent
 
 ROOMS = [
-    "errors", "recipe", "images", "color", "encoders", "masks", "losses", "objective", "pyramid", "memory",
+    "errors", "recipe", "images", "color", "products", "encoders", "masks", "losses", "objective", "pyramid", "memory",
     "optimizers", "engine", "checkpoint", "examples", "origin", "scene", "stylize", "estimate", "outputs", "report",
     "run", "sweep", "bench", "cli", "__main__",
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +31,11 @@ class NeedyEncoder(TinyEncoder):
         super().__init__()
         self.has_too_little, self.error, self.num_calls = has_too_little, error, 0
 
-    def forward(self, image: Tensor, layers: Any) -> dict[str, Tensor]:
+    def visit(self, image: Tensor, layers: Any) -> Iterator[tuple[str, Tensor]]:
         self.num_calls += 1
         if self.has_too_little(self):
             raise self.error
-        return super().forward(image, layers)
+        return super().visit(image, layers)
 
 
 @pytest.fixture(autouse=True)

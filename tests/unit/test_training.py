@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
-from training import agreement, estimates
+from training import agreement, estimates, networks
 from training.gather import pictures_in
+from training.narrow import narrow
+
+from impasto.encoders.compact import Compact
 
 LAYER = "relu1_1"
 
@@ -103,3 +106,46 @@ def test_pictures_are_found_in_folders_and_in_resource_files(tmp_path: Path) -> 
     (tmp_path / "screenshot.png").write_bytes(b"png")
     (tmp_path / "notes.txt").write_bytes(b"text")
     assert [data for _, data in pictures_in(tmp_path)] == [b"jpeg", webp, webp]
+
+
+def state_of(widths: list[int]) -> dict[str, Tensor]:
+    """Random weights and heads of a narrow network."""
+    generator = torch.Generator().manual_seed(0)
+    state, before = {}, 3
+    for layer, width in zip(networks.LAYERS, widths, strict=True):
+        state[f"{layer}.weight"] = torch.randn((width, before, 3, 3), generator=generator) / before
+        state[f"{layer}.bias"] = torch.randn(width, generator=generator) / 4
+        state[f"{layer}.head"] = torch.randn((9, width + 1), generator=generator)
+        before = width
+    return state
+
+
+def test_an_output_begins_as_the_head_less_what_was_below_zero() -> None:
+    state, image = state_of([4] * 13), torch.rand(1, 3, 48, 32)
+    head = Compact(state).full_head("relu5_1")
+    before, after = (
+        Compact(weights)(image, ["relu5_1"])["relu5_1"] for weights in (state, networks.with_output(state))
+    )
+    torch.testing.assert_close(after, mapped(before, head).relu())
+
+
+@pytest.mark.parametrize("layer", ["relu2_1", "relu4_4"])
+def test_narrowing_takes_out_what_other_channels_say_too(layer: str) -> None:
+    state = state_of([6] * 13)
+    for name in (f"{layer}.weight", f"{layer}.bias"):  # channels 3 to 5 repeat 0 to 2, larger
+        state[name] = torch.cat([state[name][:3], torch.tensor([2.0, 3.0, 0.5]).view(3, *[1] * (state[name].ndim - 1))
+                                 * state[name][:3]])  # fmt: skip
+    state = networks.with_output(state)
+    state["relu5_1.output"][:, 6:12] = 1.0
+    image = torch.rand(1, 3, 48, 32)
+    narrowed = narrow(state, {layer: 3}, [image])
+    assert len(narrowed[f"{layer}.bias"]) == 3
+    for weights in (state, narrowed):
+        assert set(weights) == set(state)
+    (wide, small), layers = (Compact(weights) for weights in (state, narrowed)), [layer, "relu5_1"]
+    ours, theirs = small(image, layers), wide(image, layers)
+    for name in layers:
+        mapped_ours, mapped_theirs = (
+            mapped(found[name], encoder.full_head(name)) for encoder, found in ((small, ours), (wide, theirs))
+        )
+        torch.testing.assert_close(mapped_ours, mapped_theirs, rtol=1e-3, atol=1e-2)

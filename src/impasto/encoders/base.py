@@ -2,7 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -17,10 +17,12 @@ class Layer:
     Attributes:
         channels: Channels of its feature map.
         stride: Pixels of the picture between two of its positions.
+        inner: Channels of the maps, of the same stride, that it is computed by and that no recipe can name.
     """
 
     channels: int
     stride: int
+    inner: int = 0
 
 
 class Encoder(nn.Module, ABC):
@@ -36,6 +38,8 @@ class Encoder(nn.Module, ABC):
         weights_sha256: Of the weights' file, empty if they came from none.
         can_be_lean: Whether it knows how to keep less for the gradient.
         is_lean: Whether it does so: the gradient stays the same, about half of the memory is needed.
+        optimism: How many times as far from the style as it says pictures are that were painted by it; 1 for a network
+            that is its own measure, more for one that imitates another.
     """
 
     name: str
@@ -45,6 +49,7 @@ class Encoder(nn.Module, ABC):
     weights_sha256: str = ""
     can_be_lean: bool = False
     is_lean: bool = False
+    optimism: float = 1.0
 
     @abstractmethod
     def forward(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
@@ -60,6 +65,14 @@ class Encoder(nn.Module, ABC):
         Raises:
             LayerError: If a name is unknown.
         """
+
+    def visit(self, image: Tensor, layers: Collection[str]) -> Iterator[tuple[str, Tensor]]:
+        """The asked layers one by one, by name; arguments and errors as in `forward`.
+
+        An encoder that computes a layer only when it is asked for the next one is leaner and faster: what is done with
+        a layer in between comes, on the way back, after all that follows the layer.
+        """
+        yield from self(image, layers).items()
 
     def style_features(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
         """Features of a style image, which is looked at once: an encoder may take more pains than in `forward`.

@@ -9,7 +9,7 @@ Reference: Bandler et al. (2004), IEEE Trans. Microw. Theory Tech. 52, "Space ma
 space mapping.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -110,9 +110,14 @@ class Corrected(Encoder):
 
     def forward(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
         """See `Encoder.forward`. The layers of the first call are those that the wide encoder is asked for."""
+        return dict(self.visit(image, layers))
+
+    def visit(self, image: Tensor, layers: Collection[str]) -> Iterator[tuple[str, Tensor]]:
+        """As `forward`, each layer when it is asked for."""
         if not self._missing:
             self._missing = self._differences(layers)
-        return {layer: features + self._missing[layer] for layer, features in self.narrow(image, layers).items()}
+        for layer, features in self.narrow.visit(image, layers):
+            yield layer, features + self._missing[layer]
 
     def head(self, layer: str) -> Tensor | None:
         """Of the narrow encoder."""

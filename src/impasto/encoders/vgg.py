@@ -4,7 +4,7 @@ Reference: Simonyan & Zisserman (2014), arXiv:1409.1556, table 1, columns D and 
 """
 
 import itertools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import cast
 
 import torch
@@ -84,32 +84,37 @@ class VGG(Encoder):
 
     def forward(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
         """Computes the asked layers, and nothing past the deepest of them; see `Encoder.forward`."""
+        return dict(self.visit(image, layers))
+
+    def visit(self, image: Tensor, layers: Collection[str]) -> Iterator[tuple[str, Tensor]]:
+        """Computes each layer when it is asked for; see `Encoder.visit`."""
         self.check_layers(layers)
         missing = set(layers)
-        features: dict[str, Tensor] = {}
         x = self._preprocess(image, missing)
         stride = 1
         order = list(self.convs)
         for layer, follower in itertools.zip_longest(order, order[1:]):
             if not missing:
-                break
+                return
             if self.layers[layer].stride > stride:
                 x, stride = self._pool(x, stride), self.layers[layer].stride
             is_for_pool = follower is not None and self.layers[follower].stride > stride and layer not in missing
             x = self._conv(layer, self._pad(x), is_for_pool)
             if layer in missing:
-                features[layer] = x
                 missing.remove(layer)
-        return features
+                yield layer, x
 
     def _conv(self, layer: str, x: Tensor, is_for_pool: bool) -> Tensor:
-        """Convolution and ReLU; `is_for_pool` says that nothing but a pooling will see the output."""
+        """Convolution and ReLU; `is_for_pool` says that nothing but a pooling will see the output.
+
+        Max pooling and ReLU may change places: the ReLU is then left to `_pool`, which has a quarter of the positions.
+        """
         conv = cast(nn.Conv2d, self.convs[layer])
+        is_left_to_pool = is_for_pool and self.pooling == "max"
         if self.is_lean and x.requires_grad:
-            keeps_signs = not (is_for_pool and self.pooling == "max")
-            lean: Tensor = LeanConv.apply(x, conv.weight, conv.bias, conv.padding[0], keeps_signs)  # type: ignore[no-untyped-call]
+            lean: Tensor = LeanConv.apply(x, conv.weight, conv.bias, conv.padding[0], not is_left_to_pool)  # type: ignore[no-untyped-call]
             return lean
-        return torch.relu_(conv(x))
+        return conv(x) if is_left_to_pool else torch.relu_(conv(x))
 
     def _preprocess(self, image: Tensor, layers: Collection[str]) -> Tensor:
         """Normalises, and continues pictures below the reach of the deepest layer by their edge."""
@@ -129,7 +134,7 @@ class VGG(Encoder):
         if self.pooling == "max":
             if self.is_lean and x.requires_grad:
                 return LeanMaxPool.apply(x)  # type: ignore[no-untyped-call, no-any-return]
-            return F.max_pool2d(x, 2)
+            return torch.relu_(F.max_pool2d(x, 2))
         return F.avg_pool2d(x, 2) * self.average_pooling_gains[stride.bit_length() - 1]
 
     def load_torchvision(self, weights: Mapping[str, Tensor]) -> None:

@@ -6,6 +6,8 @@ Legend: B pictures, C channels.
 import torch
 from torch import Tensor
 
+from impasto.products import affine
+
 _NOTHING = 1e-20
 """Squared norms below this are those of a dead layer; they cannot serve as a scale."""
 
@@ -40,7 +42,7 @@ def content_loss(
     """
     difference = (features - target).to(torch.promote_types(features.dtype, torch.float32))
     if head is not None:
-        difference = torch.einsum("kc,bchw->bkhw", head[:, :-1], difference)
+        difference = affine(_by_position(difference), head[:, :-1])
     return relative(difference.square().sum(), energy(target, head) if target_energy is None else target_energy)
 
 
@@ -48,8 +50,13 @@ def energy(features: Tensor, head: Tensor | None = None) -> Tensor:
     """Squared norm of feature maps, a scalar; arguments as those of `content_loss`."""
     features = features.to(torch.promote_types(features.dtype, torch.float32))
     if head is not None:
-        features = torch.einsum("kc,bchw->bkhw", head[:, :-1], features) + head[:, -1][:, None, None]
+        features = affine(_by_position(features), head[:, :-1], head[:, -1])
     return features.square().sum()
+
+
+def _by_position(features: Tensor) -> Tensor:
+    """Shape (B, C, H, W) to (B · H · W, C)."""
+    return features.permute(0, 2, 3, 1).flatten(0, 2)
 
 
 def total_variation(image: Tensor, wrap: bool = False) -> Tensor:

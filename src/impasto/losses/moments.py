@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from impasto.products import affine, inner_products
+
 _POSITIONS_AT_A_TIME = 1 << 16
 """Half-precision features are converted to float32 in slices of so many positions, to keep the copy small."""
 
@@ -22,15 +24,18 @@ class _Sums(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, features: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
         wide = torch.promote_types(features.dtype, torch.float32)
-        batch, positions, channels = features.shape
-        first = features.new_zeros((batch, channels), dtype=wide)
-        second = features.new_zeros((batch, channels, channels), dtype=wide)
+        positions = features.shape[1]
         step = positions if features.dtype == wide else _POSITIONS_AT_A_TIME
-        for start in range(0, positions, max(step, 1)):
+        firsts, seconds = [], []
+        for start in range(0, positions, step):
             part = features[:, start : start + step].to(wide)
             weighted = part if weights is None else part * weights[:, start : start + step, None]
-            first += weighted.sum(1)
-            second += weighted.mT @ part
+            firsts.append(weighted.sum(1))
+            if len(part) == 1:  # as nearly always
+                seconds.append(inner_products(weighted[0], part[0])[None])
+            else:
+                seconds.append(weighted.mT @ part)
+        first, second = (sum(sums[1:], start=sums[0]) for sums in (firsts, seconds))
         ctx.save_for_backward(features, weights)
         return first, second
 
@@ -38,7 +43,11 @@ class _Sums(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         features, weights = ctx.saved_tensors
         d_first, d_second = (gradient.to(features.dtype) for gradient in gradients)
-        gradient = torch.baddbmm(d_first[:, None, :], features, d_second + d_second.mT)
+        matrices = d_second + d_second.mT
+        if len(features) == 1:
+            gradient = affine(features[0], matrices[0], d_first[0])[None]
+        else:
+            gradient = torch.baddbmm(d_first[:, None, :], features, matrices)
         return gradient if weights is None else gradient * weights[..., None].to(gradient.dtype), None
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from impasto.losses.distances import relative, relative_square
 from impasto.losses.moments import moments
+from impasto.products import affine
 
 
 def gram_matrix(features: Tensor) -> Tensor:
@@ -97,7 +98,7 @@ def _squared_norm(gram: Tensor, metric: Tensor | None) -> Tensor:
     """‖S‖² of a symmetric matrix, or ‖H S Hᵀ‖² for the metric HᵀH."""
     if metric is None:
         return gram.square().sum()
-    product = metric @ gram
+    product = affine(gram[0], metric)
     return (product * product.mT).sum()
 
 

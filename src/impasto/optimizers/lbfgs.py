@@ -177,13 +177,13 @@ class LBFGS(PixelOptimizer):
             reversed(self._steps), reversed(self._changes), reversed(self._curvatures), strict=True
         ):
             coefficient = (step * direction).sum() / curvature
-            direction = torch.addcmul(direction, change, coefficient, value=-1)
+            direction.addcmul_(change, coefficient, value=-1)
             coefficients.append(coefficient)
         direction *= self._scale
         for step, change, curvature in zip(self._steps, self._changes, self._curvatures, strict=True):
             coefficient = coefficients.pop() - (change * direction).sum() / curvature
-            direction = torch.addcmul(direction, step, coefficient)
-        return direction * free
+            direction.addcmul_(step, coefficient)
+        return direction.mul_(free)
 
     def forget(self) -> None:
         """Drops curvature and best; goes on from the last accepted picture."""

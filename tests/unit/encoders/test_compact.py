@@ -2,11 +2,13 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from impasto.encoders import compact
+from impasto.encoders.base import Layer
 from impasto.encoders.compact import Compact, load_compact, reduced_head
 from impasto.errors import LayerError, WeightsError
 
@@ -39,13 +41,35 @@ def test_every_layer_has_a_head_to_the_channels_of_vgg19(encoder: Compact) -> No
     widths = {1: 64, 2: 128, 3: 256, 4: 512, 5: 512}
     for name, layer in encoder.layers.items():
         assert encoder.full_head(name).shape == (widths[int(name[4])], layer.channels + 1)
+        if name in encoder.outputs:
+            assert encoder.full_head(name)[:, :-1].equal(torch.eye(layer.channels))
+            assert encoder.head(name) is None
+            continue
         assert encoder.head(name).dtype == torch.float32
         assert encoder.head(name).shape[1] == layer.channels + 1
         assert encoder.head(name).shape[0] <= layer.channels + 1
 
 
+@pytest.mark.parametrize("padding", ["zero", "reflect"])
+def test_an_output_takes_in_its_layer_and_the_one_before(padding: str) -> None:
+    state = {name: tensor.float() for name, tensor in load_file(compact.WEIGHTS).items() if "relu5_1" not in name}
+    before = len(state["relu4_4.bias"])
+    shapes = {"weight": (24, before, 3, 3), "bias": (24,), "output": (512, 24 + before + 1)}
+    generator = torch.Generator().manual_seed(0)
+    state |= {f"relu5_1.{kind}": 0.1 * torch.randn(shape, generator=generator) for kind, shape in shapes.items()}
+    encoder, image = Compact(state, padding=padding), torch.rand(1, 3, 40, 48, generator=generator)
+    assert encoder.layers["relu5_1"] == Layer(channels=512, stride=16, inner=24 + 24 + before)
+    found = encoder(image, ["relu4_4", "relu5_1"])
+    x = F.max_pool2d(found["relu4_4"], 2)
+    padded = F.pad(x, (1, 1, 1, 1), mode="constant" if padding == "zero" else padding)
+    hidden = F.conv2d(padded, state["relu5_1.weight"], state["relu5_1.bias"]).relu()
+    inputs = torch.cat([hidden, x, torch.ones_like(x[:, :1])], 1)
+    expected = torch.einsum("kc,bchw->bkhw", state["relu5_1.output"], inputs).relu()
+    torch.testing.assert_close(found["relu5_1"], expected, rtol=1e-4, atol=1e-3)
+
+
 def test_reduced_heads_keep_every_inner_product(encoder: Compact) -> None:
-    for name in encoder.layers:
+    for name in encoder.layers.keys() - encoder.outputs.keys():
         full, reduced = encoder.full_head(name).double(), encoder.head(name).double()
         expected = full.T @ full
         assert (reduced.T @ reduced - expected).norm() <= 1e-6 * expected.norm()

@@ -123,6 +123,38 @@ def test_nothing_past_the_deepest_asked_layer_is_computed(
     assert len(calls) == num_convs
 
 
+def test_layers_are_visited_in_order_and_each_computed_when_it_is_asked_for(tiny_encoder: TinyEncoder) -> None:
+    calls = []
+    for conv in tiny_encoder.convs.values():
+        conv.register_forward_hook(lambda *_: calls.append(1))
+    visit = tiny_encoder.visit(torch.rand(1, 3, 16, 16), ["relu3_1", "relu1_1"])
+    assert not calls
+    assert [(layer, len(calls)) for layer, _ in visit] == [("relu1_1", 1), ("relu3_1", 5)]
+
+
+@pytest.mark.parametrize("is_lean", [False, True])
+@pytest.mark.parametrize("layers", [["relu3_1"], ["relu1_2", "relu2_2", "relu3_1"]])
+def test_pooling_before_the_relu_gives_the_features_and_gradient_of_pooling_after_it(
+    layers: list[str], is_lean: bool
+) -> None:
+    encoder = TinyEncoder()
+    encoder.is_lean = is_lean
+    image = torch.rand(1, 3, 21, 34, requires_grad=True)
+    x, expected = (image - encoder.mean) / encoder.std, {}
+    for layer, conv in encoder.convs.items():
+        if layer in ("relu2_1", "relu3_1"):
+            x = torch.nn.functional.max_pool2d(x, 2)
+        x = expected[layer] = conv(x).relu()
+    features = encoder(image, layers)
+    for layer in layers:
+        torch.testing.assert_close(features[layer], expected[layer], rtol=1e-6, atol=1e-6)
+    ours, theirs = (
+        torch.autograd.grad(sum(found[layer].square().sum() for layer in layers), image)[0]
+        for found in (features, expected)
+    )
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
 def test_an_unknown_layer_is_refused_with_the_closest_name(tiny_encoder: TinyEncoder) -> None:
     with pytest.raises(LayerError, match=r"^Unknown layer 'relu2_9' of tiny\. Did you mean 'relu2_[12]'\?$"):
         tiny_encoder(torch.rand(1, 3, 8, 8), ["relu1_1", "relu2_9"])
