@@ -1,4 +1,4 @@
-"""Trains the compact encoder: ``python -m training.distill [CONFIG.toml]``; started again, it goes on.
+"""Trains the compact encoder: ``python -m training.distill [CONFIG] [--set KEY=VALUE ...]``; started again, it goes on.
 
 From the closed-form start, towards agreement with VGG19 in features, Gram matrices and the gradient of the objective
 with respect to the pixels, on augmented pictures and on those that the optimizer visits with the network as it is.
@@ -250,6 +250,7 @@ def main() -> None:
     """Reads the command line and trains."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", type=Path, nargs="?", default=DEFAULT_CONFIG)
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="instead of the configuration's")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
@@ -257,7 +258,11 @@ def main() -> None:
     logging.getLogger("impasto").setLevel(logging.WARNING)
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
-    distillation = Distillation(tomllib.loads(arguments.config.read_text()), torch.device(arguments.device))
+    config = tomllib.loads(arguments.config.read_text())
+    for pair in arguments.set:
+        key, value = pair.split("=", 1)
+        config[key] = value if isinstance(config[key], str) else tomllib.loads(f"value = {value}")["value"]
+    distillation = Distillation(config, torch.device(arguments.device))
     distillation.resume()
     distillation.run()
 

@@ -35,6 +35,9 @@ BLOCKS = {
 }
 """Channels of each block."""
 
+NARROWED = (16, 16, 48, 48, 80, 80, 64, 80, 192, 192, 176, 240, 384)
+"""Channels of each layer of the bundled file, which was trained with `DEFAULT_WIDTHS` first (`training.narrow`)."""
+
 SIZE, ROUNDS = (224, 336), 7
 
 
@@ -44,7 +47,7 @@ def choices() -> dict[str, list[int]]:
         name: [width for width, count in zip(widths, NUM_CONVS, strict=True) for _ in range(count)]
         for name, widths in BLOCKS.items()
     }
-    return even | {"growing in block 4": list(DEFAULT_WIDTHS)}
+    return even | {"growing in block 4": list(DEFAULT_WIDTHS), "and narrowed": list(NARROWED)}
 
 
 def seconds(encoder: Encoder) -> float:

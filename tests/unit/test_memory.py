@@ -1,7 +1,9 @@
 """Memory: expected before the run, kept within a limit, and what happens when it runs out."""
 
+import platform
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -223,3 +225,29 @@ def test_no_weights_are_fetched_for_an_estimate(monkeypatch: pytest.MonkeyPatch,
     plan = estimate(Recipe(model="vgg16", height=64), (64, 64), [(64, 64)], "cpu")
     assert plan.memory.peak_bytes > 300_000_000
     assert plan.seconds > 0
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the allocator is told nothing where it is not glibc's")
+@pytest.mark.parametrize(("way", "is_kept"), [("keep_freed_memory", True), ("return_freed_memory", False)])
+def test_freed_memory_is_kept_until_it_is_given_back(way: str, is_kept: bool) -> None:
+    program = f"""
+        import torch
+        from impasto.memory import give_back_freed_memory, {way}
+
+        def resident_mb():
+            with open("/proc/self/statm") as file:
+                return int(file.read().split()[1]) * 4096 / 1e6
+
+        {way}()
+        before = resident_mb()
+        blocks = [torch.ones(2_500_000) for _ in range(20)]  # of 10 MB
+        del blocks
+        freed = resident_mb() - before
+        give_back_freed_memory()
+        print(freed, resident_mb() - before)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    freed, given_back = map(float, output.split())
+    assert (freed > 150) if is_kept else (freed < 20)
+    assert given_back < 20

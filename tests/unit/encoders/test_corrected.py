@@ -32,14 +32,14 @@ def test_a_translation_is_as_close_to_the_wide_features_as_a_head_can_come(narro
         back = torch.einsum("kc,bchw->bkhw", head[:, :-1], translated[layer].double()) + head[:, -1][:, None, None]
         rest = back - features[layer]
         reachable = torch.einsum("kc,bkhw->bchw", head[:, :-1], rest)
-        assert reachable.norm() < 1e-5 * head.norm() * rest.norm()
+        assert reachable.norm() <= 1e-5 * head.norm() * rest.norm()
 
 
 def test_at_its_picture_a_corrected_encoder_says_what_the_wide_one_does(narrow: Compact, wide: VGG) -> None:
     translated = Translated(narrow, wide)
     said = Corrected(translated, picture(0))(picture(0), LAYERS)
-    for layer, expected in translated(picture(0), LAYERS).items():
-        torch.testing.assert_close(said[layer], expected)
+    for layer, expected in translated(picture(0), LAYERS).items():  # up to the rounding of what comes and goes
+        torch.testing.assert_close(said[layer], expected, rtol=1e-6, atol=1e-4)
 
 
 def test_elsewhere_it_moves_as_the_narrow_one_does(narrow: Compact, wide: VGG) -> None:
