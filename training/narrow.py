@@ -11,13 +11,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from safetensors.torch import load_file
 from torch import Tensor
 from training.networks import LAYERS, augment, ridge, save_compact, select_channels, with_output
 from training.pictures import Crops
 
-from impasto.encoders.vgg import MEAN, STD
+from impasto.encoders.compact import Compact
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +39,9 @@ def narrow(state: Mapping[str, Tensor], widths: Mapping[str, int], crops: Sequen
         follower = LAYERS[LAYERS.index(layer) + 1]
         channels = len(state[f"{layer}.bias"])
         moments = torch.zeros(channels + 1, channels + 1, dtype=torch.float64)
+        encoder = Compact(state)
         for batch in crops:
-            rows = augment(_features(state, layer, batch)).double()
+            rows = augment(encoder(batch, [layer])[layer]).double()
             moments += rows.T @ rows
         importance = state[f"{follower}.weight"].double().square().sum((0, 2, 3)).sqrt()
         kept = select_channels(moments[:-1, :-1] * importance[:, None] * importance, width)
@@ -65,16 +65,6 @@ def _fold(state: dict[str, Tensor], layer: str, follower: str, recovery: Tensor)
     if (output := state.get(f"{follower}.output")) is not None:
         own, before, bias = output.split([len(state[f"{follower}.bias"]), len(linear), 1], 1)
         state[f"{follower}.output"] = torch.cat([own, before @ linear, before @ constant + bias], 1)
-
-
-def _features(state: Mapping[str, Tensor], last: str, image: Tensor) -> Tensor:
-    """A layer's feature maps."""
-    x = (image - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
-    for layer in LAYERS[: LAYERS.index(last) + 1]:
-        if layer.endswith("_1") and layer != LAYERS[0]:
-            x = F.max_pool2d(x, 2)
-        x = F.conv2d(x, state[f"{layer}.weight"], state[f"{layer}.bias"], padding=1).relu_()
-    return x
 
 
 def main() -> None:

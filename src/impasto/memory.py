@@ -260,10 +260,10 @@ class _Network:
 
 
 def keep_freed_memory() -> None:
-    """Has the allocator keep freed blocks for the next iteration, until `give_back_freed_memory`.
+    """Has the allocator keep freed blocks for the next iteration; for the rest of the process.
 
     By itself it gives much of them back, and the system clears every page before it hands it out again: thousands in
-    an iteration.
+    an iteration. What is kept when a run is over goes back by `give_back_freed_memory`.
     """
     _set_allocator(LARGEST_KEPT_BLOCK, _MOST_KEPT)
 

@@ -17,7 +17,6 @@ from impasto import Control, Progress, Recipe, Result, stylize
 from impasto.checkpoint import Checkpoints
 from impasto.encoders import build_encoder
 from impasto.encoders.vgg import build_vgg
-from impasto.losses import gram_matrix
 from impasto.scene import WIDEST_STYLE, style_size
 from tests.tiny import TinyEncoder
 
@@ -111,9 +110,14 @@ def test_torchs_lbfgs_stalls_where_ours_does_not() -> None:
     layers = list(encoder.style_layers)
     content, style = (torch.rand((1, 3, *size), generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
     style = style.square()
+
+    def gram(features: Tensor) -> Tensor:  # as the scripts of the field have it
+        rows = features[0].flatten(1)
+        return rows @ rows.T / rows.shape[1]
+
     with torch.no_grad():
-        targets = {k: gram_matrix(f) for k, f in encoder(style, layers).items()}
-        scale = 3e12 / sum((gram_matrix(f) - targets[k]).square().sum() for k, f in encoder(content, layers).items())
+        targets = {k: gram(f) for k, f in encoder(style, layers).items()}
+        scale = 3e12 / sum((gram(f) - targets[k]).square().sum() for k, f in encoder(content, layers).items())
     start = content * 255
     pixels = start.clone().requires_grad_()
     optimizer = torch.optim.LBFGS([pixels], max_iter=30, line_search_fn="strong_wolfe")
@@ -122,13 +126,13 @@ def test_torchs_lbfgs_stalls_where_ours_does_not() -> None:
     def closure() -> Tensor:
         optimizer.zero_grad()
         features = encoder(pixels / 255, layers)
-        loss = scale * sum((gram_matrix(f) - targets[k]).square().sum() for k, f in features.items())
+        loss = scale * sum((gram(f) - targets[k]).square().sum() for k, f in features.items())
         loss.backward()
         evaluations.append(loss.item())
         return loss
 
     optimizer.step(closure)
-    assert len(evaluations) <= 10
+    assert len(evaluations) <= 5
     assert (pixels - start).abs().max().item() <= 1e-5
 
 

@@ -77,6 +77,16 @@ def test_the_distance_at_which_the_style_lets_go_follows_dial_and_weights(
     assert near_distance(Recipe(**values)) == pytest.approx(NEAR * share)
 
 
+@pytest.mark.parametrize(("strength", "share"), [(0, 1 / 3), (50, 1 / 3), (75, 0.5 / 2), (100, 0)])
+def test_with_an_optimistic_encoder_the_style_lets_go_nearer(strength: int, share: float) -> None:
+    recipe, encoder = Recipe(strength=strength), TinyEncoder()
+    assert near_distance(recipe, 3.0) == pytest.approx(NEAR * share)
+    encoder.optimism = 3.0
+    assert Objective(encoder, torch.rand(1, 3, 16, 16), [torch.rand(1, 3, 16, 16)], recipe).near == pytest.approx(
+        NEAR * share
+    )
+
+
 def test_a_style_lets_go_as_it_comes_near() -> None:
     """Known values: half of the distance at `NEAR`, all of it far away, its cube near by; and a rising function."""
     near = torch.tensor(NEAR, dtype=torch.float64)
