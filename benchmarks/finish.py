@@ -1,8 +1,9 @@
-"""What ``--finish`` is worth: ``python -m benchmarks.finish [--pairs 6] [--iterations 60] [--total 52]``.
+"""What ``--finish`` is worth: ``python -m benchmarks.finish [--pairs 6] [--iterations 60] [--total 52] ...``.
 
 VGG19 alone against the compact encoder finished by VGG19, on the held-out pairs of `benchmarks.encoder`: VGG19's
 objective at the picture that each reaches, and the seconds from start to end, one after the other in one process.
-VGG19 alone works on one level, as the literature does; what is finished on one level too, and with the pyramid.
+VGG19 alone works on one level, as the literature does; what is finished on one level too, and with the pyramid. The
+rows with bfloat16 are for processors that have it in hardware; VGG19 alone is there with it too, for a fair comparison.
 """
 
 import argparse
@@ -46,6 +47,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=len(PAIRS), help="only the first so many")
     parser.add_argument("--iterations", type=int, default=60, help="of VGG19 alone")
     parser.add_argument("--total", type=int, default=52, help="of the compact encoder and the finish together")
+    parser.add_argument("--total-bfloat16", type=int, default=76, help="the same, where an iteration costs half")
     parser.add_argument("--finish", default="vgg19:8")
     arguments = parser.parse_args()
     alone = Recipe(height=HEIGHT, levels=1, model="vgg19", total_iterations=arguments.iterations)
@@ -55,6 +57,10 @@ def main() -> None:
         "compact": compact,
         "finish": compact.replace(finish=arguments.finish),
         "finish, pyramid": compact.replace(finish=arguments.finish, levels="auto"),
+        "vgg19, bfloat16": alone.replace(precision="bfloat16"),
+        "finish, bfloat16": compact.replace(
+            finish=arguments.finish, precision="bfloat16", total_iterations=arguments.total_bfloat16
+        ),
     }
     judge = build_encoder("vgg19")
     rows = []

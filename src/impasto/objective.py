@@ -267,8 +267,9 @@ class Objective:
         """
         content = image.new_zeros(())
         styles = [content] * len(self.styles)
-        layers = self._at_work() if {*terms} - {"tv"} else {}
-        for layer, features in self.encoder.visit(image, layers) if layers else ():
+        missing = {layer for term in ("content", "style") if term in terms for layer in self._active(term)}
+        for layer, features in self.encoder.visit(image, self._at_work()) if missing else ():
+            missing.discard(layer)
             if "content" in terms and layer in self.content_targets:
                 target, energy_of_it = self.content_targets[layer], self.content_energies[layer]
                 distance = content_loss(features, target, self.heads[layer], energy_of_it)
@@ -276,6 +277,8 @@ class Objective:
             if "style" in terms and (share := self._active("style").get(layer)):
                 for index, distance in enumerate(self._style_distances(layer, features)):
                     styles[index] = styles[index] + share * distance
+            if not missing:
+                break
         return content, styles
 
     def _style_term(self, distances: Sequence[Tensor]) -> Tensor:

@@ -141,6 +141,8 @@ class TestValues:
             ({"size": 100, "height": 100}, "height"),
             ({"levels": 1, "min_size": 64}, "min_size"),
             ({"tileable": True, "padding": "reflect"}, "padding"),
+            ({"style_layers": {"relu1_1": 0, "relu2_1": 0}}, "style_weight"),
+            ({"content_layers": {"relu4_2": 0}}, "content_weight"),
         ],
     )
     def test_an_option_without_effect_warns(self, values, silent):

@@ -22,7 +22,7 @@ def _default(parameter: str) -> Any:
 
 def _build_vgg(name: str, pooling: str, padding: str, file: Path | None, on_download: OnDownload | None) -> Encoder:
     path = find_weights(name, file, on_download=on_download)
-    encoder = build_vgg(name, pooling=pooling, padding=padding)
+    encoder = build_vgg(name, pooling=pooling, padding=padding, is_random=False)
     load_weights(encoder, path)
     return encoder
 

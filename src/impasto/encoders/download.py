@@ -140,7 +140,7 @@ def _convolutions(name: str, checkpoint: Path) -> dict[str, Tensor]:
         logger.debug("torch.load refused %s: %s", checkpoint.name, error)
         raise WeightsError(f"What arrived from {published_url(name)} holds no plain tensors. {way_out(name)}") from None
     try:
-        build_vgg(name).load_torchvision(tensors)
+        build_vgg(name, is_random=False).load_torchvision(tensors)
     except EncoderError as error:
         raise WeightsError(f"{error} They came from {published_url(name)}. {way_out(name)}") from None
     return tensors

@@ -73,7 +73,10 @@ class VGG(Encoder):
         for block, block_widths in enumerate(widths):
             for index, width in enumerate(block_widths):
                 layer = f"relu{block + 1}_{index + 1}"
-                self.convs[layer] = nn.Conv2d(channels, width, 3, padding=1 if padding == "zero" else 0)
+                # not initialised, which would take half the time of loading
+                self.convs[layer] = nn.utils.skip_init(  # type: ignore[no-untyped-call]
+                    nn.Conv2d, channels, width, 3, padding=1 if padding == "zero" else 0
+                )
                 self.layers[layer] = Layer(channels=width, stride=2**block)
                 channels = width
         self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1), persistent=False)
@@ -161,9 +164,9 @@ class VGG(Encoder):
         self.convs.load_state_dict(state)
 
 
-def build_vgg(name: str, *, pooling: str = "max", padding: str = "zero") -> VGG:
-    """VGG16 or VGG19 with the layers of its classical recipe, its weights still random."""
-    return VGG(
+def build_vgg(name: str, *, pooling: str = "max", padding: str = "zero", is_random: bool = True) -> VGG:
+    """VGG16 or VGG19 with the layers of its classical recipe, its weights random, or left for others to be loaded."""
+    vgg = VGG(
         name,
         [[width] * count for width, count in zip(WIDTHS, NUM_CONVS[name], strict=True)],
         content_layers=CONTENT_LAYERS[name],
@@ -171,6 +174,10 @@ def build_vgg(name: str, *, pooling: str = "max", padding: str = "zero") -> VGG:
         pooling=pooling,
         padding=padding,
     )
+    if is_random:
+        for conv in vgg.convs.values():
+            cast(nn.Conv2d, conv).reset_parameters()
+    return vgg
 
 
 def torchvision_indices(layers: Collection[Layer]) -> list[int]:

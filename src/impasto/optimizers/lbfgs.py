@@ -1,4 +1,4 @@
-"""Limited-memory BFGS inside the box [0, 1], guarded."""
+"""Limited-memory BFGS inside the box [0, 1], guarded, with steps of their own length in each band of frequency."""
 
 import math
 from collections.abc import Callable
@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from impasto.memory import LEAST_HISTORY
+from impasto.optimizers.bands import Bands, bands_of, inverse_curvatures
 from impasto.optimizers.base import GREY_LEVEL, PixelOptimizer
 
 FIRST_STEP = 4 * GREY_LEVEL
@@ -40,9 +41,11 @@ class LBFGS(PixelOptimizer):
         history_size: Curvature pairs kept.
 
     Reference: Nocedal & Wright (2006), Numerical Optimization, algorithm 7.4; Bertsekas (1982), SIAM J. Control Optim.
-    20 for the projection with an active set. Differs: the first step has a length in grey levels and not in units of
-    the gradient (`torch.optim.LBFGS` starts with 1/‖g‖₁, at which float32 sees a flat line on large pictures); no
-    tolerance ends a run silently; every evaluation, also one of a step that is taken back, adds its curvature.
+    20 for the projection with an active set. The inverse Hessian to start from is not a multiple of the identity, but
+    diagonal over bands of color and frequency, measured by the pairs (`impasto.optimizers.bands`). Differs otherwise:
+    the first step has a length in grey levels and not in units of the gradient (`torch.optim.LBFGS` starts with 1/‖g‖₁,
+    at which float32 sees a flat line on large pictures); no tolerance ends a run silently; every evaluation, also one
+    of a step that is taken back, adds its curvature.
     """
 
     def __init__(self, image: Tensor, history_size: int) -> None:
@@ -54,7 +57,9 @@ class LBFGS(PixelOptimizer):
         self._steps: list[Tensor] = []
         self._changes: list[Tensor] = []  # of the gradient, one for each step
         self._curvatures: list[float] = []  # their inner products
-        self._scale = 1.0  # of the inverse Hessian before any pair is applied
+        self._step_energies: list[Tensor] = []  # by band, over the step's
+        self._change_energies: list[Tensor] = []
+        self._last_curvature = 1.0  # along the last step, a unit of it
         self._direction: Tensor | None = None
         self._step_length = 1.0
         self._is_cautious = False  # whether the curvature is of another encoder's objective
@@ -104,9 +109,11 @@ class LBFGS(PixelOptimizer):
         self._steps.append(step)
         self._changes.append(change)
         self._curvatures.append(curvature)
-        self._scale = curvature / squared_change
+        self._last_curvature = curvature / squared_step
+        self._step_energies.append(self._bands.energies(step) / squared_step)
+        self._change_energies.append(self._bands.energies(change) / squared_step)
         if len(self._steps) > self.history_size:
-            for pairs in (self._steps, self._changes, self._curvatures):
+            for pairs in self._history:
                 del pairs[0]
 
     def _is_tiny(self, squared_step: float) -> bool:
@@ -137,8 +144,18 @@ class LBFGS(PixelOptimizer):
         self._bare_step *= 0.1
         self._propose()
 
+    @property
+    def _bands(self) -> Bands:
+        height, width = self._image.shape[-2:]
+        return bands_of((height, width), self._image.device)
+
+    @property
+    def _history(self) -> tuple[list[Tensor] | list[float], ...]:
+        return self._steps, self._changes, self._curvatures, self._step_energies, self._change_energies
+
     def _forget_curvature(self) -> None:
-        self._steps, self._changes, self._curvatures = [], [], []
+        for pairs in self._history:
+            pairs.clear()
         self._direction = None
         self._step_length, self._num_rejected = 1.0, 0
 
@@ -158,11 +175,15 @@ class LBFGS(PixelOptimizer):
                 self._is_cautious = False
         self.candidate = (self._image + self._step_length * self._direction).clamp_(0, 1)
 
-    def _free_gradient(self) -> Tensor:
-        """The gradient, without the pixels at a bound that it pushes outward."""
+    def _held(self) -> Tensor:
+        """Where the gradient pushes a pixel out of the box that is at its wall."""
         assert self._gradient is not None  # noqa: S101  for the type checker
-        outward = ((self._image <= 0) & (self._gradient > 0)) | ((self._image >= 1) & (self._gradient < 0))
-        return self._gradient.masked_fill(outward, 0)
+        return (self._image - self._gradient).clamp_(0, 1) == self._image
+
+    def _free_gradient(self) -> Tensor:
+        """The gradient, without the pixels that are held."""
+        assert self._gradient is not None  # noqa: S101  for the type checker
+        return self._gradient.masked_fill(self._held(), 0)
 
     def _gradient_direction(self) -> Tensor:
         free = self._free_gradient()
@@ -170,8 +191,9 @@ class LBFGS(PixelOptimizer):
         return free * (-self._bare_step / size.clamp(min=torch.finfo(size.dtype).tiny))
 
     def _quasi_newton_direction(self) -> Tensor:
-        direction = -self._free_gradient()
-        free = direction != 0
+        assert self._gradient is not None  # noqa: S101  for the type checker
+        held = self._held()
+        direction = self._gradient.masked_fill(held, 0).neg_()
         coefficients: list[Tensor] = []
         for step, change, curvature in zip(
             reversed(self._steps), reversed(self._changes), reversed(self._curvatures), strict=True
@@ -179,11 +201,16 @@ class LBFGS(PixelOptimizer):
             coefficient = (step * direction).sum() / curvature
             direction.addcmul_(change, coefficient, value=-1)
             coefficients.append(coefficient)
-        direction *= self._scale
+        direction = self._bands.scaled(direction, self._first_estimate())
         for step, change, curvature in zip(self._steps, self._changes, self._curvatures, strict=True):
             coefficient = coefficients.pop() - (change * direction).sum() / curvature
             direction.addcmul_(step, coefficient)
-        return direction.mul_(free)
+        return direction.masked_fill_(held, 0)
+
+    def _first_estimate(self) -> Tensor:
+        """The inverse Hessian before any pair is applied, by band; the last pair decides its scale."""
+        gains = inverse_curvatures(self._step_energies, self._change_energies)
+        return gains * (self._last_curvature / (gains * self._change_energies[-1]).sum())
 
     def forget(self) -> None:
         """Drops curvature and best; goes on from the last accepted picture."""

@@ -294,7 +294,7 @@ class Recipe(Parameters):
         return DEFAULT_ITERATIONS[self.optimizer] if self.total_iterations is None else self.total_iterations
 
     def warnings(self) -> list[str]:
-        """One sentence for every option that was set and has no effect in the chosen path."""
+        """One sentence for every option that was set and has no effect in the chosen path, or term without a layer."""
         silent = {
             "learning_rate": (self.optimizer == "lbfgs", "optimizer is lbfgs, which finds its own steps"),
             "history_size": (self.optimizer == "adam", "optimizer is adam, which keeps no history"),
@@ -313,7 +313,13 @@ class Recipe(Parameters):
             "min_size": (self.levels != "auto", f"levels is {self.levels}"),
             "padding": (self.tileable and self.padding != "circular", "a tileable picture goes on around its edges"),
         }
-        return [
+        layers = {"content": self.content_layers, "style": self.style_layers}
+        off = [
+            f"{term}_weight has no effect: all weights of {term}_layers are 0."
+            for term, weights in layers.items()
+            if weights and not any(weights.values())
+        ]
+        return off + [
             f"{name} has no effect: {reason}."
             for name, (is_silent, reason) in silent.items()
             if is_silent and name in self.model_fields_set

@@ -1,0 +1,99 @@
+"""Pictures by opponent color and frequency, and curvature told apart by these bands.
+
+A network sees fine patterns of light and dark tens of times as sharply as slow gradients or fine patterns of color.
+Steps of one length for all pixels are then as short as the sharpest of these asks for.
+
+Reference: Gilbert & Lemaréchal (1989), Math. Programming 45, 407-435, on diagonal matrices for variable-storage methods
+to start from; Mordvintsev et al. (2018), Distill, "Differentiable Image Parameterizations", on decorrelated colors and
+frequencies as the coordinates to take steps in.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+EDGES = (*(2.0**-octave for octave in range(7, 1, -1)), 3 / 8)
+"""Frequencies, in cycles a pixel, at which a band ends, down and across: octaves, the uppermost of them halved."""
+
+OPPONENT = torch.tensor([[1.0, 1.0, 1.0], [1.0, -1.0, 0.0], [1.0, 1.0, -2.0]])
+OPPONENT /= OPPONENT.norm(dim=1, keepdim=True)
+"""Brightness, red against green, yellow against blue: rows of an orthogonal matrix."""
+
+RIDGE = 1e-2
+"""Share of the mean that is added to each band, so that one that was hardly ever moved in counts as average."""
+
+
+class Bands:
+    """The bands of pictures of one size: an orthogonal transform, and which coefficient belongs where.
+
+    Args:
+        size: Height and width in pixels.
+        device: Of the pictures.
+    """
+
+    def __init__(self, size: tuple[int, int], device: torch.device) -> None:
+        self.size = size
+        height, width = size
+        edges = torch.tensor(EDGES)
+        self._rows = torch.bucketize(torch.fft.fftfreq(height).abs(), edges).to(device)
+        self._columns = torch.bucketize(torch.fft.rfftfreq(width), edges).to(device)
+        multiplicity = torch.full(
+            (width // 2 + 1,), 2.0, device=device
+        )  # most columns stand for their mirror image too
+        multiplicity[0] = 1
+        if width % 2 == 0:
+            multiplicity[-1] = 1
+        self._in_row = one_hot(self._rows, len(EDGES) + 1).float()
+        self._in_column = one_hot(self._columns, len(EDGES) + 1).float() * multiplicity[:, None]
+        self._opponent = OPPONENT.to(device)
+
+    def energies(self, image: Tensor) -> Tensor:
+        """The sum of squares in each band, shape (3, rows, columns); together that of the picture.
+
+        Args:
+            image: Shape (1, 3, H, W), of any range.
+        """
+        spectrum = self._spectrum(image)[0]
+        squares = (spectrum * spectrum.conj()).real
+        return torch.einsum("hr,chw,wk->crk", self._in_row, squares, self._in_column)
+
+    def scaled(self, image: Tensor, gains: Tensor) -> Tensor:
+        """The picture with each band multiplied by its gain; a symmetric map.
+
+        Args:
+            image: Shape (1, 3, H, W), of any range.
+            gains: Shape (3, rows, columns).
+        """
+        spectrum = self._spectrum(image)
+        torch.view_as_real(spectrum).mul_(gains[:, self._rows][..., self._columns, None])  # no complex gains are made
+        opponent = torch.fft.irfft2(spectrum, s=self.size, norm="ortho")
+        scaled: Tensor = torch.einsum("kc,bkhw->bchw", self._opponent, opponent)
+        return scaled
+
+    def _spectrum(self, image: Tensor) -> Tensor:
+        spectrum: Tensor = torch.fft.rfft2(torch.einsum("kc,bchw->bkhw", self._opponent, image), norm="ortho")
+        return spectrum
+
+
+@lru_cache(maxsize=4)
+def bands_of(size: tuple[int, int], device: torch.device) -> Bands:
+    """The bands of pictures of a size; see `Bands`."""
+    return Bands(size, device)
+
+
+def inverse_curvatures(steps: Sequence[Tensor], changes: Sequence[Tensor]) -> Tensor:
+    """By band, how far it takes to go for a change of the gradient by one; shape (3, rows, columns).
+
+    The ratio of norms, which is positive whatever the sign of the curvature, and lies between the two usual estimates
+    of its inverse by inner products.
+
+    Args:
+        steps: Energies of some steps by band, at least one, each over the step's sum of squares, so that a long step
+            counts no more than a short one.
+        changes: Energies of the changes of the gradient, each over the same.
+    """
+    step, change = (torch.stack(list(energies)).sum(0) for energies in (steps, changes))
+    return ((step + RIDGE * step.mean()) / (change + RIDGE * change.mean())).sqrt()
