@@ -232,6 +232,19 @@ def test_a_term_alone_is_what_it_is_among_the_others_however_small_the_picture(s
         torch.testing.assert_close(objective.parts(image, [term]), alone)
 
 
+def test_a_term_alone_costs_no_layer_past_its_own(tiny_encoder: TinyEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    objective, seen = build(tiny_encoder), []
+    visit = tiny_encoder.visit
+    monkeypatch.setattr(
+        tiny_encoder, "visit", lambda *asked: ((seen.append(layer), (layer, maps))[1] for layer, maps in visit(*asked))
+    )
+    objective.parts(picture(5), ["content"])
+    assert seen == ["relu1_1", "relu2_1", "relu2_2"]
+    seen.clear()
+    objective.parts(picture(5), ["tv"])
+    assert seen == []
+
+
 def test_influence_is_the_same_however_lean_the_encoder_is(tiny_encoder: TinyEncoder) -> None:
     image = picture(5)
     objective = build(tiny_encoder)

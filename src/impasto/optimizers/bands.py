@@ -40,10 +40,8 @@ class Bands:
         edges = torch.tensor(EDGES)
         self._rows = torch.bucketize(torch.fft.fftfreq(height).abs(), edges).to(device)
         self._columns = torch.bucketize(torch.fft.rfftfreq(width), edges).to(device)
-        multiplicity = torch.full(
-            (width // 2 + 1,), 2.0, device=device
-        )  # most columns stand for their mirror image too
-        multiplicity[0] = 1
+        multiplicity = torch.full((width // 2 + 1,), 2.0, device=device)  # a column stands for its mirror image too,
+        multiplicity[0] = 1  # but for those that are their own
         if width % 2 == 0:
             multiplicity[-1] = 1
         self._in_row = one_hot(self._rows, len(EDGES) + 1).float()
