@@ -36,6 +36,17 @@ AVERAGE_POOLING_GAINS = (1.34, 1.47, 1.35, 1.81)
 blocks, that bring VGG19's features on photographs back to their usual size (`training/pooling_gains.py`)."""
 
 
+class _Conv(nn.Conv2d):
+    """A convolution whose weights are to be loaded: to draw them first would take half of the time of loading."""
+
+    def reset_parameters(self) -> None:
+        """Leaves the weights unset."""
+
+    def draw(self) -> None:
+        """Sets random weights."""
+        super().reset_parameters()
+
+
 class VGG(Encoder):
     """A VGG's convolutional part, any layer of it by name (``relu4_2``: block 4, convolution 2, after its ReLU).
 
@@ -73,10 +84,7 @@ class VGG(Encoder):
         for block, block_widths in enumerate(widths):
             for index, width in enumerate(block_widths):
                 layer = f"relu{block + 1}_{index + 1}"
-                # not initialised, which would take half the time of loading
-                self.convs[layer] = nn.utils.skip_init(  # type: ignore[no-untyped-call]
-                    nn.Conv2d, channels, width, 3, padding=1 if padding == "zero" else 0
-                )
+                self.convs[layer] = _Conv(channels, width, 3, padding=1 if padding == "zero" else 0)
                 self.layers[layer] = Layer(channels=width, stride=2**block)
                 channels = width
         self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1), persistent=False)
@@ -176,7 +184,7 @@ def build_vgg(name: str, *, pooling: str = "max", padding: str = "zero", is_rand
     )
     if is_random:
         for conv in vgg.convs.values():
-            cast(nn.Conv2d, conv).reset_parameters()
+            cast(_Conv, conv).draw()
     return vgg
 
 
