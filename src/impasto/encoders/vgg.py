@@ -50,6 +50,8 @@ class _Conv(nn.Conv2d):
 class VGG(Encoder):
     """A VGG's convolutional part, any layer of it by name (``relu4_2``: block 4, convolution 2, after its ReLU).
 
+    Its weights are unset until they are loaded.
+
     Args:
         name: What the recipe calls it.
         widths: Channels of each convolution, block by block.
