@@ -37,6 +37,9 @@ LARGEST_KEPT_BLOCK = 32 << 20
 LOADING_COPIES = 1.75
 """Float32 copies of an input picture while it is read and shrunk to the size of the run."""
 
+TRANSFORM_BYTES = 30_000_000
+"""Of the Fourier transforms of L-BFGS: kernels, plans, and what these hold on to."""
+
 LEAST_HISTORY = 3
 """Curvature pairs of L-BFGS below which it would be another optimizer."""
 
@@ -172,7 +175,9 @@ def peak_bytes(encoder: Encoder, recipe: Recipe, sizes: Sizes, *, is_lean: bool 
     pictures += [_PICTURE * math.prod(size) for size in sizes.styles]
     running = at_work + _resident(pictures, is_lean)
     loading = LOADING_COPIES * _PICTURE * max(inputs, default=0)
-    return int(PROCESS_BYTES + WEIGHT_COPIES * weights + _SAMPLES * sum(inputs) + max(running, loading))
+    transforms = TRANSFORM_BYTES if recipe.optimizer == "lbfgs" else 0
+    constant = PROCESS_BYTES + transforms + WEIGHT_COPIES * weights
+    return int(constant + _SAMPLES * sum(inputs) + max(running, loading))
 
 
 def _resident(blocks: "Sequence[float] | Iterator[float]", is_lean: bool) -> float:
