@@ -24,12 +24,16 @@ from impasto.objective import Objective
 from impasto.scene import style_size
 
 
+def objective_of(encoder: Encoder, pair: tuple[str, str], recipe: Recipe, size: tuple[int, int]) -> Objective:
+    """What the picture of a pair is asked for at a height and width."""
+    content, style = (as_picture(path).pixels for path in paths_of(pair))
+    small = resize(style, style_size((style.shape[-2], style.shape[-1]), size))
+    return Objective(encoder, resize(content, size), [small], recipe)
+
+
 def judged(judge: Encoder, pair: tuple[str, str], recipe: Recipe, image: torch.Tensor) -> dict[str, float]:
     """VGG19's objective at a picture, by the weights of a recipe, and the distances in it."""
-    content, style = (as_picture(path).pixels for path in paths_of(pair))
-    size = (image.shape[-2], image.shape[-1])
-    small = resize(style, style_size((style.shape[-2], style.shape[-1]), size))
-    objective = Objective(judge, resize(content, size), [small], recipe)
+    objective = objective_of(judge, pair, recipe, (image.shape[-2], image.shape[-1]))
     with torch.no_grad():
         return {"objective": objective.parts(image).sum().item(), **objective.distances(image)}
 

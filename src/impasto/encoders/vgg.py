@@ -37,7 +37,7 @@ blocks, that bring VGG19's features on photographs back to their usual size (`tr
 
 
 class _Conv(nn.Conv2d):
-    """A convolution whose weights are to be loaded: to draw them first would take half of the time of loading."""
+    """A convolution whose weights are to be loaded; to draw them first would be time lost."""
 
     def reset_parameters(self) -> None:
         """Leaves the weights unset."""

@@ -1,6 +1,6 @@
 """Pictures by opponent color and frequency, and curvature told apart by these bands.
 
-A network sees fine patterns of light and dark tens of times as sharply as slow gradients or fine patterns of color.
+A network sees fine patterns of light and dark far more sharply than slow gradients or fine patterns of color.
 Steps of one length for all pixels are then as short as the sharpest of these asks for.
 
 Reference: Gilbert & Lemaréchal (1989), Math. Programming 45, 407-435, on diagonal matrices for variable-storage methods

@@ -175,25 +175,20 @@ class LBFGS(PixelOptimizer):
                 self._is_cautious = False
         self.candidate = (self._image + self._step_length * self._direction).clamp_(0, 1)
 
-    def _held(self) -> Tensor:
-        """Where the gradient pushes a pixel out of the box that is at its wall."""
+    def _free_gradient(self) -> tuple[Tensor, Tensor]:
+        """The gradient without the pixels at a wall of the box that it pushes outward; and which pixels these are."""
         assert self._gradient is not None  # noqa: S101  for the type checker
-        return (self._image - self._gradient).clamp_(0, 1) == self._image
-
-    def _free_gradient(self) -> Tensor:
-        """The gradient, without the pixels that are held."""
-        assert self._gradient is not None  # noqa: S101  for the type checker
-        return self._gradient.masked_fill(self._held(), 0)
+        held = (self._image - self._gradient).clamp_(0, 1) == self._image
+        return self._gradient.masked_fill(held, 0), held
 
     def _gradient_direction(self) -> Tensor:
-        free = self._free_gradient()
+        free, _ = self._free_gradient()
         size = free.square().mean().sqrt()
         return free * (-self._bare_step / size.clamp(min=torch.finfo(size.dtype).tiny))
 
     def _quasi_newton_direction(self) -> Tensor:
-        assert self._gradient is not None  # noqa: S101  for the type checker
-        held = self._held()
-        direction = self._gradient.masked_fill(held, 0).neg_()
+        free, held = self._free_gradient()
+        direction = free.neg_()
         coefficients: list[Tensor] = []
         for step, change, curvature in zip(
             reversed(self._steps), reversed(self._changes), reversed(self._curvatures), strict=True
