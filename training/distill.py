@@ -21,10 +21,11 @@ from torch import Tensor, nn
 from training import agreement, visits
 from training.estimates import add_estimates
 from training.natural import NaturalGradient, inverse_moments
-from training.networks import LAYERS, load_teacher, save_compact, with_output
+from training.networks import LAYERS, load_teacher, save_compact
 from training.pictures import Crops, add_noise
 
 from impasto.encoders.compact import Compact
+from impasto.encoders.factored import FactoredConv
 from impasto.encoders.vgg import STYLE_LAYERS
 
 logger = logging.getLogger(__name__)
@@ -47,13 +48,13 @@ class Student(nn.Module):
         super().__init__()
         self.encoder = start
         self.encoder.requires_grad_(True)
-        heads = {layer: start.full_head(layer) for layer in LAYERS if layer not in start.outputs}
+        heads = {layer: start.full_head(layer) for layer in LAYERS if not start.is_factored(layer)}
         # Brought to the size that other weight matrices have; the teacher's channels have any size.
         self.scales = {layer: float(head[:, :-1].square().sum(1).mean().sqrt()) for layer, head in heads.items()}
         self.heads = nn.ParameterDict({layer: nn.Parameter(head / self.scales[layer]) for layer, head in heads.items()})
 
     def full_heads(self, layers: tuple[str, ...]) -> dict[str, Tensor]:
-        """The heads of some layers in their own size, differentiable; the identity for a layer with an output."""
+        """The heads of some layers in their own size, differentiable; the identity for a factored layer."""
         return {
             layer: self.heads[layer] * self.scales[layer] if layer in self.heads else self.encoder.full_head(layer)
             for layer in layers
@@ -61,21 +62,22 @@ class Student(nn.Module):
 
     def maps(self) -> dict[str, tuple[nn.Parameter, nn.Parameter | None]]:
         """Weight and bias of all that learns, under the names of `training.natural.inverse_moments`."""
-        heads = {f"{layer}.head": (head, None) for layer, head in self.heads.items()}
-        return heads | {
-            f"{layer}.{kind}": (module.weight, module.bias)
-            for kind, modules in (("conv", self.encoder.convs), ("output", self.encoder.outputs))
-            for layer, module in modules.items()
+        maps: dict[str, tuple[nn.Parameter, nn.Parameter | None]] = {
+            f"{layer}.head": (head, None) for layer, head in self.heads.items()
         }
+        for layer, conv in self.encoder.convs.items():
+            if isinstance(conv, FactoredConv):
+                if conv.squeeze is not None:
+                    maps[f"{layer}.squeeze"] = conv.squeeze, None
+                maps[f"{layer}.conv"], maps[f"{layer}.expand"] = (conv.weight, None), (conv.expand, conv.bias)
+            else:
+                maps[f"{layer}.conv"] = conv.weight, conv.bias
+        return maps
 
     def published(self) -> dict[str, Tensor]:
-        """Weight, bias and head or output by layer under the file's names."""
+        """All weights and heads under the file's names."""
         state = {name: tensor.detach().clone() for name, tensor in self.encoder.convs.state_dict().items()}
-        state |= {f"{layer}.head": head.detach() for layer, head in self.full_heads(tuple(self.heads)).items()}
-        return state | {
-            f"{layer}.output": torch.cat([output.weight, output.bias[:, None]], 1).detach()
-            for layer, output in self.encoder.outputs.items()
-        }
+        return state | {f"{layer}.head": head.detach() for layer, head in self.full_heads(tuple(self.heads)).items()}
 
 
 class Distillation:
@@ -88,7 +90,7 @@ class Distillation:
         if config["bfloat16"]:
             for parameter in self.teacher.parameters():
                 parameter.data = parameter.data.bfloat16()
-        start = Compact(with_output(load_file(config["start"]))).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        start = Compact(load_file(config["start"])).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.student = Student(start)
         self.crops = Crops(config["crop_size"], config["seed"])
         batches = [torch.stack([self.crops.draw() for _ in range(8)]).to(device) for _ in range(MOMENT_BATCHES)]

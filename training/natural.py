@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from training.networks import LAYERS, augment, patches
 
 from impasto.encoders.compact import Compact
+from impasto.encoders.factored import FactoredConv
 
 WINDOW = 24
 """Edge of the square of positions that a picture gives to a layer's moments."""
@@ -28,15 +29,16 @@ that do (of noisy or painted pictures, or because the layer before has moved) ar
 
 @torch.no_grad()
 def inverse_moments(encoder: Compact, batches: Sequence[Tensor]) -> dict[str, Tensor]:
-    """Damped inverse second moments of what each convolution, head and output takes in.
+    """Damped inverse second moments of what each map of the network takes in.
 
     Args:
         encoder: The network.
         batches: Pictures (B, 3, H, W) on its device.
 
     Returns:
-        ``<layer>.conv`` of shape (9 C + 1, 9 C + 1), and ``<layer>.head`` or ``<layer>.output`` of shape
-        (C + 1, C + 1).
+        Of each layer with C channels before it, ``<layer>.conv`` of shape (9 C + 1, 9 C + 1) and ``<layer>.head`` of
+        shape (own + 1, own + 1); of a factored one, that squeezes to A channels and has rank R, ``<layer>.squeeze`` of
+        (C, C) if it does, ``<layer>.conv`` of (9 A, 9 A) and ``<layer>.expand`` of (R + 1, R + 1).
     """
     sums: dict[str, Tensor] = {}
     for batch in batches:
@@ -45,11 +47,25 @@ def inverse_moments(encoder: Compact, batches: Sequence[Tensor]) -> dict[str, Te
             if layer.endswith("_1") and layer != LAYERS[0]:
                 x = nn.functional.max_pool2d(x, 2)
             before, x = x, conv(x).relu_()
-            rows = patches(before, slice(0, WINDOW), slice(0, WINDOW))
-            kind, seen = ("output", torch.cat([x, before], 1)) if layer in encoder.outputs else ("head", x)
-            for name, inputs in ((f"{layer}.conv", rows), (f"{layer}.{kind}", augment(seen[..., :WINDOW, :WINDOW]))):
-                sums[name] = sums.get(name, 0) + (inputs.T @ inputs).double() / (len(inputs) * len(batches))
+            for name, inputs in _inputs(conv, before, x).items():
+                moments = (inputs.T @ inputs).double() / (len(inputs) * len(batches))
+                sums[f"{layer}.{name}"] = sums.get(f"{layer}.{name}", 0) + moments
     return {name: _damped_inverse(moments) for name, moments in sums.items()}
+
+
+def _inputs(conv: nn.Module, before: Tensor, after: Tensor) -> dict[str, Tensor]:
+    """What each map of a layer takes in, position by position.
+
+    A factored layer's are in units of what the map answers, which is of any size: steps are then relative to it.
+    """
+    square = slice(0, WINDOW)
+    if not isinstance(conv, FactoredConv):
+        return {"conv": patches(before, square, square), "head": augment(after[..., :WINDOW, :WINDOW])}
+    squeezed, ranked = conv.inside(before)
+    inputs = {} if conv.squeeze is None else {"squeeze": augment(before[..., :WINDOW, :WINDOW])[:, :-1]}
+    inputs |= {"conv": patches(squeezed, square, square)[:, :-1], "expand": augment(ranked[..., :WINDOW, :WINDOW])}
+    answers = {"squeeze": squeezed, "conv": ranked, "expand": after}
+    return {name: rows / answers[name].square().mean().sqrt() for name, rows in inputs.items()}
 
 
 def _damped_inverse(moments: Tensor) -> Tensor:
@@ -61,7 +77,8 @@ class NaturalGradient:
     """Moves affine maps along their natural gradients, averaged over steps.
 
     Args:
-        maps: Weight and bias of each map by name; the bias is None where the weight's last column holds it.
+        maps: Weight and bias of each map by name; the bias is None where there is none, or the weight's last column
+                holds it.
         inverses: From `inverse_moments`, under the same names.
         momentum: Share of the past in the averaged gradient.
     """

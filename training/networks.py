@@ -36,24 +36,11 @@ def load_teacher() -> VGG:
     return teacher
 
 
-def with_output(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A compact encoder's float32 weights with the deepest layer's head, if it has one, turned into its output.
-
-    The output answers what the head did, less what was below zero, and takes nothing yet of the channels before.
-    """
-    *_, previous, deepest = LAYERS
-    state = {name: tensor.float() for name, tensor in state.items()}
-    if (head := state.pop(f"{deepest}.head", None)) is not None:
-        silent = head.new_zeros(len(head), len(state[f"{previous}.bias"]))
-        state[f"{deepest}.output"] = torch.cat([head[:, :-1], silent, head[:, -1:]], 1)
-    return state
-
-
 def save_compact(state: Mapping[str, Tensor], path: Path, command: str) -> str:
     """Writes a compact encoder's file, at once or not at all.
 
     Args:
-        state: Weight, bias and head or output by layer.
+        state: All tensors under the file's names.
         path: The file.
         command: What made it, for the metadata.
 

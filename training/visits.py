@@ -1,6 +1,12 @@
-"""The pictures that the optimizer itself visits, on its way from a start to a painting, with the network as it is."""
+"""The pictures that the optimizer itself visits, on its way from a start to a painting, with the network as it is.
 
+``python -m training.visits FILE --out work/visits.pt`` keeps those of a compact encoder's file.
+"""
+
+import argparse
+import logging
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -8,6 +14,7 @@ from torch import Tensor
 from training.pictures import Crops
 
 from impasto.encoders.base import Encoder
+from impasto.encoders.compact import load_compact
 from impasto.engine import Engine
 from impasto.images import resample
 from impasto.objective import Objective
@@ -69,3 +76,32 @@ def run(encoder: Encoder, crops: Crops, iterations: int, device: torch.device) -
             picture = resample(progress.image().cpu(), size).clamp(0, 1)  # coarse ones as the fine level starts
             visits.append(Visit(picture[0].half(), style.half(), content.half()))
     return visits
+
+
+def load(path: Path) -> list[Visit]:
+    """Of a file of this command, or of a distillation's checkpoint."""
+    visits: list[Visit] = torch.load(path, weights_only=False)["visited"]
+    return visits
+
+
+def main() -> None:
+    """Reads the command line, paints and writes the visits."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--runs", type=int, default=70, help=f"of the optimizer; each gives {KEPT} pictures")
+    parser.add_argument("--iterations", type=int, default=60)
+    parser.add_argument("--crop-size", type=int, default=160)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    encoder, crops = load_compact(path=arguments.file, sha256=None), Crops(arguments.crop_size, arguments.seed)
+    visits = [
+        visit for _ in range(arguments.runs) for visit in run(encoder, crops, arguments.iterations, torch.device("cpu"))
+    ]
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({"visited": visits}, arguments.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,6 @@
-"""Fidelity against cost of narrow networks in closed form: ``python -m training.widths``.
+"""Fidelity against cost of compact networks in closed form: ``python -m training.widths``.
 
-Each choice of widths is solved on the same crops and measured on the pictures that choose between variants (relative
+Each choice of shapes is solved on the same crops and measured on the pictures that choose between variants (relative
 squared errors of features and Gram matrices), with the size of its file and the time of an evaluation of objective and
 gradient at 224×336, against VGG19's in the same process on one thread. ``benchmarks/results/widths.json``.
 """
@@ -9,11 +9,12 @@ import argparse
 import json
 import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from training.closed_form import BATCH, CROP_SIZE, DEFAULT_WIDTHS, solve
+from training.closed_form import BATCH, CROP_SIZE, DEFAULT_SHAPES, Shape, solve, written
 from training.evaluate import feature_errors, held_out_crops
 from training.networks import LAYERS, load_teacher
 from training.pictures import Crops, validation_pictures
@@ -35,19 +36,28 @@ BLOCKS = {
 }
 """Channels of each block."""
 
-NARROWED = (16, 16, 48, 48, 80, 80, 64, 80, 192, 192, 176, 240, 384)
-"""Channels of each layer of the bundled file, which was trained with `DEFAULT_WIDTHS` first (`training.narrow`)."""
+NARROW = {
+    "growing in block 4": (16, 16, 48, 48, 80, 80, 80, 80, 192, 192, 208, 256, 384),
+    "and narrowed": (16, 16, 48, 48, 80, 80, 64, 80, 192, 192, 176, 240, 384),
+}
+"""Channels of each layer."""
+
+FACTORED = {
+    "factored, less": (*DEFAULT_SHAPES[:9], (0, 96), (128, 96), (160, 128), (256, 192)),
+    "factored": DEFAULT_SHAPES,
+}
+"""Narrow down to relu4_1, then of low rank."""
 
 SIZE, ROUNDS = (224, 336), 7
 
 
-def choices() -> dict[str, list[int]]:
-    """Channels of each layer, by a name."""
+def choices() -> dict[str, Sequence[Shape]]:
+    """Shapes of each layer, by a name."""
     even = {
         name: [width for width, count in zip(widths, NUM_CONVS, strict=True) for _ in range(count)]
         for name, widths in BLOCKS.items()
     }
-    return even | {"growing in block 4": list(DEFAULT_WIDTHS), "and narrowed": list(NARROWED)}
+    return even | NARROW | FACTORED
 
 
 def seconds(encoder: Encoder) -> float:
@@ -74,14 +84,14 @@ def main() -> None:
     teacher = load_teacher()
     held_out = held_out_crops(list(validation_pictures().values()))
     rows: list[dict[str, Any]] = []
-    for name, widths in choices().items():
+    for name, shapes in choices().items():
         stream = Crops(CROP_SIZE, arguments.seed)
         crops = [torch.stack([stream.draw() for _ in range(BATCH)]) for _ in range(arguments.num_crops // BATCH)]
-        state = solve(teacher, crops, widths)
+        state = solve(teacher, crops, shapes)
         encoder = Compact(state)
         row = {
             "name": name,
-            "widths": dict(zip(LAYERS, widths, strict=True)),
+            "shapes": written(shapes),
             "megabytes": sum(tensor.numel() for tensor in state.values()) * 2 / 1e6,
             "time": seconds(encoder) / seconds(teacher),
             "errors": feature_errors(encoder, teacher, held_out),

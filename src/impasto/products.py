@@ -8,7 +8,7 @@ the same, in another order.
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
-from torch.nn.grad import conv2d_weight
+from torch.nn.grad import conv2d_input, conv2d_weight
 
 _BATCHES = range(16, 65)
 """Parts into which the rows may be divided: with fewer, torch does not give a 1×1 convolution to oneDNN."""
@@ -33,6 +33,26 @@ def affine(rows: Tensor, matrix: Tensor, constant: Tensor | None = None) -> Tens
     whole, rest = _divided(rows)
     result = F.conv2d(whole, matrix[:, :, None, None], constant).permute(0, 2, 3, 1).flatten(0, 2)
     return torch.cat([result, F.linear(rest, matrix, constant)]) if len(rest) else result
+
+
+def affine_input(gradient: Tensor, matrix: Tensor) -> Tensor:
+    """The gradient of `affine` with respect to its rows, to the last bit what autograd makes of it.
+
+    Args:
+        gradient: Of the result, shape (N, K).
+        matrix: Shape (K, C).
+
+    Returns:
+        Shape (N, C).
+    """
+    if not _is_for_convolutions(gradient):
+        return gradient @ matrix
+    whole, rest = _divided(gradient)
+    shape = (len(whole), matrix.shape[1], *whole.shape[2:])
+    # The strides tell oneDNN that channels come last, as the input would, of which only the shape is known.
+    kernel = matrix.contiguous().as_strided((*matrix.shape, 1, 1), (matrix.shape[1], 1, *[matrix.shape[1]] * 2))
+    result = conv2d_input(shape, kernel, whole).permute(0, 2, 3, 1).flatten(0, 2)  # type: ignore[no-untyped-call]
+    return torch.cat([result, rest @ matrix]) if len(rest) else result
 
 
 def inner_products(a: Tensor, b: Tensor) -> Tensor:

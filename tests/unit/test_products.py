@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from impasto.products import affine, inner_products
+from impasto.products import affine, affine_input, inner_products
 
 SIZES = [(7, 3, 5), (256, 16, 16), (294, 20, 31), (1009, 12, 8), (4704, 80, 80)]
 """Rows and columns: few, a power of two, with a divisor that fits, a prime number, many."""
@@ -39,3 +39,14 @@ def test_rows_that_are_no_neighbors_in_memory_are_taken_too() -> None:
     a, b, matrix, _ = matrices(294, 20, 31, torch.float32)
     torch.testing.assert_close(inner_products(a.T.contiguous().T, b), a.T @ b, rtol=1e-4, atol=1e-3)
     torch.testing.assert_close(affine(a.T.contiguous().T, matrix), a @ matrix.T, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("size", SIZES)
+def test_the_gradient_of_the_rows_is_autograd_s_to_the_last_bit(size: tuple[int, int, int], dtype: torch.dtype) -> None:
+    rows, _, matrix, _ = matrices(*size, dtype)
+    rows.requires_grad_()
+    result = affine(rows, matrix)
+    gradient = torch.randn(result.shape, generator=torch.Generator().manual_seed(1)).to(dtype)
+    (expected,) = torch.autograd.grad(result, rows, gradient)
+    assert affine_input(gradient, matrix).equal(expected)

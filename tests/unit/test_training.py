@@ -1,16 +1,14 @@
 """What the compact encoder is trained by: its forms through moments are those of the feature maps."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
-from training import agreement, estimates, networks
+from training import agreement, closed_form, estimates
 from training.gather import pictures_in
-from training.narrow import narrow
-
-from impasto.encoders.compact import Compact
 
 LAYER = "relu1_1"
 
@@ -108,44 +106,27 @@ def test_pictures_are_found_in_folders_and_in_resource_files(tmp_path: Path) -> 
     assert [data for _, data in pictures_in(tmp_path)] == [b"jpeg", webp, webp]
 
 
-def state_of(widths: list[int]) -> dict[str, Tensor]:
-    """Random weights and heads of a narrow network."""
+def test_squeezing_loses_nothing_where_the_input_has_no_more_directions() -> None:
     generator = torch.Generator().manual_seed(0)
-    state, before = {}, 3
-    for layer, width in zip(networks.LAYERS, widths, strict=True):
-        state[f"{layer}.weight"] = torch.randn((width, before, 3, 3), generator=generator) / before
-        state[f"{layer}.bias"] = torch.randn(width, generator=generator) / 4
-        state[f"{layer}.head"] = torch.randn((9, width + 1), generator=generator)
-        before = width
-    return state
+    inputs = torch.randn((2000, 3), generator=generator) @ torch.randn((3, 8), generator=generator)
+    weight = torch.randn((5, 8, 3, 3), generator=generator)
+    squeeze, kernel = closed_form._squeezed(weight, inputs.T @ inputs, 3)
+    assert squeeze.shape == (3, 8)
+    assert kernel.shape == (5, 3, 3, 3)
+    expected = torch.einsum("kcij,nc->nkij", weight, inputs)
+    answers = torch.einsum("kaij,ac,nc->nkij", kernel, squeeze, inputs)
+    torch.testing.assert_close(answers, expected, rtol=0.02, atol=0.05)
 
 
-def test_an_output_begins_as_the_head_less_what_was_below_zero() -> None:
-    state, image = state_of([4] * 13), torch.rand(1, 3, 48, 32)
-    head = Compact(state).full_head("relu5_1")
-    before, after = (
-        Compact(weights)(image, ["relu5_1"])["relu5_1"] for weights in (state, networks.with_output(state))
-    )
-    torch.testing.assert_close(after, mapped(before, head).relu())
-
-
-@pytest.mark.parametrize("layer", ["relu2_1", "relu4_4"])
-def test_narrowing_takes_out_what_other_channels_say_too(layer: str) -> None:
-    state = state_of([6] * 13)
-    for name in (f"{layer}.weight", f"{layer}.bias"):  # channels 3 to 5 repeat 0 to 2, larger
-        state[name] = torch.cat([state[name][:3], torch.tensor([2.0, 3.0, 0.5]).view(3, *[1] * (state[name].ndim - 1))
-                                 * state[name][:3]])  # fmt: skip
-    state = networks.with_output(state)
-    state["relu5_1.output"][:, 6:12] = 1.0
-    image = torch.rand(1, 3, 48, 32)
-    narrowed = narrow(state, {layer: 3}, [image])
-    assert len(narrowed[f"{layer}.bias"]) == 3
-    for weights in (state, narrowed):
-        assert set(weights) == set(state)
-    (wide, small), layers = (Compact(weights) for weights in (state, narrowed)), [layer, "relu5_1"]
-    ours, theirs = small(image, layers), wide(image, layers)
-    for name in layers:
-        mapped_ours, mapped_theirs = (
-            mapped(found[name], encoder.full_head(name)) for encoder, found in ((small, ours), (wide, theirs))
-        )
-        torch.testing.assert_close(mapped_ours, mapped_theirs, rtol=1e-3, atol=1e-2)
+def test_a_solution_of_full_rank_answers_as_the_map_that_made_the_targets() -> None:
+    generator = torch.Generator().manual_seed(0)
+    pictures = [torch.randn((1, 3, 20, 20), generator=generator) for _ in range(4)]
+    weight, bias = torch.randn((6, 3, 3, 3), generator=generator), torch.randn(6, generator=generator)
+    targets = [torch.nn.functional.conv2d(x, weight, bias, padding=1)[0].flatten(1).T for x in pictures]
+    rows = torch.cat([closed_form._rows(index, x) for index, x in enumerate(pictures)]).double()
+    solve = partial(closed_form._solve_one_sided, pictures, targets, rows.T @ rows, 1e-6)
+    solution, _ = solve(rank=6)
+    torch.testing.assert_close(solution, torch.cat([weight.flatten(1), bias[:, None]], 1), rtol=0, atol=1e-3)
+    reduced, basis = solve(rank=2)
+    assert torch.linalg.matrix_rank(reduced[:, :-1], rtol=1e-4) == 2
+    torch.testing.assert_close(basis @ basis.T @ reduced[:, :-1], reduced[:, :-1], rtol=0, atol=1e-3)

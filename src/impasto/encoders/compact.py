@@ -1,49 +1,48 @@
 """The compact encoder: a narrow network that imitates VGG19, bundled with the package.
 
-It has the topology of VGG19 down to relu5_1 at a quarter to three quarters of the width. For each layer it carries a
-*head*, the affine map from its own channels to those of VGG19, so that losses can be measured in the space of VGG19. A
-deepest layer, which no layer follows, can have an *output* instead: a 1×1 convolution to VGG19's channels, from its own
-and those before it, and a ReLU, since no linear map is zero where VGG19 is. For style images, which are looked at once,
-it carries *estimates*: linear maps from more layers than one. `training/` makes the file.
+It has the topology of VGG19 down to relu5_1. Its early layers have a quarter to a half of VGG19's channels. Each of
+them carries a *head*, the affine map from its own channels to those of VGG19, so that losses can be measured in the
+space of VGG19. Its late layers have all of VGG19's channels, by convolutions of low rank (`impasto.encoders.factored`).
+For style images, which are looked at once, it carries *estimates*: linear maps from more layers than one. `training/`
+makes the file.
 """
 
 import hashlib
+import itertools
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
+from impasto.encoders.factored import FactoredConv
 from impasto.encoders.vgg import CONTENT_LAYERS, STYLE_LAYERS, VGG
 from impasto.errors import WeightsError
-from impasto.products import affine
 from impasto.recipe import IMITATED
 
 WEIGHTS = Path(__file__).with_name("compact.safetensors")
 """The bundled file."""
 
-SHA256 = "bc9d85afa351947f5e76254c3caed97469f82d62a1975b05819efb297dc13516"
+SHA256 = "0f2a743b3ca17fa8ca5d11d9f9a9b35e6d9d906fc3a412db8dfa20f72915d494"
 """Of the bundled file."""
 
-FORMAT_VERSION = "1"
-"""Of the file's layout: ``<layer>.weight``, ``<layer>.bias``, then ``<layer>.head`` or ``<layer>.output``, and perhaps
-``<layer>.estimate``, all in float16."""
+FORMAT_VERSION = "2"
+"""Of the file's layout: ``<layer>.weight`` and ``<layer>.bias``, then ``<layer>.head``, or, of a factored layer,
+``<layer>.expand`` and perhaps ``<layer>.squeeze``; and perhaps ``<layer>.estimate``, all in float16."""
 
 NUM_CONVS = (2, 2, 4, 4, 1)
 """Convolutions in each block: VGG19's down to relu5_1."""
 
 
 class Compact(VGG):
-    """A narrow VGG with heads to the channels of the VGG19 that it imitates.
+    """A narrow VGG with heads to the channels of the VGG19 that it imitates, and factored layers.
 
     Args:
-        state: Weight, bias and head (or output) of each layer, and perhaps its estimate, under the file's names, in any
-            floating precision.
+        state: Weight, bias and head (or factors) of each layer, and perhaps its estimate, under the file's names, in
+            any floating precision.
         pooling: See `VGG`.
         padding: See `VGG`.
 
@@ -55,49 +54,32 @@ class Compact(VGG):
     optimism = 1.5  # more pleases VGG19 better and leaves the dial no room: python -m training.optimism
 
     def __init__(self, state: Mapping[str, Tensor], *, pooling: str = "max", padding: str = "zero") -> None:
+        names = [[f"relu{block}_{index + 1}" for index in range(count)] for block, count in enumerate(NUM_CONVS, 1)]
         super().__init__(
             "compact",
-            [
-                [len(state[f"relu{block}_{index + 1}.bias"]) for index in range(count)]
-                for block, count in enumerate(NUM_CONVS, start=1)
-            ],
+            [[len(state[f"{layer}.bias"]) for layer in block] for block in names],
             content_layers=CONTENT_LAYERS["vgg19"],
             style_layers=STYLE_LAYERS["vgg19"],
             pooling=pooling,
             padding=padding,
+            factors={
+                layer: (len(state.get(f"{layer}.squeeze", ())), len(state[f"{layer}.weight"]))
+                for layer in itertools.chain(*names)
+                if f"{layer}.expand" in state
+            },
         )
-        self.convs.load_state_dict(
-            {f"{i}.{kind}": state[f"{i}.{kind}"] for i in self.layers for kind in ("weight", "bias")}
-        )
-        self.outputs = nn.ModuleDict()
-        for layer in [layer for layer in self.layers if f"{layer}.output" in state]:
-            self._add_output(layer, state[f"{layer}.output"])
+        self.convs.load_state_dict({name: state[name] for name in self.convs.state_dict()})
         self._full_heads = {  # cloned, to let go of the file
-            layer: state[f"{layer}.head"].clone() for layer in self.layers if layer not in self.outputs
+            layer: state[f"{layer}.head"].clone() for layer in self.layers if not self.is_factored(layer)
         }
         self._estimates = {
             layer: state[name].clone() for layer in self.layers if (name := f"{layer}.estimate") in state
         }
         self._heads: dict[str, Tensor] = {}  # reduced when first asked for: a recipe looks at few layers
 
-    def _add_output(self, layer: str, matrix: Tensor) -> None:
-        """Gives a layer its output, a matrix of shape (VGG19's channels, own + previous channels + 1)."""
-        output = nn.Linear(matrix.shape[1] - 1, len(matrix))
-        output.load_state_dict({"weight": matrix[:, :-1], "bias": matrix[:, -1]})
-        self.outputs[layer] = output.requires_grad_(False)
-        inner = self.layers[layer].channels + output.in_features  # its own maps, and those again beside the ones before
-        self.layers = {**self.layers, layer: replace(self.layers[layer], channels=len(matrix), inner=inner)}
-
-    def _conv(self, layer: str, x: Tensor, is_for_pool: bool) -> Tensor:
-        """See `VGG`; a layer with an output goes through it."""
-        own = super()._conv(layer, x, is_for_pool)
-        if layer not in self.outputs:
-            return own
-        before = x if self.padding == "zero" else x[..., 1:-1, 1:-1]
-        positions = torch.cat([own, before], 1).permute(0, 2, 3, 1)
-        output = cast(nn.Linear, self.outputs[layer])
-        rows = affine(positions.flatten(0, 2), output.weight, output.bias)
-        return rows.relu_().view(*positions.shape[:3], -1).permute(0, 3, 1, 2)
+    def is_factored(self, layer: str) -> bool:
+        """Whether a layer has all of VGG19's channels, so that no head leads there."""
+        return isinstance(self.convs[layer], FactoredConv)
 
     def style_features(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
         """See `Encoder.style_features`: where the file has an estimate of a layer, it takes the place of its features.
@@ -145,10 +127,10 @@ class Compact(VGG):
             layer: A layer's name.
 
         Returns:
-            A float32 matrix of shape (VGG19's channels, C + 1); the identity for a layer with an output.
+            A float32 matrix of shape (VGG19's channels, C + 1); the identity for a factored layer.
         """
         self.check_layers([layer])
-        if layer in self.outputs:
+        if self.is_factored(layer):
             channels = self.layers[layer].channels
             return torch.eye(channels, channels + 1, device=self.mean.device)
         return self._full_heads[layer].float().to(self.mean.device)
@@ -156,7 +138,7 @@ class Compact(VGG):
     def head(self, layer: str) -> Tensor | None:
         """The full head without its silent directions: see `reduced_head` and `Encoder.head`."""
         self.check_layers([layer])
-        if layer in self.outputs:
+        if self.is_factored(layer):
             return None
         if layer not in self._heads:
             self._heads[layer] = reduced_head(self._full_heads[layer])

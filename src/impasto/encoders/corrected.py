@@ -56,7 +56,7 @@ class Translated(Encoder):
 
     def _translate(self, layer: str, features: Tensor) -> Tensor:
         """The narrow features whose image under the head is the closest to the wide ones."""
-        if layer in self.narrow.outputs:  # has the wide channels already
+        if self.narrow.is_factored(layer):  # has the wide channels already
             return features
         head = self.narrow.full_head(layer)
         if layer not in self._inverses:

@@ -12,6 +12,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from impasto.encoders.base import Encoder, Layer
+from impasto.encoders.factored import FactoredConv
 from impasto.encoders.lean import LeanConv, LeanMaxPool
 from impasto.errors import EncoderError
 
@@ -46,6 +47,11 @@ class _Conv(nn.Conv2d):
         """Sets random weights."""
         super().reset_parameters()
 
+    def lean(self, x: Tensor, keeps_signs: bool) -> Tensor:
+        """The output and its ReLU; see `LeanConv`."""
+        lean: Tensor = LeanConv.apply(x, self.weight, self.bias, self.padding[0], keeps_signs)  # type: ignore[no-untyped-call]
+        return lean
+
 
 class VGG(Encoder):
     """A VGG's convolutional part, any layer of it by name (``relu4_2``: block 4, convolution 2, after its ReLU).
@@ -59,6 +65,7 @@ class VGG(Encoder):
         style_layers: See `Encoder`.
         pooling: ``"max"`` or ``"average"`` (its gain corrected).
         padding: ``"zero"``, ``"reflect"``, ``"replicate"`` or ``"circular"``.
+        factors: Channels that a layer's convolution squeezes its input to, and its rank, where it is a `FactoredConv`.
     """
 
     can_be_lean = True
@@ -74,6 +81,7 @@ class VGG(Encoder):
         style_layers: Mapping[str, float],
         pooling: str = "max",
         padding: str = "zero",
+        factors: Mapping[str, tuple[int, int]] | None = None,
     ) -> None:
         super().__init__()
         self.name = name
@@ -86,8 +94,13 @@ class VGG(Encoder):
         for block, block_widths in enumerate(widths):
             for index, width in enumerate(block_widths):
                 layer = f"relu{block + 1}_{index + 1}"
-                self.convs[layer] = _Conv(channels, width, 3, padding=1 if padding == "zero" else 0)
-                self.layers[layer] = Layer(channels=width, stride=2**block)
+                margin = 1 if padding == "zero" else 0
+                if squeezed_and_rank := (factors or {}).get(layer):
+                    factored = FactoredConv(channels, *squeezed_and_rank, width, padding=margin)
+                    self.convs[layer], inner = factored, factored.inner
+                else:
+                    self.convs[layer], inner = _Conv(channels, width, 3, padding=margin), 0
+                self.layers[layer] = Layer(channels=width, stride=2**block, inner=inner)
                 channels = width
         self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(STD).view(3, 1, 1), persistent=False)
@@ -122,12 +135,15 @@ class VGG(Encoder):
 
         Max pooling and ReLU may change places: the ReLU is then left to `_pool`, which has a quarter of the positions.
         """
-        conv = cast(nn.Conv2d, self.convs[layer])
+        conv = cast(_Conv | FactoredConv, self.convs[layer])
         is_left_to_pool = is_for_pool and self.pooling == "max"
         if self.is_lean and x.requires_grad:
-            lean: Tensor = LeanConv.apply(x, conv.weight, conv.bias, conv.padding[0], not is_left_to_pool)  # type: ignore[no-untyped-call]
-            return lean
-        return conv(x) if is_left_to_pool else torch.relu_(conv(x))
+            return conv.lean(x, keeps_signs=not is_left_to_pool)
+        output: Tensor = conv(x)
+        if is_left_to_pool:
+            return output
+        # In place it would take less memory for a moment, but autograd copies what is changed through a view.
+        return torch.relu(output) if isinstance(conv, FactoredConv) else torch.relu_(output)
 
     def _preprocess(self, image: Tensor, layers: Collection[str]) -> Tensor:
         """Normalises, and continues pictures below the reach of the deepest layer by their edge."""

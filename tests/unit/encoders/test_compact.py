@@ -41,7 +41,7 @@ def test_every_layer_has_a_head_to_the_channels_of_vgg19(encoder: Compact) -> No
     widths = {1: 64, 2: 128, 3: 256, 4: 512, 5: 512}
     for name, layer in encoder.layers.items():
         assert encoder.full_head(name).shape == (widths[int(name[4])], layer.channels + 1)
-        if name in encoder.outputs:
+        if encoder.is_factored(name):
             assert encoder.full_head(name)[:, :-1].equal(torch.eye(layer.channels))
             assert encoder.head(name) is None
             continue
@@ -51,25 +51,44 @@ def test_every_layer_has_a_head_to_the_channels_of_vgg19(encoder: Compact) -> No
 
 
 @pytest.mark.parametrize("padding", ["zero", "reflect"])
-def test_an_output_takes_in_its_layer_and_the_one_before(padding: str) -> None:
+@pytest.mark.parametrize("squeezed", [0, 12])
+def test_a_factored_layer_is_three_convolutions(squeezed: int, padding: str) -> None:
     state = {name: tensor.float() for name, tensor in load_file(compact.WEIGHTS).items() if "relu5_1" not in name}
-    before = len(state["relu4_4.bias"])
-    shapes = {"weight": (24, before, 3, 3), "bias": (24,), "output": (512, 24 + before + 1)}
+    shapes = {"weight": (24, squeezed or 512, 3, 3), "expand": (512, 24), "bias": (512,)}
+    if squeezed:
+        shapes["squeeze"] = (squeezed, 512)
     generator = torch.Generator().manual_seed(0)
-    state |= {f"relu5_1.{kind}": 0.1 * torch.randn(shape, generator=generator) for kind, shape in shapes.items()}
-    encoder, image = Compact(state, padding=padding), torch.rand(1, 3, 40, 48, generator=generator)
-    assert encoder.layers["relu5_1"] == Layer(channels=512, stride=16, inner=24 + 24 + before)
+    factors = {kind: 0.1 * torch.randn(shape, generator=generator) for kind, shape in shapes.items()}
+    encoder = Compact(state | {f"relu5_1.{kind}": tensor for kind, tensor in factors.items()}, padding=padding)
+    image = torch.rand(1, 3, 40, 48, generator=generator)
+    assert encoder.layers["relu5_1"] == Layer(channels=512, stride=16, inner=squeezed + 24)
     found = encoder(image, ["relu4_4", "relu5_1"])
     x = F.max_pool2d(found["relu4_4"], 2)
-    padded = F.pad(x, (1, 1, 1, 1), mode="constant" if padding == "zero" else padding)
-    hidden = F.conv2d(padded, state["relu5_1.weight"], state["relu5_1.bias"]).relu()
-    inputs = torch.cat([hidden, x, torch.ones_like(x[:, :1])], 1)
-    expected = torch.einsum("kc,bchw->bkhw", state["relu5_1.output"], inputs).relu()
-    torch.testing.assert_close(found["relu5_1"], expected, rtol=1e-4, atol=1e-3)
+    x = F.pad(x, (1, 1, 1, 1), mode="constant" if padding == "zero" else padding)
+    if squeezed:
+        x = F.conv2d(x, factors["squeeze"][:, :, None, None])
+    expected = F.conv2d(F.conv2d(x, factors["weight"]), factors["expand"][:, :, None, None], factors["bias"]).relu()
+    torch.testing.assert_close(found["relu5_1"], expected, rtol=1e-4, atol=1e-2)
+
+
+@pytest.mark.parametrize("padding", ["zero", "reflect"])
+@pytest.mark.parametrize("size", [(32, 48), (163, 131), (320, 336), (5, 3)])
+def test_the_lean_gradient_of_factored_layers_is_the_plain_one_to_the_last_bit(
+    padding: str, size: tuple[int, int]
+) -> None:
+    encoder, image = load_compact(padding=padding), torch.rand(1, 3, *size)
+    gradients = []
+    for is_lean in (False, True):
+        encoder.is_lean, start = is_lean, image.clone().requires_grad_()
+        features = encoder(start, ["relu4_1", "relu4_3", "relu4_4", "relu5_1"])
+        total = sum((x.square().sum() for x in features.values()), start=features["relu4_3"].sin().sum())
+        gradients.append(torch.autograd.grad(total, start)[0])
+    assert gradients[0].abs().max() > 0
+    assert gradients[1].equal(gradients[0])
 
 
 def test_reduced_heads_keep_every_inner_product(encoder: Compact) -> None:
-    for name in encoder.layers.keys() - encoder.outputs.keys():
+    for name in (name for name in encoder.layers if not encoder.is_factored(name)):
         full, reduced = encoder.full_head(name).double(), encoder.head(name).double()
         expected = full.T @ full
         assert (reduced.T @ reduced - expected).norm() <= 1e-6 * expected.norm()
