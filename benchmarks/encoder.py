@@ -31,7 +31,8 @@ from impasto.images import as_picture, resize, save_picture
 from impasto.scene import style_size
 
 RESULTS = Path(__file__).with_name("results")
-CLOSED_FORM = Path("work/closed_form.safetensors")  # python -m training.closed_form --out work/closed_form.safetensors
+CLOSED_FORM = Path("work/closed_form.safetensors")
+"""Of `training.closed_form --shapes 16,16,48,48,80,80,80,80,192,192,208,256,384`, all layers narrow: where it began."""
 PICTURES = Path("work/bench_encoder")  # written, then judged
 STYLE_LAYERS = tuple(vgg.STYLE_LAYERS["vgg19"])
 PAIRS = (
