@@ -140,22 +140,28 @@ def _run(kernels: Mapping[str, Kernel], x: Tensor, last: str) -> Tensor:
     return x.half()
 
 
-def _solve_convolution(
-    teacher: VGG, layer: str, wide: list[Tensor], narrow: list[Tensor], width: int, ridge_strength: float
-) -> tuple[list[Tensor], Tensor, Tensor]:
-    """VGG19's activations at this layer, and the narrow network's weight and bias for it."""
-    outputs, targets, channel_moments = [], [], torch.zeros(())
+def _equations(
+    convolution: Kernel, wide: Sequence[Tensor], narrow: Sequence[Tensor]
+) -> tuple[list[Tensor], list[Tensor], Tensor]:
+    """VGG19's activations; its pre-activations where `_rows` looks, by position; and the moments of the own inputs."""
+    outputs, targets = [], []
     moments = torch.zeros((), dtype=torch.float64)
-    convolution = teacher.convs[layer]
     for index, (x, own) in enumerate(zip(wide, narrow, strict=True)):
         target = convolution(x.float())
         rows = _rows(index, own)
         moments = moments + (rows.T @ rows).double()
-        seen = target[_window(index, target)].permute(0, 2, 3, 1).flatten(0, 2)
-        targets.append(seen.half())
-        seen = seen.clamp_min(0)
-        channel_moments = channel_moments + (seen.T @ seen).double()
+        targets.append(target[_window(index, target)].permute(0, 2, 3, 1).flatten(0, 2).half())
         outputs.append(target.relu_().half())
+    return outputs, targets, moments
+
+
+def _solve_convolution(
+    teacher: VGG, layer: str, wide: list[Tensor], narrow: list[Tensor], width: int, ridge_strength: float
+) -> tuple[list[Tensor], Tensor, Tensor]:
+    """VGG19's activations at this layer, and the narrow network's weight and bias for it."""
+    outputs, targets, moments = _equations(teacher.convs[layer], wide, narrow)
+    active = (target.float().clamp_min(0) for target in targets)
+    channel_moments = torch.stack([(rows.T @ rows).double() for rows in active]).sum(0)
     picked = select_channels(channel_moments, width)
     targets = [target[:, picked] for target in targets]
     solution, _ = _solve_one_sided(narrow, targets, moments, ridge_strength, rank=width)
@@ -207,15 +213,7 @@ def _solve_factors(
     directions from which the answers are best recovered.
     """
     squeezed, rank = shape
-    outputs, targets = [], []
-    moments = torch.zeros((), dtype=torch.float64)
-    convolution = teacher.convs[layer]
-    for index, (x, own) in enumerate(zip(wide, narrow, strict=True)):
-        target = convolution(x.float())
-        rows = _rows(index, own)
-        moments = moments + (rows.T @ rows).double()
-        targets.append(target[_window(index, target)].permute(0, 2, 3, 1).flatten(0, 2).half())
-        outputs.append(target.relu_().half())
+    outputs, targets, moments = _equations(teacher.convs[layer], wide, narrow)
     solution, basis = _solve_one_sided(narrow, targets, moments, ridge_strength, rank)
     weight = (basis.T @ solution[:, :-1]).unflatten(1, (-1, 3, 3))
     factors = {"expand": basis, "bias": solution[:, -1]}
