@@ -218,7 +218,8 @@ def _solve_factors(
     weight = (basis.T @ solution[:, :-1]).unflatten(1, (-1, 3, 3))
     factors = {"expand": basis, "bias": solution[:, -1]}
     if squeezed:
-        channels = sum(augment(x.float())[:, :-1].T @ augment(x.float())[:, :-1] for x in narrow)
+        rows = (x.float().permute(0, 2, 3, 1).flatten(0, 2) for x in narrow)
+        channels = torch.stack([positions.T @ positions for positions in rows]).sum(0)
         factors["squeeze"], weight = _squeezed(weight, channels, squeezed)
     return outputs, factors | {"weight": weight}
 

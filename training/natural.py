@@ -78,7 +78,7 @@ class NaturalGradient:
 
     Args:
         maps: Weight and bias of each map by name; the bias is None where there is none, or the weight's last column
-                holds it.
+            holds it.
         inverses: From `inverse_moments`, under the same names.
         momentum: Share of the past in the averaged gradient.
     """
