@@ -41,7 +41,7 @@ def fit_estimates(encoder: Compact, teacher: VGG, crops: Crops, count: int) -> d
         count: How many to look at.
 
     Returns:
-        ``<layer>.estimate`` of shape (C, inputs + 1), as `Compact.style_features` takes it.
+        ``<layer>.estimate`` of shape (C, inputs + 1), as `Compact.visit_style` takes it.
     """
     moments: dict[str, Tensor] = {}
     cross: dict[str, Tensor] = {}

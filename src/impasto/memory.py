@@ -201,7 +201,7 @@ class _Network:
         self.content = list(recipe.content_layers or encoder.content_layers)
         style = list(recipe.style_layers or encoder.style_layers)
         self.wanted = {*self.content, *style}
-        self.for_style = encoder.style_sources(style)
+        self.style_sources = [set(encoder.style_sources(layer)) for layer in style]
         self.sorted = style if recipe.style_loss in _SORTING_LOSSES else []
         self.heads = {layer: head for layer in self.content if (head := encoder.head(layer)) is not None}
         names = list(encoder.layers)
@@ -247,19 +247,22 @@ class _Network:
         return [*max(maps, first_block, key=sum), *marks, *self.loss_bytes()]
 
     def target_bytes(self) -> list[float]:
-        """While a style image is looked at: the features so far, and one layer's input and output."""
+        """While a style image is looked at: features that others still wait for, and one layer's input and output."""
         peak: list[float] = []
-        held: list[float] = []
+        held: dict[str, float] = {}
+        waiting, seen = self.style_sources, set()
         pools = {after: values for _, after, values in self.pools}
         before = 3.0
         for layer in self.layers:
             if layer in pools:
-                peak = max(peak, [*held, before * self.width, pools[layer] * (self.width + 8)], key=sum)
+                peak = max(peak, [*held.values(), before * self.width, pools[layer] * (self.width + 8)], key=sum)
                 before = pools[layer]
             now = self.values(layer)
-            peak = max(peak, [*held, before * self.width, now * self.width], key=sum)
-            if layer in self.wanted or layer in self.for_style:
-                held.append(now * self.width)
+            peak = max(peak, [*held.values(), before * self.width, now * self.width], key=sum)
+            seen.add(layer)
+            waiting = [sources for sources in waiting if not sources <= seen]
+            held[layer] = now * self.width
+            held = {name: size for name, size in held.items() if any(name in sources for sources in waiting)}
             before = now
         return peak
 

@@ -184,12 +184,12 @@ class Objective:
         self.content_layers, self.style_layers = (_shares(layers[kind]) for kind in ("content", "style"))
         self.heads = {layer: encoder.head(layer) for layer in (*self.content_layers, *self.style_layers)}
         with torch.no_grad():
-            at_work = self._at_work()
-            features = (target_encoder or encoder)(content_image, at_work.keys()) if at_work else {}
+            at_work, content = self._at_work(), self._active("content")
             self.content_targets = {
-                layer: _finite(features[layer], layer, encoder) for layer in self._active("content")
+                layer: _finite(features, layer, encoder)
+                for layer, features in ((target_encoder or encoder).visit(content_image, at_work) if content else ())
+                if layer in content
             }
-            del features
             self.content_energies = {
                 layer: energy(target, self.heads[layer]) for layer, target in self.content_targets.items()
             }
@@ -302,8 +302,7 @@ class Objective:
     def _style_target(self, style: Style, encoder: Encoder | None) -> dict[str, Any]:
         targets = {}
         layers = self._active("style")
-        looked_at = (encoder or self.encoder).style_features(style.image, layers.keys()) if layers else {}
-        for layer, features in looked_at.items():
+        for layer, features in (encoder or self.encoder).visit_style(style.image, layers) if layers else ():
             _finite(features, layer, self.encoder)
             targets[layer] = self.style_loss.prepare(self._summarize(layer, features, style.style_mask))
         return targets

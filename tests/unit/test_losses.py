@@ -1,10 +1,21 @@
 """Losses against naive references, known answers and gradient checks."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import Tensor
 
-from impasto.losses import Moments, content_loss, gram_loss, gram_matrix, moments, relative_square, total_variation
+from impasto.losses import (
+    Moments,
+    content_loss,
+    gram_loss,
+    gram_matrix,
+    moments,
+    relative_square,
+    squared_norm,
+    total_variation,
+)
 
 
 def random_features(*shape: int, dtype: torch.dtype = torch.float32, seed: int = 0) -> Tensor:
@@ -160,6 +171,21 @@ def test_total_variation_agrees_with_a_naive_loop() -> None:
     assert total_variation(image).item() == pytest.approx(expected / 60)
 
 
-def test_total_variation_passes_the_gradient_check() -> None:
-    image = random_features(1, 3, 4, 4, dtype=torch.float64).requires_grad_()
-    assert torch.autograd.gradcheck(total_variation, image)
+@pytest.mark.parametrize("wrap", [False, True])
+def test_total_variation_passes_the_gradient_check(wrap: bool) -> None:
+    image = random_features(1, 3, 5, 4, dtype=torch.float64).requires_grad_()
+    assert torch.autograd.gradcheck(partial(total_variation, wrap=wrap), image)
+
+
+def test_total_variation_of_a_picture_of_one_pixel_has_a_gradient_of_zero() -> None:
+    image = torch.rand(1, 3, 1, 1, requires_grad=True)
+    total_variation(image).backward()
+    assert image.grad is not None
+    assert not image.grad.any()
+
+
+def test_squared_norm_passes_the_gradient_check_twice() -> None:
+    features = random_features(1, 3, 4, 4, dtype=torch.float64).requires_grad_()
+    assert torch.equal(squared_norm(features), features.square().sum())
+    assert torch.autograd.gradcheck(squared_norm, features)
+    assert torch.autograd.gradgradcheck(squared_norm, features)

@@ -74,22 +74,16 @@ class Encoder(nn.Module, ABC):
         """
         yield from self(image, layers).items()
 
-    def style_features(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
-        """Features of a style image, which is looked at once: an encoder may take more pains than in `forward`.
+    def visit_style(self, image: Tensor, layers: Collection[str]) -> Iterator[tuple[str, Tensor]]:
+        """The asked layers of a style image, which is looked at once: an encoder may take more pains than in `visit`.
 
-        Args:
-            image: As in `forward`.
-            layers: As in `forward`.
-
-        Returns:
-            As `forward`.
+        Arguments and errors as in `forward`.
         """
-        features: dict[str, Tensor] = self(image, layers)
-        return features
+        yield from self.visit(image, layers)
 
-    def style_sources(self, layers: Collection[str]) -> Collection[str]:
-        """The layers that `style_features` computes for the layers asked for."""
-        return layers
+    def style_sources(self, layer: str) -> Collection[str]:
+        """The layers that `visit_style` computes for the layer asked for."""
+        return [layer]
 
     def head(self, layer: str) -> Tensor | None:
         """The linear map that takes this layer's features to the space in which losses are to be measured.

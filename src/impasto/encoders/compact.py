@@ -9,7 +9,7 @@ makes the file.
 
 import hashlib
 import itertools
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -81,21 +81,26 @@ class Compact(VGG):
         """Whether a layer has all of VGG19's channels, so that no head leads there."""
         return isinstance(self.convs[layer], FactoredConv)
 
-    def style_features(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
-        """See `Encoder.style_features`: where the file has an estimate of a layer, it takes the place of its features.
+    def visit_style(self, image: Tensor, layers: Collection[str]) -> Iterator[tuple[str, Tensor]]:
+        """See `Encoder.visit_style`: where the file has an estimate of a layer, it takes the place of its features.
 
         Estimates are made for max pooling; with another one the features are returned as they are.
         """
-        features = self(image, {*layers, *self.style_sources(layers)})
-        return {
-            layer: self._estimate(layer, features) if self._is_estimated(layer) else features[layer] for layer in layers
-        }
+        self.check_layers(layers)
+        waiting = {layer: set(self.style_sources(layer)) for layer in layers}
+        features: dict[str, Tensor] = {}
+        for name, seen in self.visit(image, set().union(*waiting.values())):
+            features[name] = seen
+            for layer in [layer for layer, sources in waiting.items() if sources <= features.keys()]:
+                yield layer, self._estimate(layer, features) if self._is_estimated(layer) else features[layer]
+                del waiting[layer]
+            features = {
+                name: features[name] for name in features if any(name in sources for sources in waiting.values())
+            }
 
-    def style_sources(self, layers: Collection[str]) -> set[str]:
+    def style_sources(self, layer: str) -> Collection[str]:
         """See `Encoder.style_sources`."""
-        return {
-            name for layer in layers for name in (self.estimated_from(layer) if self._is_estimated(layer) else [layer])
-        }
+        return self.estimated_from(layer) if self._is_estimated(layer) else [layer]
 
     def estimated_from(self, layer: str) -> list[str]:
         """What a layer is estimated from: itself, the rest of its block, and the block before, which is max-pooled."""

@@ -3,7 +3,7 @@
 Rooms: `moments` (additive statistics), `distances` (content loss, total variation), `style` (the style losses).
 """
 
-from impasto.losses.distances import content_loss, energy, relative, relative_square, total_variation
+from impasto.losses.distances import content_loss, energy, relative, relative_square, squared_norm, total_variation
 from impasto.losses.moments import Moments, moments
 from impasto.losses.style import STYLE_LOSSES, StyleLoss, gram_loss, gram_matrix
 
@@ -18,5 +18,6 @@ __all__ = [
     "moments",
     "relative",
     "relative_square",
+    "squared_norm",
     "total_variation",
 ]

@@ -3,6 +3,8 @@
 Legend: B pictures, C channels.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -17,6 +19,27 @@ def relative(difference: Tensor, scale: Tensor) -> Tensor:
     return difference / torch.where(scale > _NOTHING, scale, torch.ones_like(scale))
 
 
+class _SquaredNorm(torch.autograd.Function):
+    """Autograd's own way back raises to a power and multiplies twice; one pass will do."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        ctx.save_for_backward(tensor)
+        return tensor.square().sum()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (gradient,), (tensor,) = gradients, ctx.saved_tensors
+        whole: Tensor = tensor * (2 * gradient)
+        return whole
+
+
+def squared_norm(tensor: Tensor) -> Tensor:
+    """The sum of squares, a scalar."""
+    norm: Tensor = _SquaredNorm.apply(tensor)  # type: ignore[no-untyped-call]
+    return norm
+
+
 def relative_square(difference: Tensor, reference: Tensor) -> Tensor:
     """Squared norm of a difference over the squared norm of what it is compared with, a scalar.
 
@@ -24,7 +47,7 @@ def relative_square(difference: Tensor, reference: Tensor) -> Tensor:
         difference: Any shape.
         reference: Any shape; where it is (nearly) zero, as of a dead layer, the difference is not divided.
     """
-    return relative(difference.square().sum(), reference.square().sum())
+    return relative(squared_norm(difference), squared_norm(reference))
 
 
 def content_loss(
@@ -43,7 +66,7 @@ def content_loss(
     difference = (features - target).to(torch.promote_types(features.dtype, torch.float32))
     if head is not None:
         difference = affine(_by_position(difference), head[:, :-1])
-    return relative(difference.square().sum(), energy(target, head) if target_energy is None else target_energy)
+    return relative(squared_norm(difference), energy(target, head) if target_energy is None else target_energy)
 
 
 def energy(features: Tensor, head: Tensor | None = None) -> Tensor:
@@ -51,12 +74,45 @@ def energy(features: Tensor, head: Tensor | None = None) -> Tensor:
     features = features.to(torch.promote_types(features.dtype, torch.float32))
     if head is not None:
         features = affine(_by_position(features), head[:, :-1], head[:, -1])
-    return features.square().sum()
+    return squared_norm(features)
 
 
 def _by_position(features: Tensor) -> Tensor:
     """Shape (B, C, H, W) to (B · H · W, C)."""
     return features.permute(0, 2, 3, 1).flatten(0, 2)
+
+
+class _TotalVariation(torch.autograd.Function):
+    """Autograd's own way back fills and adds a whole picture for every slice of one."""
+
+    @staticmethod
+    def forward(ctx: Any, image: Tensor, wrap: bool) -> Tensor:
+        ctx.wrap = wrap
+        ctx.save_for_backward(image)
+        sums = [_differences(image, axis, wrap).abs_().sum() for axis in (-1, -2)]
+        return sum(sums, start=image.new_zeros(())) / image.numel()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (gradient,), (image,) = gradients, ctx.saved_tensors
+        total = torch.zeros_like(image)
+        for axis in (-1, -2):
+            signs = _differences(image, axis, ctx.wrap).sign_()
+            count = signs.shape[axis]
+            total.narrow(axis, 0, count).sub_(signs)
+            if ctx.wrap:
+                total.add_(signs.roll(1, axis))
+            else:
+                total.narrow(axis, 1, count).add_(signs)
+        return total.mul_(gradient / image.numel()), None
+
+
+def _differences(image: Tensor, axis: int, wrap: bool) -> Tensor:
+    """Each pixel's neighbor along an axis, less the pixel."""
+    if wrap:
+        return image.roll(-1, axis) - image
+    count = image.shape[axis] - 1
+    return image.narrow(axis, 1, count) - image.narrow(axis, 0, count)
 
 
 def total_variation(image: Tensor, wrap: bool = False) -> Tensor:
@@ -72,8 +128,5 @@ def total_variation(image: Tensor, wrap: bool = False) -> Tensor:
     Reference: Rudin, Osher & Fatemi (1992), Physica D 60, in its anisotropic form; for style transfer Johnson et al.
     (2016), arXiv:1603.08155.
     """
-    if wrap:
-        differences = [image.roll(-1, axis) - image for axis in (-1, -2)]
-    else:
-        differences = [image[..., :, 1:] - image[..., :, :-1], image[..., 1:, :] - image[..., :-1, :]]
-    return sum((difference.abs().sum() for difference in differences), start=image.new_zeros(())) / image.numel()
+    variation: Tensor = _TotalVariation.apply(image, wrap)  # type: ignore[no-untyped-call]
+    return variation

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from impasto.losses.distances import relative, relative_square
+from impasto.losses.distances import relative, relative_square, squared_norm
 from impasto.losses.moments import moments
 from impasto.products import affine
 
@@ -97,7 +97,7 @@ class Gram(StyleLoss):
 def _squared_norm(gram: Tensor, metric: Tensor | None) -> Tensor:
     """‖S‖² of a symmetric matrix, or ‖H S Hᵀ‖² for the metric HᵀH."""
     if metric is None:
-        return gram.square().sum()
+        return squared_norm(gram)
     product = affine(gram[0], metric)
     return (product * product.mT).sum()
 
@@ -140,7 +140,7 @@ class GaussianMoments(StyleLoss):
         """Squared distance, relative to the target's from black."""
         (mean, covariance), (target_mean, target_covariance, basis, pairs, scale) = summary, target
         difference = basis.mT @ (covariance - target_covariance) @ basis
-        return relative((mean - target_mean).square().sum() + (pairs * difference.square()).sum(), scale)
+        return relative(squared_norm(mean - target_mean) + (pairs * difference.square()).sum(), scale)
 
 
 class Histogram(StyleLoss):

@@ -193,12 +193,12 @@ class LBFGS(PixelOptimizer):
         for step, change, curvature in zip(
             reversed(self._steps), reversed(self._changes), reversed(self._curvatures), strict=True
         ):
-            coefficient = (step * direction).sum() / curvature
+            coefficient = _inner_product(step, direction) / curvature
             direction.addcmul_(change, coefficient, value=-1)
             coefficients.append(coefficient)
         direction = self._bands.scaled(direction, self._first_estimate())
         for step, change, curvature in zip(self._steps, self._changes, self._curvatures, strict=True):
-            coefficient = coefficients.pop() - (change * direction).sum() / curvature
+            coefficient = coefficients.pop() - _inner_product(change, direction) / curvature
             direction.addcmul_(step, coefficient)
         return direction.masked_fill_(held, 0)
 
@@ -239,3 +239,8 @@ class LBFGS(PixelOptimizer):
             dots = (float((a * b).sum()) for a, b in ((step, change), (change, change), (step, step)))
             self._remember(step, change, *dots)
         self._is_cautious = self.best_image.shape == before
+
+
+def _inner_product(a: Tensor, b: Tensor) -> Tensor:
+    """Of two pictures, without a third for the products."""
+    return torch.dot(a.flatten(), b.flatten())

@@ -1,3 +1,5 @@
+import weakref
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pytest
@@ -129,22 +131,46 @@ def test_a_style_image_is_seen_through_its_estimates(encoder: Compact) -> None:
     inputs = torch.cat([features["relu2_1"], features["relu2_2"], *pooled, torch.ones_like(pooled[0][:, :1])], 1)
     expected = torch.einsum("kc,bchw->bkhw", estimate, inputs)
     estimated = with_estimate("relu2_1", estimate)
-    assert estimated.style_sources(["relu2_1"]) == set(names)
-    torch.testing.assert_close(estimated.style_features(image, ["relu2_1"])["relu2_1"], expected, atol=1e-4, rtol=1e-4)
+    assert estimated.style_sources("relu2_1") == names
+    (seen,) = estimated.visit_style(image, ["relu2_1"])
+    assert seen[0] == "relu2_1"
+    torch.testing.assert_close(seen[1], expected, atol=1e-4, rtol=1e-4)
     assert estimated(image, ["relu2_1"])["relu2_1"].equal(features["relu2_1"])  # pictures are not
 
 
 def test_estimates_are_for_max_pooling() -> None:
     encoder = with_estimate("relu2_1", torch.zeros(48, 129), pooling="average")
     image = torch.rand(1, 3, 16, 16)
-    assert encoder.style_features(image, ["relu2_1"])["relu2_1"].equal(encoder(image, ["relu2_1"])["relu2_1"])
+    assert dict(encoder.visit_style(image, ["relu2_1"]))["relu2_1"].equal(encoder(image, ["relu2_1"])["relu2_1"])
 
 
 def test_all_style_layers_of_the_bundled_file_but_the_deepest_are_estimated(encoder: Compact) -> None:
     *estimated, deepest = encoder.style_layers
-    assert encoder.style_sources([deepest]) == {deepest}
+    assert encoder.style_sources(deepest) == [deepest]
     for layer in estimated:
-        assert encoder.style_sources([layer]) == set(encoder.estimated_from(layer))
+        assert encoder.style_sources(layer) == encoder.estimated_from(layer)
+
+
+def test_features_of_a_style_image_are_let_go_when_no_layer_waits_for_them(encoder: Compact) -> None:
+    alive: dict[str, weakref.ref[Tensor]] = {}
+    visit = encoder.visit
+
+    def watched(image: Tensor, layers: Collection[str]) -> Iterator[tuple[str, Tensor]]:
+        for name, features in visit(image, layers):
+            alive[name] = weakref.ref(features)
+            yield name, features
+            del features
+
+    with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoder, "visit", watched)
+        layers = list(encoder.style_layers)
+        seen = {}
+        for layer, features in encoder.visit_style(torch.rand(1, 3, 32, 32), layers):
+            del features
+            seen[layer] = {name for name, reference in alive.items() if reference() is not None}
+    assert list(seen) == layers  # each when its sources are there
+    assert not {name for name in seen["relu4_1"] if name < "relu3"}
+    assert seen["relu5_1"] <= {"relu5_1"}
 
 
 @pytest.mark.parametrize("pooling", ["max", "average"])
