@@ -5,8 +5,9 @@
 
 import argparse
 import logging
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -29,8 +30,7 @@ KEPT = 6
 """Pictures of the way that are kept, the last among them: there the network is wrong in the optimizer's favor."""
 
 
-@dataclass(frozen=True)
-class Visit:
+class Visit(NamedTuple):
     """A picture on the way, with the content and the style that it is made from; each of shape (3, size, size)."""
 
     picture: Tensor
@@ -78,10 +78,15 @@ def run(encoder: Encoder, crops: Crops, iterations: int, device: torch.device) -
     return visits
 
 
+def save(visits: Sequence[Visit], path: Path) -> None:
+    """For `load`: bare pictures, since a class of the program that runs is found by no other."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({"visited": [tuple(visit) for visit in visits]}, path)
+
+
 def load(path: Path) -> list[Visit]:
-    """Of a file of this command, or of a distillation's checkpoint."""
-    visits: list[Visit] = torch.load(path, weights_only=False)["visited"]
-    return visits
+    """What `save` has written."""
+    return [Visit(*pictures) for pictures in torch.load(path, weights_only=True)["visited"]]
 
 
 def main() -> None:
@@ -99,8 +104,7 @@ def main() -> None:
     visits = [
         visit for _ in range(arguments.runs) for visit in run(encoder, crops, arguments.iterations, torch.device("cpu"))
     ]
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    torch.save({"visited": visits}, arguments.out)
+    save(visits, arguments.out)
 
 
 if __name__ == "__main__":

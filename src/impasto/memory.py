@@ -9,7 +9,8 @@ import ctypes
 import itertools
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from impasto.encoders import Encoder
@@ -45,6 +46,7 @@ LEAST_HISTORY = 3
 
 _SORTING_LOSSES = ("histogram", "sliced")
 _LARGEST_KEPT_BLOCK_IF_LEAN = 1 << 20
+_LARGEST_KEPT_BLOCK_IF_MADE_ONCE = 1 << 17
 _MOST_KEPT, _MOST_KEPT_IF_LEAN = (1 << 31) - 1, 1 << 17  # at the end of the heap; the one is all, the other's usual
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of <malloc.h>
 _PICTURE = 12  # bytes a pixel of three float32 channels
@@ -267,12 +269,26 @@ class _Network:
         return peak
 
 
+@contextmanager
+def made_once(then: Callable[[], None]) -> Iterator[None]:
+    """For what leaves few blocks of many behind: each of them has a place of its own, and the heap no holes after it.
+
+    Args:
+        then: `keep_freed_memory` or `return_freed_memory`, for what follows.
+    """
+    _set_allocator(_LARGEST_KEPT_BLOCK_IF_MADE_ONCE, _MOST_KEPT_IF_LEAN)
+    give_back_freed_memory()
+    yield
+    then()
+
+
 def keep_freed_memory() -> None:
-    """Has the allocator keep freed blocks for the next iteration; for the rest of the process.
+    """Has the allocator keep blocks that are freed from now on for the next iteration; for the rest of the process.
 
     By itself it gives much of them back, and the system clears every page before it hands it out again: thousands in
     an iteration. What is kept when a run is over goes back by `give_back_freed_memory`.
     """
+    give_back_freed_memory()
     _set_allocator(LARGEST_KEPT_BLOCK, _MOST_KEPT)
 
 

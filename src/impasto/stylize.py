@@ -26,6 +26,7 @@ from impasto.memory import (
     Sizes,
     give_back_freed_memory,
     keep_freed_memory,
+    made_once,
     plan_memory,
     return_freed_memory,
 )
@@ -142,6 +143,7 @@ def stylize(
     Reference: Gatys, Ecker & Bethge (2016), CVPR, "Image Style Transfer Using Convolutional Neural Networks".
     """
     recipe = (recipe or Recipe()).replace(**changes)
+    return_freed_memory()
     inputs = Inputs(
         content=as_picture(content),
         styles=[as_picture(style) for style in _listed(styles)],
@@ -160,7 +162,7 @@ def stylize(
     finishing_encoder = None
     if recipe.finishing is not None:
         finishing_encoder = encoder_of(recipe.replace(model=recipe.finishing.model), place)
-    recipe = _within_memory(inputs, recipe, finishing_encoder or encoder, place, max_memory, on_plan)
+    recipe = _within_memory(inputs, recipe, finishing_encoder or encoder, max_memory, on_plan)
     engine = build_engine(inputs, recipe, encoder, place, control, finishing_encoder)
     finish_sha256 = finishing_encoder.weights_sha256 if finishing_encoder is not None else ""
     origin = origin_of(recipe, inputs, encoder.weights_sha256, finish_sha256)
@@ -200,7 +202,6 @@ def _within_memory(
     inputs: Inputs,
     recipe: Recipe,
     encoder: Encoder,
-    device: torch.device,
     limit: int | None,
     on_plan: Callable[[MemoryPlan], None] | None,
 ) -> Recipe:
@@ -210,8 +211,6 @@ def _within_memory(
         logger.warning("%s", sentence)
     if plan.is_lean:
         encoder.is_lean = True
-    if device.type == "cpu":
-        (return_freed_memory if plan.is_lean else keep_freed_memory)()
     if plan.recipe.history_size != recipe.history_size:
         recipe = recipe.replace(history_size=plan.recipe.history_size)
     if on_plan is not None:
@@ -256,6 +255,12 @@ def build_engine(
     finish: list[tuple[Recipe, Objective]] = []  # made ready when its encoder looks at the pictures anyway
 
     def objective_at(level: Level, now: Recipe, begin: Tensor) -> Objective:
+        is_lean = encoder.is_lean or (finishing_encoder is not None and finishing_encoder.is_lean)
+        keeps = device.type == "cpu" and not is_lean
+        with made_once(keep_freed_memory if keeps else return_freed_memory):
+            return make_objective(level, now, begin)
+
+    def make_objective(level: Level, now: Recipe, begin: Tensor) -> Objective:
         if finishing_encoder is None or not (level.is_finish or level.is_corrected):
             return scene.objective(level.size, now)
         finishing = for_encoder(now, finishing_encoder)

@@ -43,7 +43,7 @@ class NeedyEncoder(TinyEncoder):
 @pytest.fixture(autouse=True)
 def _allocator_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its new ways would stay for all tests to come, and slow them down."""
-    monkeypatch.setattr(sys.modules["impasto.stylize"], "return_freed_memory", lambda: None)
+    monkeypatch.setattr("impasto.memory._set_allocator", lambda *_: None)
 
 
 def engine_with(encoder: TinyEncoder, recipe: Recipe, save_memory: Callable[[], str] = lambda: "") -> Engine:
@@ -130,10 +130,10 @@ def test_a_lowered_history_is_in_the_recipe_and_the_plan_is_told(caplog: pytest.
         content, style, height=64, total_iterations=12, encoder=TinyEncoder(),
         max_memory=plans[0].peak_bytes - 1, on_plan=plans.append,
     )  # fmt: skip
-    assert (plain.recipe.history_size, result.recipe.history_size) == (10, LEAST_HISTORY)
+    assert (plain.recipe.history_size, result.recipe.history_size) == (5, LEAST_HISTORY)
     assert plans[1].recipe == result.recipe
     assert plans[1].is_lean
-    assert "To save memory, history_size is 3 instead of 10" in caplog.text
+    assert "To save memory, history_size is 3 instead of 5" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -227,27 +227,58 @@ def test_no_weights_are_fetched_for_an_estimate(monkeypatch: pytest.MonkeyPatch,
     assert plan.seconds > 0
 
 
+RESIDENT_MB = """
+    def resident_mb():
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * 4096 / 1e6
+"""
+
+
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the allocator is told nothing where it is not glibc's")
 @pytest.mark.parametrize(("way", "is_kept"), [("keep_freed_memory", True), ("return_freed_memory", False)])
 def test_freed_memory_is_kept_until_it_is_given_back(way: str, is_kept: bool) -> None:
     program = f"""
-        import torch
-        from impasto.memory import give_back_freed_memory, {way}
-
-        def resident_mb():
-            with open("/proc/self/statm") as file:
-                return int(file.read().split()[1]) * 4096 / 1e6
-
-        {way}()
-        before = resident_mb()
-        blocks = [torch.ones(2_500_000) for _ in range(20)]  # of 10 MB
-        del blocks
-        freed = resident_mb() - before
-        give_back_freed_memory()
-        print(freed, resident_mb() - before)
+    import torch
+    from impasto.memory import give_back_freed_memory, {way}
+    {RESIDENT_MB}
+    {way}()
+    before = resident_mb()
+    blocks = [torch.ones(2_500_000) for _ in range(20)]  # of 10 MB
+    del blocks
+    freed = resident_mb() - before
+    give_back_freed_memory()
+    print(freed, resident_mb() - before)
     """
-    command = [sys.executable, "-c", textwrap.dedent(program)]
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    freed, given_back = map(float, output.split())
+    freed, given_back = printed(program)
     assert (freed > 150) if is_kept else (freed < 20)
     assert given_back < 20
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the allocator is told nothing where it is not glibc's")
+def test_what_is_made_once_leaves_no_holes() -> None:
+    program = f"""
+    import torch
+    from impasto.memory import keep_freed_memory, made_once
+    {RESIDENT_MB}
+    def left_behind():
+        before = resident_mb()
+        blocks = [torch.ones(50_000) for _ in range(500)]  # of 0.2 MB
+        left = blocks[::10]
+        del blocks
+        return resident_mb() - before, left
+
+    keep_freed_memory()
+    with made_once(keep_freed_memory):
+        once, left_once = left_behind()
+    otherwise, left = left_behind()
+    print(once, otherwise)
+    """
+    once, otherwise = printed(program)
+    assert once < 20
+    assert otherwise > 90
+
+
+def printed(program: str) -> list[float]:
+    """The numbers that a program prints, in a process of its own."""
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    return [float(word) for word in subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
-from training import agreement, closed_form, estimates
+from training import agreement, closed_form, estimates, visits
 from training.gather import pictures_in
 
 LAYER = "relu1_1"
@@ -130,3 +130,10 @@ def test_a_solution_of_full_rank_answers_as_the_map_that_made_the_targets() -> N
     reduced, basis = solve(rank=2)
     assert torch.linalg.matrix_rank(reduced[:, :-1], rtol=1e-4) == 2
     torch.testing.assert_close(basis @ basis.T @ reduced[:, :-1], reduced[:, :-1], rtol=0, atol=1e-3)
+
+
+def test_visits_are_read_as_they_were_written(tmp_path: Path) -> None:
+    written = [visits.Visit(*torch.rand(3, 3, 8, 8).half()) for _ in range(2)]
+    visits.save(written, tmp_path / "new" / "visits.pt")
+    for read, visit in zip(visits.load(tmp_path / "new" / "visits.pt"), written, strict=True):
+        assert all(map(torch.equal, read, visit))

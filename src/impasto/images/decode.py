@@ -39,6 +39,8 @@ class Decoded:
     notes: tuple[str, ...] = ()
 
 
+pyvips.cache_set_max(0)  # libvips keeps up to 100 MB of pictures for operations done twice; here none is
+
 _LOADERS = {
     Format.JPEG: "jpegload_buffer",
     Format.PNG: "pngload_buffer",
@@ -97,9 +99,9 @@ def vips_header(data: bytes, kind: Format, path: str | Path) -> pyvips.Image:
     """
     load = getattr(pyvips.Image, _LOADERS[kind])
     try:
-        header = load(data, fail_on="error")
+        header = load(data, access="sequential", fail_on="error")
         primary = _field(header, "heif-primary")  # a HEIF file names the one of its pictures that it is about
-        return load(data, page=primary, fail_on="error") if primary else header
+        return load(data, access="sequential", page=primary, fail_on="error") if primary else header
     except pyvips.Error as error:
         raise _damaged(path, kind, error) from None
 

@@ -225,7 +225,7 @@ class Recipe(Parameters):
         le=255,
     )
     history_size: int = parameter(
-        10,
+        5,
         "Curvature pairs that L-BFGS remembers; each takes the memory of two pictures (no effect with adam).",
         group="Optimization",
         ge=1,
