@@ -53,6 +53,7 @@ def main() -> None:
     parser.add_argument("--total", type=int, default=52, help="of the compact encoder and the finish together")
     parser.add_argument("--total-bfloat16", type=int, default=76, help="the same, where an iteration costs half")
     parser.add_argument("--finish", default="vgg19:8")
+    parser.add_argument("--skip-bfloat16", action="store_true", help="where the processor has none, it takes hours")
     arguments = parser.parse_args()
     alone = Recipe(height=HEIGHT, levels=1, model="vgg19", total_iterations=arguments.iterations)
     compact = alone.replace(model="compact", total_iterations=arguments.total)
@@ -66,6 +67,8 @@ def main() -> None:
             finish=arguments.finish, precision="bfloat16", total_iterations=arguments.total_bfloat16
         ),
     }
+    if arguments.skip_bfloat16:
+        recipes = {name: recipe for name, recipe in recipes.items() if recipe.precision != "bfloat16"}
     judge = build_encoder("vgg19")
     rows = []
     for pair in PAIRS[: arguments.pairs]:
