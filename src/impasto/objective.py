@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from impasto.encoders.base import Encoder
+from impasto.encoders.base import Encoder, is_finite
 from impasto.errors import EncoderError
 from impasto.losses import STYLE_LOSSES, content_loss, energy, total_variation
 from impasto.masks import Style, style_shares, to_grid
@@ -334,7 +334,7 @@ def _shares(weights: Mapping[str, float]) -> dict[str, float]:
 
 
 def _finite(features: Tensor, layer: str, encoder: Encoder) -> Tensor:
-    if not features.isfinite().all():
+    if not is_finite(features):
         raise EncoderError(
             f"Encoder {encoder.name} returns NaN or infinity at layer '{layer}'. Check its weights"
             " (impasto models verify), or use --precision float32."

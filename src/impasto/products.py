@@ -1,9 +1,13 @@
 """Products of matrices with many rows, by the kernels of convolutions where these are at hand.
 
 A product of matrices is a 1×1 convolution. On processors torch leaves float32 products to a BLAS and convolutions to
-oneDNN; on some processors the one reaches half the speed of the other (`python -m benchmarks.products`). The sums are
-the same, in another order.
+oneDNN; where that BLAS is MKL and the processor not Intel's, the one reaches half the speed of the other
+(`python -m benchmarks.products`). The sums are the same, in another order.
 """
+
+import platform
+from functools import cache
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -74,7 +78,20 @@ def inner_products(a: Tensor, b: Tensor) -> Tensor:
 
 def _is_for_convolutions(rows: Tensor) -> bool:
     is_plain = rows.device.type == "cpu" and rows.dtype == torch.float32
-    return is_plain and len(rows) >= _FEWEST_ROWS and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return is_plain and len(rows) >= _FEWEST_ROWS and _are_convolutions_faster()
+
+
+@cache
+def _are_convolutions_faster() -> bool:
+    """Decided by make, not by timing: a run's last bits must not hang on how busy the machine was."""
+    is_blas_at_home = torch.backends.mkl.is_available() and "GenuineIntel" in _processor()
+    return torch.backends.mkldnn.is_available() and not is_blas_at_home  # type: ignore[no-untyped-call]
+
+
+def _processor() -> str:
+    """What the system says of its processors."""
+    cpuinfo = Path("/proc/cpuinfo")
+    return cpuinfo.read_text(encoding="utf-8", errors="replace") if cpuinfo.exists() else platform.processor()
 
 
 def _divided(rows: Tensor) -> tuple[Tensor, Tensor]:

@@ -139,6 +139,12 @@ class Encoder(nn.Module, ABC):
         return self
 
 
+def is_finite(tensor: Tensor) -> bool:
+    """Whether no value is NaN or infinite, in one pass that writes nothing; both show in the extremes."""
+    least, largest = tensor.aminmax()
+    return bool(least.isfinite() & largest.isfinite())
+
+
 def _as_expression(pattern: str) -> str:
     """A layer pattern as a regular expression."""
     wild = {"**": ".*", "*": "[^.]*", "?": "[^.]"}

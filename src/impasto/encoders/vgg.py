@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from impasto.encoders.base import Encoder, Layer
+from impasto.encoders.base import Encoder, Layer, is_finite
 from impasto.encoders.factored import FactoredConv
 from impasto.encoders.lean import LeanConv, LeanMaxPool
 from impasto.errors import EncoderError
@@ -32,6 +32,9 @@ STYLE_LAYERS: Mapping[str, Mapping[str, float]] = {
 }
 """The classical recipes: Johnson et al. (2016), arXiv:1603.08155, and Gatys et al. (2016), CVPR, section 2."""
 
+MEMORY_FORMAT = torch.channels_last
+"""Faster than NCHW on processors and accelerators alike."""
+
 AVERAGE_POOLING_GAINS = (1.34, 1.47, 1.35, 1.81)
 """Average pooling shrinks ReLU activations where max pooling keeps the peak: the factors, one a boundary between
 blocks, that bring VGG19's features on photographs back to their usual size (`training/pooling_gains.py`)."""
@@ -41,7 +44,8 @@ class _Conv(nn.Conv2d):
     """A convolution whose weights are to be loaded; to draw them first would be time lost."""
 
     def reset_parameters(self) -> None:
-        """Leaves the weights unset."""
+        """Leaves the weights unset, in the order in which they will be used."""
+        self.weight.data = torch.empty_like(self.weight, memory_format=MEMORY_FORMAT)
 
     def draw(self) -> None:
         """Sets random weights."""
@@ -104,8 +108,8 @@ class VGG(Encoder):
                 channels = width
         self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(STD).view(3, 1, 1), persistent=False)
-        self.memory_format = torch.channels_last  # faster than NCHW on processors and accelerators alike
-        self.to(memory_format=self.memory_format)  # type: ignore[call-overload]
+        self.memory_format = MEMORY_FORMAT
+        self.to(memory_format=MEMORY_FORMAT)  # type: ignore[call-overload]
         self.freeze()
 
     def forward(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
@@ -184,9 +188,9 @@ class VGG(Encoder):
                         f"The weights are not {self.name}'s: '{key}' has shape {tuple(tensor.shape)}, "
                         f"{tuple(expected.shape)} is needed."
                     )
-                if not tensor.isfinite().all():
+                if not is_finite(tensor):
                     raise EncoderError(f"The weights of {self.name} are damaged: '{key}' holds NaN or infinity.")
-                state[f"{layer}.{kind}"] = tensor.float()
+                state[f"{layer}.{kind}"] = tensor
         self.convs.load_state_dict(state)
 
 

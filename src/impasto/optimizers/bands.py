@@ -38,14 +38,17 @@ class Bands:
         self.size = size
         height, width = size
         edges = torch.tensor(EDGES)
-        self._rows = torch.bucketize(torch.fft.fftfreq(height).abs(), edges).to(device)
-        self._columns = torch.bucketize(torch.fft.rfftfreq(width), edges).to(device)
-        multiplicity = torch.full((width // 2 + 1,), 2.0, device=device)  # a column stands for its mirror image too,
+        rows = torch.bucketize(torch.fft.fftfreq(height).abs(), edges)
+        columns = torch.bucketize(torch.fft.rfftfreq(width), edges)
+        multiplicity = torch.full((width // 2 + 1, 1), 2.0)  # a column stands for its mirror image too,
         multiplicity[0] = 1  # but for those that are their own
         if width % 2 == 0:
             multiplicity[-1] = 1
-        self._in_row = one_hot(self._rows, len(EDGES) + 1).float()
-        self._in_column = one_hot(self._columns, len(EDGES) + 1).float() * multiplicity[:, None]
+        in_row, in_column = (one_hot(bands, len(EDGES) + 1).float() for bands in (rows, columns))
+        self._in_row = in_row.to(device)
+        # Twice each: of a complex number, both parts.
+        self._in_column = in_column.repeat_interleave(2, 0).to(device)
+        self._count_in_column = (in_column * multiplicity).repeat_interleave(2, 0).to(device)
         self._opponent = OPPONENT.to(device)
 
     def energies(self, image: Tensor) -> Tensor:
@@ -54,9 +57,7 @@ class Bands:
         Args:
             image: Shape (1, 3, H, W), of any range.
         """
-        spectrum = self._spectrum(image)[0]
-        squares = (spectrum * spectrum.conj()).real
-        return torch.einsum("hr,chw,wk->crk", self._in_row, squares, self._in_column)
+        return self._in_row.mT @ (_numbers(self._spectrum(image)).square_() @ self._count_in_column)
 
     def scaled(self, image: Tensor, gains: Tensor) -> Tensor:
         """The picture with each band multiplied by its gain; a symmetric map.
@@ -66,14 +67,24 @@ class Bands:
             gains: Shape (3, rows, columns).
         """
         spectrum = self._spectrum(image)
-        torch.view_as_real(spectrum).mul_(gains[:, self._rows][..., self._columns, None])  # no complex gains are made
+        _numbers(spectrum).mul_(self._in_row @ gains @ self._in_column.mT)
         opponent = torch.fft.irfft2(spectrum, s=self.size, norm="ortho")
-        scaled: Tensor = torch.einsum("kc,bkhw->bchw", self._opponent, opponent)
-        return scaled
+        return _mixed(self._opponent.mT, opponent)[None]
 
     def _spectrum(self, image: Tensor) -> Tensor:
-        spectrum: Tensor = torch.fft.rfft2(torch.einsum("kc,bchw->bkhw", self._opponent, image), norm="ortho")
+        """Shape (3, H, W // 2 + 1), complex."""
+        spectrum: Tensor = torch.fft.rfft2(_mixed(self._opponent, image[0]), norm="ortho").contiguous()
         return spectrum
+
+
+def _mixed(matrix: Tensor, channels: Tensor) -> Tensor:
+    """Combinations of channels, shape (3, H, W)."""
+    return (matrix @ channels.flatten(1)).view_as(channels)
+
+
+def _numbers(spectrum: Tensor) -> Tensor:
+    """A view of complex numbers of shape (..., W) as their real and imaginary parts, shape (..., 2 W)."""
+    return torch.view_as_real(spectrum).flatten(-2)
 
 
 @lru_cache(maxsize=4)

@@ -72,12 +72,8 @@ class LBFGS(PixelOptimizer):
         if self._gradient is None:
             return []
         step, change = self.candidate - self._image, gradient - self._gradient
-        return [
-            (self._gradient * step).sum(),
-            (step * change).sum(),
-            change.square().sum(),
-            step.square().sum(),
-        ]
+        pairs = ((self._gradient, step), (step, change), (change, change), (step, step))
+        return [_inner_product(a, b) for a, b in pairs]
 
     def _move(self, loss: float, gradient: Tensor, answers: list[float]) -> None:
         if self._gradient is None:
@@ -176,19 +172,19 @@ class LBFGS(PixelOptimizer):
         self.candidate = (self._image + self._step_length * self._direction).clamp_(0, 1)
 
     def _free_gradient(self) -> tuple[Tensor, Tensor]:
-        """The gradient without the pixels at a wall of the box that it pushes outward; and which pixels these are."""
+        """The gradient without the pixels at a wall of the box that it pushes outward; and 1 for the others, else 0."""
         assert self._gradient is not None  # noqa: S101  for the type checker
-        held = (self._image - self._gradient).clamp_(0, 1) == self._image
-        return self._gradient.masked_fill(held, 0), held
+        free = (self._image - self._gradient).clamp_(0, 1).sub_(self._image).sign_().abs_()  # faster than booleans are
+        return self._gradient * free, free
 
     def _gradient_direction(self) -> Tensor:
-        free, _ = self._free_gradient()
-        size = free.square().mean().sqrt()
-        return free * (-self._bare_step / size.clamp(min=torch.finfo(size.dtype).tiny))
+        gradient, _ = self._free_gradient()
+        size = gradient.square().mean().sqrt()
+        return gradient * (-self._bare_step / size.clamp(min=torch.finfo(size.dtype).tiny))
 
     def _quasi_newton_direction(self) -> Tensor:
-        free, held = self._free_gradient()
-        direction = free.neg_()
+        gradient, free = self._free_gradient()
+        direction = gradient.neg_()
         coefficients: list[Tensor] = []
         for step, change, curvature in zip(
             reversed(self._steps), reversed(self._changes), reversed(self._curvatures), strict=True
@@ -200,7 +196,7 @@ class LBFGS(PixelOptimizer):
         for step, change, curvature in zip(self._steps, self._changes, self._curvatures, strict=True):
             coefficient = coefficients.pop() - _inner_product(change, direction) / curvature
             direction.addcmul_(step, coefficient)
-        return direction.masked_fill_(held, 0)
+        return direction.mul_(free)
 
     def _first_estimate(self) -> Tensor:
         """The inverse Hessian before any pair is applied, by band; the last pair decides its scale."""
