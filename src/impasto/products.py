@@ -84,7 +84,8 @@ def _is_for_convolutions(rows: Tensor) -> bool:
 @cache
 def _are_convolutions_faster() -> bool:
     """Decided by make, not by timing: a run's last bits must not hang on how busy the machine was."""
-    is_blas_at_home = torch.backends.mkl.is_available() and "GenuineIntel" in _processor()
+    has_mkl = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
+    is_blas_at_home = has_mkl and "GenuineIntel" in _processor()
     return torch.backends.mkldnn.is_available() and not is_blas_at_home  # type: ignore[no-untyped-call]
 
 
