@@ -20,7 +20,7 @@ from impasto.recipe import Recipe, size_in_words
 
 logger = logging.getLogger(__name__)
 
-PROCESS_BYTES = 315_000_000
+PROCESS_BYTES = 290_000_000
 """Of a process with torch for processors, libvips and their kernels loaded, before any picture (Linux, x86-64)."""
 
 WEIGHT_COPIES = 1.2
@@ -29,7 +29,7 @@ WEIGHT_COPIES = 1.2
 PICTURES_ALIVE = 6
 """Float32 pictures that a run holds besides its optimizer's: content, candidate, best, gradient, differences."""
 
-FRAGMENTATION = 1.4
+FRAGMENTATION = 1.25
 """Resident bytes for one in use, of blocks that the allocator keeps for the next use, in holes that do not fit."""
 
 LARGEST_KEPT_BLOCK = 32 << 20
