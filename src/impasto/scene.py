@@ -10,7 +10,7 @@ from torch import Tensor
 from impasto.encoders.base import Encoder
 from impasto.encoders.vgg import MEAN
 from impasto.errors import RecipeError
-from impasto.images import Picture, fill, output_size, resize
+from impasto.images import Picture, fill, output_size, resample, resize
 from impasto.masks import Style, auto_regions, check_pairs, resize_mask
 from impasto.objective import Objective
 from impasto.recipe import Recipe
@@ -146,6 +146,30 @@ class Scene:
         else:
             image = resize(self.content, size)
         return image.to(self.device)
+
+    def enlarged(self, image: Tensor, size: tuple[int, int]) -> Tensor:
+        """The picture of one level as the next one begins with it.
+
+        What the run has changed is enlarged and added to the start of the new size, whose fine detail a picture
+        enlarged as a whole would lack. Noise is another one at each size and is enlarged as it is.
+
+        Args:
+            image: Shape (1, 3, H, W), in [0, 1], on the device.
+            size: Height and width of the next level.
+
+        Returns:
+            Shape (1, 3, *size), little beyond [0, 1].
+
+        Reference: Brandt (1977), Math. Comp. 31, 333-390, "Multi-level adaptive solutions to boundary-value problems",
+        on the full approximation scheme, which likewise interpolates the change and not the solution.
+        """
+        if self.recipe.init_method == "random":
+            return self.resample(image, size)
+        return self.start(size) + self.resample(image - self.start(_size(image)), size)
+
+    def resample(self, image: Tensor, size: tuple[int, int]) -> Tensor:
+        """Any picture or change of one, shape (1, 3, H, W), at a height and width; around the edges if it tiles."""
+        return resample(image, size, wrap=self.recipe.tileable)
 
 
 def target_size(content_size: tuple[int, int], recipe: Recipe) -> tuple[int, int]:

@@ -4,7 +4,6 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -19,7 +18,7 @@ from impasto.encoders.corrected import Corrected, Overheard, Translated
 from impasto.encoders.weights import OnDownload
 from impasto.engine import Control, Engine, Progress
 from impasto.errors import RecipeError, UserError
-from impasto.images import Picture, as_picture, resample
+from impasto.images import Picture, as_picture
 from impasto.masks import check_mask
 from impasto.memory import (
     MemoryPlan,
@@ -279,10 +278,11 @@ def build_engine(
         objective_at,
         scene.start(levels[0].size),
         recipe,
-        partial(resample, wrap=recipe.tileable),
+        scene.resample,
         control,
         lambda image: scene.keep_locked(finish_color(image), inputs.content),
         lambda: _lean_on(encoder, finishing_encoder),
+        scene.enlarged,
     )
 
 

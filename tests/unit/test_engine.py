@@ -17,9 +17,10 @@ from impasto.scene import noise
 from tests.tiny import TinyEncoder
 
 SIZE = (32, 48)
+Enlarge = Callable[[torch.Tensor, tuple[int, int]], torch.Tensor]
 
 
-def build(recipe: Recipe, control: Control | None = None) -> Engine:
+def build(recipe: Recipe, control: Control | None = None, enlarge: Enlarge | None = None) -> Engine:
     encoder = TinyEncoder()
     content, style = (torch.rand((1, 3, *SIZE), generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
 
@@ -27,7 +28,7 @@ def build(recipe: Recipe, control: Control | None = None) -> Engine:
         return Objective(encoder, resize(content, level.size), [resize(style, level.size)], now)
 
     levels = build_pyramid(SIZE, recipe)
-    return Engine(levels, objective_at, resize(content, levels[0].size), recipe, resample, control)
+    return Engine(levels, objective_at, resize(content, levels[0].size), recipe, resample, control, enlarge=enlarge)
 
 
 def run(engine: Engine, on_progress: Callable[[Progress], None] = lambda _: None) -> list[Progress]:
@@ -92,6 +93,21 @@ def test_stopping_keeps_the_best_picture_at_full_size() -> None:
     assert engine.iteration == 5
     assert engine.image.shape == (1, 3, *SIZE)
     assert "stopped on request" in engine.stop_reason
+
+
+@pytest.mark.parametrize("stop_at", [5, 21])
+def test_a_picture_changes_its_size_as_it_is_told_to(stop_at: int) -> None:
+    sizes = []
+
+    def enlarge(image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        sizes.append((tuple(image.shape[-2:]), size))
+        return torch.full((1, 3, *size), 2.0)
+
+    control = Control()
+    engine = build(Recipe(total_iterations=40, levels=2), control, enlarge)
+    run(engine, lambda event: control.stop() if event.iteration == stop_at else None)
+    assert sizes == [((16, 24), SIZE)]
+    assert engine.image.equal(torch.ones(1, 3, *SIZE))
 
 
 def test_cancelling_ends_the_run() -> None:

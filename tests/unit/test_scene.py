@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from impasto.errors import RecipeError, UserError
-from impasto.images import Picture
+from impasto.images import Picture, resample
 from impasto.recipe import Recipe
 from impasto.scene import Scene, largest_sizes, periodic_component, style_sizes, target_size
 from tests.tiny import TinyEncoder
@@ -121,6 +121,22 @@ def test_regions_are_looked_for_in_more_than_a_small_output() -> None:
     content, (style,) = largest_sizes((3000, 4000), [(1000, 500)], (60, 80), Recipe(auto_mask=3))
     assert content == (240, 320)
     assert style == (320, 160)
+
+
+@pytest.mark.parametrize("values", [{}, {"init_method": "style"}, {"tileable": True}])
+def test_the_next_level_begins_with_its_own_start_and_the_change_so_far(values: dict[str, object]) -> None:
+    pictures = scene(**values)
+    fine, coarse = pictures.start((64, 96)), pictures.start((32, 48))
+    assert pictures.enlarged(coarse, (64, 96)).equal(fine)
+    change = 0.1 * picture(32, 48, 9)
+    enlarged = pictures.enlarged(coarse + change, (64, 96))
+    torch.testing.assert_close(enlarged - fine, pictures.resample(change, (64, 96)), atol=1e-6, rtol=0)
+    assert pictures.start((64, 96)).equal(fine)  # neither has become a part of what the scene holds
+
+
+def test_noise_is_enlarged_with_all_the_rest() -> None:
+    pictures, painted = scene(init_method="random"), picture(32, 48, 9)
+    assert pictures.enlarged(painted, (64, 96)).equal(resample(painted, (64, 96)))
 
 
 def test_a_locked_region_is_put_back() -> None:

@@ -37,6 +37,7 @@ class Engine:
         start: The picture to start from, shape (1, 3, H, W) of the first level's size, in [0, 1].
         recipe: The optimizer's part of it, and the changes on the way.
         resize: Resamples a (1, 3, H, W) tensor of any range to a height and width.
+        enlarge: Brings the picture of one level to the height and width of the next; by default, resamples it.
         control: Pauses and ends the run.
         finish: What the picture goes through on its way out, as for its colors; from and to shape (1, 3, H, W).
 
@@ -62,6 +63,7 @@ class Engine:
         control: Control | None = None,
         finish: Callable[[Tensor], Tensor] = lambda image: image,
         save_memory: Callable[[], str] = lambda: "",
+        enlarge: Callable[[Tensor, tuple[int, int]], Tensor] | None = None,
     ) -> None:
         self.levels, self.recipe = levels, recipe
         self.control = control or Control()
@@ -70,6 +72,7 @@ class Engine:
         self.stop_reason = ""
         self.influence: Mapping[str, float] = {}
         self._objective_at, self._resize, self._finish = objective_at, resize, finish
+        self._enlarge = enlarge or resize
         self._save_memory = save_memory
         self._is_out_of_memory = False
         self._optimizer: PixelOptimizer = build_optimizer(start, recipe)
@@ -103,7 +106,7 @@ class Engine:
         yield from self._run_level()
         while len(self._spent) < len(self.levels) and not self.control.is_ended and not self._is_out_of_memory:
             size = self.levels[len(self._spent)].size
-            self._optimizer.resize(lambda tensor, size=size: self._resize(tensor, size))  # type: ignore[misc]
+            self._optimizer.resize(self._best_at(size), lambda tensor, size=size: self._resize(tensor, size))  # type: ignore[misc]
             self._spent.append(0)
             self._begin = self._optimizer.best_image if self._level.is_corrected else None
             self._gradient = None
@@ -113,9 +116,14 @@ class Engine:
         if (
             self._optimizer.best_image.shape[-2:] != size
         ):  # ended on a coarse level, which a checkpoint still can resume
-            self._enlarged = self._resize(self._optimizer.best_image, size).clamp_(0, 1)
+            self._enlarged = self._best_at(size)
         self.stop_reason = self._reason()
         logger.info("Ended after %d iterations: %s", self.iteration, self.stop_reason)
+
+    def _best_at(self, size: tuple[int, int]) -> Tensor:
+        """The best picture so far, as a level of that size begins with it."""
+        best = self._optimizer.best_image
+        return best if best.shape[-2:] == size else self._enlarge(best, size).clamp_(0, 1)
 
     def _run_level(self) -> Iterator[Progress]:
         level = self._level

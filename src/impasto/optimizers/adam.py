@@ -55,8 +55,8 @@ class Adam(PixelOptimizer):
         super().forget()
         self._forget_moments()
 
-    def resize(self, resize: Callable[[Tensor], Tensor]) -> None:
-        """Carries the best picture and the moments over."""
-        super().resize(resize)
+    def resize(self, image: Tensor, resize: Callable[[Tensor], Tensor]) -> None:
+        """Carries the moments over."""
+        super().resize(image, resize)
         self._image = self.candidate
         self._first, self._second = resize(self._first), resize(self._second).clamp_(min=0)

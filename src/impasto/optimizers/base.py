@@ -103,14 +103,15 @@ class PixelOptimizer(ABC):
         """
         return ""
 
-    def resize(self, resize: Callable[[Tensor], Tensor]) -> None:
-        """Carries the best picture and what is known of the objective over to another level of the pyramid.
+    def resize(self, image: Tensor, resize: Callable[[Tensor], Tensor]) -> None:
+        """Carries what is known of the objective over to another level of the pyramid.
 
         Args:
+            image: The best picture as that level begins with it, shape (1, 3, H, W), in [0, 1].
             resize: Resamples a (1, 3, H, W) tensor of any range to the level's size.
         """
         before = self.best_image.numel()
-        self.candidate = self.best_image = resize(self.best_image).clamp_(0, 1)
+        self.candidate = self.best_image = image
         self._unit *= before / self.best_image.numel()  # a mean's gradient is spread over the pixels
         self.best_loss, self.stop_reason = math.inf, ""
 

@@ -224,10 +224,10 @@ class LBFGS(PixelOptimizer):
         self._lowest, self._num_fruitless = math.inf, 0
         self._direction = None
 
-    def resize(self, resize: Callable[[Tensor], Tensor]) -> None:
-        """Carries the best picture and the curvature pairs over; to the same size, to another encoder's objective."""
+    def resize(self, image: Tensor, resize: Callable[[Tensor], Tensor]) -> None:
+        """Carries the curvature pairs over; to the same size, to another encoder's objective."""
         before = self.best_image.shape
-        super().resize(resize)
+        super().resize(image, resize)
         pairs = [(resize(step), resize(change)) for step, change in zip(self._steps, self._changes, strict=True)]
         self._forget_curvature()
         self._forget_position()
