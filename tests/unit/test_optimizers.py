@@ -143,7 +143,7 @@ def test_an_optimizer_goes_on_from_its_state_bit_for_bit(optimizer: PixelOptimiz
 def test_a_larger_level_starts_from_the_picture_given_for_it(optimizer: PixelOptimizer) -> None:
     minimize(optimizer, lambda image: (image - target()).square().mean(), 30)
     enlarged = resample(optimizer.best_image, (12, 16)).clamp(0, 1)
-    optimizer.resize(enlarged, lambda tensor: resample(tensor, (12, 16)))
+    optimizer.resize(enlarged, resample)
     assert optimizer.candidate.equal(enlarged)
     assert optimizer.best_loss == math.inf
     larger = resample(target(1), (12, 16)).clamp(0, 1)
@@ -159,7 +159,7 @@ def test_curvature_crosses_levels() -> None:
 
     optimizer = LBFGS(torch.full((1, 3, 16, 16), 0.5), 10)
     minimize(optimizer, lambda image: (image - goal(0, (16, 16))).square().mean(), 3)
-    optimizer.resize(resample(optimizer.best_image, (32, 32)), lambda tensor: resample(tensor, (32, 32)))
+    optimizer.resize(resample(optimizer.best_image, (32, 32)), resample)
     losses = minimize(optimizer, lambda image: (image - goal(1, (32, 32))).square().mean(), 2)
     assert losses[1] < 0.05 * losses[0]
 
@@ -168,7 +168,7 @@ def test_the_first_step_for_another_encoder_is_cautious() -> None:
     """Along what the one before was indifferent to, the new objective may rise steeply."""
     optimizer = LBFGS(START, 10)
     minimize(optimizer, ill_conditioned, 5)
-    optimizer.resize(optimizer.best_image, lambda tensor: tensor)
+    optimizer.resize(optimizer.best_image, resample)
     before = optimizer.candidate
     minimize(optimizer, lambda image: 0.01 * ill_conditioned(image.flip(-1)), 1)
     step = (optimizer.candidate - before).square().mean().sqrt().item()

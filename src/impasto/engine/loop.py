@@ -36,12 +36,11 @@ class Engine:
             picture that the level began with.
         start: The picture to start from, shape (1, 3, H, W) of the first level's size, in [0, 1].
         recipe: The optimizer's part of it, and the changes on the way.
-        resize: Resamples a (1, 3, H, W) tensor of any range to a height and width.
-        enlarge: Brings the picture of one level to the height and width of the next; by default, resamples it.
+        resample: Brings a (1, 3, H, W) tensor of any range to a height and width.
         control: Pauses and ends the run.
         finish: What the picture goes through on its way out, as for its colors; from and to shape (1, 3, H, W).
-
         save_memory: Called when memory ran out: makes evaluations leaner and says how, or says nothing if it cannot.
+        enlarge: Brings the picture of one level to the height and width of the next; by default, resamples it.
 
     Raises:
         OutOfMemoryError: By `run`, if memory runs out before anything was gained. Later, the best picture is kept.
@@ -59,7 +58,7 @@ class Engine:
         objective_at: Callable[[Level, Recipe, Tensor], Objective],
         start: Tensor,
         recipe: Recipe,
-        resize: Callable[[Tensor, tuple[int, int]], Tensor],
+        resample: Callable[[Tensor, tuple[int, int]], Tensor],
         control: Control | None = None,
         finish: Callable[[Tensor], Tensor] = lambda image: image,
         save_memory: Callable[[], str] = lambda: "",
@@ -71,8 +70,8 @@ class Engine:
         self.losses: Mapping[str, float] = {}
         self.stop_reason = ""
         self.influence: Mapping[str, float] = {}
-        self._objective_at, self._resize, self._finish = objective_at, resize, finish
-        self._enlarge = enlarge or resize
+        self._objective_at, self._resample, self._finish = objective_at, resample, finish
+        self._enlarge = enlarge or resample
         self._save_memory = save_memory
         self._is_out_of_memory = False
         self._optimizer: PixelOptimizer = build_optimizer(start, recipe)
@@ -105,18 +104,13 @@ class Engine:
         yield self._progress({})
         yield from self._run_level()
         while len(self._spent) < len(self.levels) and not self.control.is_ended and not self._is_out_of_memory:
-            size = self.levels[len(self._spent)].size
-            self._optimizer.resize(self._best_at(size), lambda tensor, size=size: self._resize(tensor, size))  # type: ignore[misc]
+            self._optimizer.resize(self._best_at(self.levels[len(self._spent)].size), self._resample)
             self._spent.append(0)
             self._begin = self._optimizer.best_image if self._level.is_corrected else None
             self._gradient = None
             self._level_bests = []
             yield from self._run_level()
-        size = self.levels[-1].size
-        if (
-            self._optimizer.best_image.shape[-2:] != size
-        ):  # ended on a coarse level, which a checkpoint still can resume
-            self._enlarged = self._best_at(size)
+        self._enlarged = self._best_at(self.levels[-1].size)  # a checkpoint still can resume on a coarse level
         self.stop_reason = self._reason()
         logger.info("Ended after %d iterations: %s", self.iteration, self.stop_reason)
 

@@ -55,8 +55,9 @@ class Adam(PixelOptimizer):
         super().forget()
         self._forget_moments()
 
-    def resize(self, image: Tensor, resize: Callable[[Tensor], Tensor]) -> None:
+    def resize(self, image: Tensor, resample: Callable[[Tensor, tuple[int, int]], Tensor]) -> None:
         """Carries the moments over."""
-        super().resize(image, resize)
+        super().resize(image, resample)
         self._image = self.candidate
-        self._first, self._second = resize(self._first), resize(self._second).clamp_(min=0)
+        size = (image.shape[-2], image.shape[-1])
+        self._first, self._second = resample(self._first, size), resample(self._second, size).clamp_(min=0)

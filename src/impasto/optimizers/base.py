@@ -103,12 +103,12 @@ class PixelOptimizer(ABC):
         """
         return ""
 
-    def resize(self, image: Tensor, resize: Callable[[Tensor], Tensor]) -> None:
+    def resize(self, image: Tensor, resample: Callable[[Tensor, tuple[int, int]], Tensor]) -> None:
         """Carries what is known of the objective over to another level of the pyramid.
 
         Args:
             image: The best picture as that level begins with it, shape (1, 3, H, W), in [0, 1].
-            resize: Resamples a (1, 3, H, W) tensor of any range to the level's size.
+            resample: Brings a (1, 3, H, W) tensor of any range to a height and width.
         """
         before = self.best_image.numel()
         self.candidate = self.best_image = image

@@ -224,11 +224,14 @@ class LBFGS(PixelOptimizer):
         self._lowest, self._num_fruitless = math.inf, 0
         self._direction = None
 
-    def resize(self, image: Tensor, resize: Callable[[Tensor], Tensor]) -> None:
+    def resize(self, image: Tensor, resample: Callable[[Tensor, tuple[int, int]], Tensor]) -> None:
         """Carries the curvature pairs over; to the same size, to another encoder's objective."""
-        before = self.best_image.shape
-        super().resize(image, resize)
-        pairs = [(resize(step), resize(change)) for step, change in zip(self._steps, self._changes, strict=True)]
+        before, size = self.best_image.shape, (image.shape[-2], image.shape[-1])
+        super().resize(image, resample)
+        pairs = [
+            (resample(step, size), resample(change, size))
+            for step, change in zip(self._steps, self._changes, strict=True)
+        ]
         self._forget_curvature()
         self._forget_position()
         for step, change in pairs:
