@@ -19,10 +19,11 @@ import torch
 from torch import Tensor
 
 from impasto import Recipe, build_encoder, load_picture, stylize
-from impasto.color import luma, match_luma, srgb_to_oklab
 from impasto.encoders import Encoder
 from impasto.images import resize, save_picture
+from impasto.images.color_spaces import luma, srgb_to_oklab
 from impasto.losses import gram_loss, gram_matrix
+from impasto.pipeline.color_preservation import match_luma
 from impasto.scene import style_size
 
 MODES = get_args(Recipe.model_fields["preserve_color"].annotation)

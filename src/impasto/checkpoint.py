@@ -21,7 +21,7 @@ from torch import Tensor
 
 from impasto.engine import Engine
 from impasto.errors import CheckpointError, OutputError
-from impasto.images.files import replace_file
+from impasto.formats.files import replace_file
 from impasto.recipe import Recipe
 
 __all__ = ["Checkpoint", "Checkpointer", "Checkpoints"]

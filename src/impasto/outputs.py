@@ -27,8 +27,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from impasto.errors import CheckpointError, OutputError
+from impasto.formats.files import TEMPORARY, replace_file
 from impasto.images import WRITABLE_SUFFIXES, check_writable
-from impasto.images.files import TEMPORARY, replace_file
 
 __all__ = ["LOSS_COLUMNS", "LossLog", "Outputs", "has_checkpoint", "names_a_picture", "next_free", "plan_outputs"]
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Self
 
 from impasto.checkpoint import Checkpoints
-from impasto.color import stays_gray
 from impasto.encoders.base import Encoder
 from impasto.engine import Control, Progress
 from impasto.errors import OutputError
 from impasto.images import Picture, load_picture, resize, save_picture
 from impasto.memory import MemoryPlan
 from impasto.outputs import LossLog, Outputs, next_free, plan_outputs
+from impasto.pipeline.color_preservation import stays_gray
 from impasto.recipe import Recipe, RunOptions
 from impasto.report import plot_losses
 from impasto.scene import target_size

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from impasto.checkpoint import Checkpointer, Checkpoints
-from impasto.color import finisher, prepare, stays_gray
 from impasto.encoders import Encoder, build_encoder
 from impasto.encoders.compact import Compact
 from impasto.encoders.corrected import Corrected, Overheard, Translated
@@ -31,6 +30,7 @@ from impasto.memory import (
 )
 from impasto.objective import Objective
 from impasto.origin import Inputs, origin_of
+from impasto.pipeline.color_preservation import finisher, prepare, stays_gray
 from impasto.pyramid import Level, build_pyramid
 from impasto.recipe import Recipe
 from impasto.scene import Scene, largest_sizes, style_sizes, target_size

@@ -9,10 +9,11 @@ from PIL import Image
 from torch import Tensor
 
 from impasto import Recipe, RunOptions, build_encoder, load_picture, stylize
-from impasto.color import luma, match_luma, srgb_to_oklab
 from impasto.encoders import Encoder
 from impasto.examples import example_path
 from impasto.images import resize
+from impasto.images.color_spaces import luma, srgb_to_oklab
+from impasto.pipeline.color_preservation import match_luma
 from impasto.run import RunReport, run
 from tests.judge import style_distance
 from tests.tiny import TinyEncoder

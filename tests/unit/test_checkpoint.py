@@ -124,7 +124,7 @@ class TestFile:
         def full(*_: object) -> None:
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr("impasto.images.files.os.fsync", full)
+        monkeypatch.setattr("impasto.formats.files.os.fsync", full)
         with pytest.raises(OutputError, match="No space left on device"):
             Checkpoint(ORIGIN, {"count": 2}, SURROUNDINGS).save(path)
         assert Checkpoint.load(path).state["count"] == 1

@@ -4,22 +4,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from impasto.color import (
-    finisher,
+from impasto.images import Picture
+from impasto.images.color_spaces import (
     join_luma,
     join_oklab,
     linear_to_srgb,
     luma,
-    match_histogram,
-    match_linear,
-    match_luma,
     oklab_to_srgb,
-    prepare,
     srgb_to_linear,
     srgb_to_oklab,
-    stays_gray,
 )
-from impasto.images import Picture
+from impasto.pipeline.color_preservation import finisher, match_histogram, match_linear, match_luma, prepare, stays_gray
 from impasto.recipe import Recipe
 
 YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])

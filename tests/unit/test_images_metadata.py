@@ -8,7 +8,7 @@ import pytest
 import pyvips
 from PIL import Image
 
-from impasto.images import exif, icc, jp2, shaper
+from impasto.formats import exif, icc, icc_matrix, jp2
 from tests.pictures import ADOBE_RGB, GAMMA, SRGB, Space, card, encoded, exif_block, srgb_to_linear
 
 
@@ -137,7 +137,7 @@ def test_parametric_curves_follow_their_formulas(kind: int, parameters: tuple[fl
     fixed = [round(value * 65536) for value in parameters]
     tag = b"para\0\0\0\0" + struct.pack(f">HH{len(fixed)}i", kind, 0, *fixed)
     profile = _with_curve(tag)
-    known = shaper.parse(profile)
+    known = icc_matrix.parse(profile)
     assert known is not None
     x = np.linspace(0, 1, 65536)
     assert np.abs(known.curves[0] - reference(x)).max() < 1e-4  # type: ignore[operator]
@@ -155,7 +155,7 @@ def test_parametric_curves_follow_their_formulas(kind: int, parameters: tuple[fl
     ],
 )
 def test_curves_that_cannot_be_inverted_are_left_to_little_cms(tag: bytes) -> None:
-    assert shaper.parse(_with_curve(tag)) is None
+    assert icc_matrix.parse(_with_curve(tag)) is None
 
 
 def _with_curve(tag: bytes) -> bytes:
@@ -168,7 +168,7 @@ def _with_curve(tag: bytes) -> bytes:
 
 def test_profiles_with_tables_go_by_little_cms_both_ways() -> None:
     cmyk = bytes(pyvips.Image.profile_load("cmyk"))
-    assert shaper.parse(cmyk) is None
+    assert icc_matrix.parse(cmyk) is None
     ink = np.array([[[0, 0, 0, 0], [0, 0, 0, 255]]], np.uint8)
     srgb = icc.to_srgb(ink, cmyk)
     assert srgb[0, 0].min() > 0.95 * 65535

@@ -231,8 +231,8 @@ def test_heic_without_its_package_names_it(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "cut.heic").write_bytes(box)
     with pytest.raises(ImageError, match="AVIF or HEIC file that is damaged"):
         load_picture(tmp_path / "cut.heic")
-    monkeypatch.setattr("impasto.images.decode.importlib.import_module", absent)
-    from impasto.images.decode import _decode_heic
+    monkeypatch.setattr("impasto.formats.decode.importlib.import_module", absent)
+    from impasto.formats.decode import _decode_heic
 
     with pytest.raises(ImageError, match=r"pip install 'impasto\[heic\]'"):
         _decode_heic(b"", pyvips.Image.black(1, 1), "a.heic")

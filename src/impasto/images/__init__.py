@@ -3,15 +3,15 @@
 Everywhere else a picture is a float32 tensor of shape (1, 3, H, W), sRGB in [0, 1], upright. What a file holds
 besides that (alpha, depth, profile, EXIF) travels in `Picture`, so that writing can put it back.
 
-Rooms: `picture` (the type, and pictures from memory), `read` and `decode` (files in), `write` (files out), `icc`
-and `shaper` (profiles), `exif`, `jp2` and `recipe_embed` (metadata), `geometry` (sizes).
+Rooms: `picture` (the type, and pictures from memory), `load` and `save` (from and to files), `resizing`,
+`color_spaces`. What a file is made of is the affair of `impasto.formats`.
 """
 
-from impasto.images.geometry import fill, output_size, resample, resize
+from impasto.formats.embedded_recipe import read_recipe_json
+from impasto.images.load import as_picture, load_picture
 from impasto.images.picture import Picture
-from impasto.images.read import as_picture, load_picture
-from impasto.images.recipe_embed import read_recipe_json
-from impasto.images.write import WRITABLE_SUFFIXES, check_writable, save_picture
+from impasto.images.resizing import fill, output_size, resample, resize
+from impasto.images.save import WRITABLE_SUFFIXES, check_writable, save_picture
 
 __all__ = [
     "WRITABLE_SUFFIXES",

@@ -3,13 +3,13 @@
 The command line's options and help, the JSON schema, the studio's controls and the reference pages are derived from
 the two models below; nothing else states a default or a range. Nothing here imports torch.
 
-Rooms: `recipe`, `options`, `fields` (types and the common base), `words` (ranges and errors in words).
+Rooms: `recipe`, `run_options`, `parameters` (types and the common base), `messages` (ranges and errors in words).
 """
 
-from impasto.recipe.fields import LayerWeights, size_in_words
-from impasto.recipe.options import RunOptions
+from impasto.recipe.messages import allowed_values, option_name
+from impasto.recipe.parameters import LayerWeights, size_in_words
 from impasto.recipe.recipe import DEFAULT_ITERATIONS, IMITATED, LIVE, MAX_RECIPE_BYTES, Change, Finish, Recipe, choices
-from impasto.recipe.words import allowed_values, option_name
+from impasto.recipe.run_options import RunOptions
 
 __all__ = [
     "DEFAULT_ITERATIONS",

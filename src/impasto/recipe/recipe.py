@@ -11,7 +11,7 @@ import tomli_w
 from pydantic import Field, field_validator
 
 from impasto.errors import RecipeError
-from impasto.recipe.fields import LayerWeights, Numbers, Parameters, Scales, Weight, parameter
+from impasto.recipe.parameters import LayerWeights, Numbers, Parameters, Scales, Weight, parameter
 
 BuiltInModel = Literal["vgg19", "vgg16", "compact"]
 ModelName = (

@@ -1,6 +1,6 @@
 """ICC profiles: what a file's numbers mean in sRGB, and the way back.
 
-Profiles of curves and a matrix go by `shaper`; the others, of printers and scanners, by Little CMS through libvips:
+Profiles of curves and a matrix go by `icc_matrix`; the others, of printers and scanners, by Little CMS through libvips:
 relative colorimetric with black point compensation.
 """
 
@@ -13,7 +13,7 @@ import pyvips
 from numpy.typing import NDArray
 from PIL import ImageCms
 
-from impasto.images import shaper
+from impasto.formats import icc_matrix
 
 CHANNELS = {b"GRAY": 1, b"RGB ": 3, b"CMYK": 4}
 """Color spaces of profiles that pictures can be in."""
@@ -50,7 +50,7 @@ def to_srgb(samples: NDArray[Any], profile: bytes | None) -> NDArray[np.uint16]:
     channels = samples.shape[2]
     if profile is not None and channels_of(profile) != channels:
         raise ProfileError(f"it is made for {channels_of(profile)} channels, the picture has {channels}")
-    known = shaper.parse(profile) if profile is not None else None
+    known = icc_matrix.parse(profile) if profile is not None else None
     if known is not None:
         return known.to_srgb(samples)
     image = _image(samples)
@@ -79,7 +79,7 @@ def from_srgb(samples: NDArray[np.uint16], profile: bytes, bit_depth: int) -> ND
     Raises:
         ProfileError: If the profile has no way back from colors to numbers.
     """
-    known = shaper.parse(profile)
+    known = icc_matrix.parse(profile)
     if known is not None:
         return known.from_srgb(samples, bit_depth)
     try:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import ConfigDict
 
-from impasto.recipe.fields import MemorySize, Parameters, parameter
+from impasto.recipe.parameters import MemorySize, Parameters, parameter
 
 
 class RunOptions(Parameters):

@@ -11,9 +11,9 @@ from PIL import Image
 from torch import Tensor
 
 from impasto.errors import ImageError
-from impasto.images import icc
-from impasto.images.decode import Decoded, check_size, decode, from_pillow
-from impasto.images.files import DEFAULT_MAX_PIXELS, Format, read_file, sniff
+from impasto.formats import icc
+from impasto.formats.decode import Decoded, check_size, decode, from_pillow
+from impasto.formats.files import DEFAULT_MAX_PIXELS, Format, read_file, sniff
 from impasto.images.picture import Picture
 
 _ALWAYS_RGB = (Format.WEBP, Format.HEIF, Format.GIF)

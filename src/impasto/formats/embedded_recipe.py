@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 
 from impasto.errors import ImageError, OutputError
-from impasto.images import jp2
-from impasto.images.decode import vips_header
-from impasto.images.files import Format, read_file, sniff
+from impasto.formats import jp2
+from impasto.formats.decode import vips_header
+from impasto.formats.files import Format, read_file, sniff
 from impasto.recipe import MAX_RECIPE_BYTES
 
 PNG_KEYWORD = "impasto"

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from impasto.errors import ImageError
-from impasto.images import exif, jp2
-from impasto.images.files import Format
+from impasto.formats import exif, jp2
+from impasto.formats.files import Format
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from impasto.errors import OutputError, did_you_mean
-from impasto.images import exif, icc
-from impasto.images.encode import CODECS, Codec, Frame
-from impasto.images.files import reason, replace_file
-from impasto.images.geometry import resize
+from impasto.formats import exif, icc
+from impasto.formats.embedded_recipe import check_recipe
+from impasto.formats.encode import CODECS, Codec, Frame
+from impasto.formats.files import reason, replace_file
 from impasto.images.picture import Picture, quantize, to_samples
-from impasto.images.recipe_embed import check_recipe
+from impasto.images.resizing import resize
 
 logger = logging.getLogger(__name__)
 

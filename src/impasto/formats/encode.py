@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from impasto.errors import OutputError
-from impasto.images import exif, jp2
-from impasto.images.recipe_embed import PNG_KEYWORD, to_xmp
+from impasto.formats import exif, jp2
+from impasto.formats.embedded_recipe import PNG_KEYWORD, to_xmp
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic.config import JsonDict
 
 from impasto.errors import RecipeError
-from impasto.recipe.words import sentence
+from impasto.recipe.messages import sentence
 
 
 def _parse_layers(value: object) -> object:

@@ -1,0 +1,1 @@
+"""Pictures in, picture out: what lies between the files and the engine."""
