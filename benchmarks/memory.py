@@ -106,7 +106,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "memory_cpu.json")
     arguments = parser.parse_args()
     from impasto.bench import environment
-    from impasto.encoders.weights import describe
+    from impasto.encoders.weights.store import describe
 
     report = {"command": "python benchmarks/memory.py", "environment": environment(), "cases": {}}
     with tempfile.TemporaryDirectory() as name:

@@ -25,7 +25,7 @@ from training.networks import LAYERS, load_teacher, save_compact
 from training.pictures import Crops, add_noise
 
 from impasto.encoders.compact import Compact
-from impasto.encoders.factored import FactoredConv
+from impasto.encoders.low_rank import FactoredConv
 from impasto.encoders.vgg import STYLE_LAYERS
 
 logger = logging.getLogger(__name__)

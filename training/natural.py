@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from training.networks import LAYERS, augment, patches
 
 from impasto.encoders.compact import Compact
-from impasto.encoders.factored import FactoredConv
+from impasto.encoders.low_rank import FactoredConv
 
 WINDOW = 24
 """Edge of the square of positions that a picture gives to a layer's moments."""

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from impasto.encoders.names import public_name
 from impasto.images import Picture
 from impasto.recipe import Recipe
+from impasto.recipe.model_names import public_name
 
 
 @dataclass(frozen=True, eq=False)

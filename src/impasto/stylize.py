@@ -12,9 +12,9 @@ from torch import Tensor
 
 from impasto.checkpoint import Checkpointer, Checkpoints
 from impasto.encoders import Encoder, build_encoder
+from impasto.encoders.bias_corrected import Corrected, Overheard, Translated
 from impasto.encoders.compact import Compact
-from impasto.encoders.corrected import Corrected, Overheard, Translated
-from impasto.encoders.weights import OnDownload
+from impasto.encoders.weights.store import OnDownload
 from impasto.engine import Control, Engine, Progress
 from impasto.errors import RecipeError, UserError
 from impasto.images import Picture, as_picture

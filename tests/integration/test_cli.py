@@ -57,7 +57,7 @@ def builds(monkeypatch) -> list[str]:
         return encoder
 
     monkeypatch.setattr(impasto.encoders, "build_encoder", build)
-    monkeypatch.setattr("impasto.encoders.weights.describe", lambda _: SimpleNamespace(sha256=WEIGHTS_SHA256))
+    monkeypatch.setattr("impasto.encoders.weights.store.describe", lambda _: SimpleNamespace(sha256=WEIGHTS_SHA256))
     # Not by the module's dotted name, under which the package shows its function.
     monkeypatch.setattr(importlib.import_module("impasto.stylize"), "build_encoder", build)
     monkeypatch.setattr(importlib.import_module("impasto.estimate"), "outline_encoder", lambda *_, **__: None)
@@ -174,14 +174,14 @@ class TestDryRun:
 
 class TestModels:
     def test_each_encoder_is_listed(self, folder, capsys, monkeypatch):
-        from impasto.encoders.weights import WeightsInfo
+        from impasto.encoders.weights.store import WeightsInfo
 
         def describe(name: str) -> WeightsInfo:
             if name == "vgg16":
                 return WeightsInfo(name, "network", None, "https://example.org/vgg16.pth", None, None)
             return WeightsInfo(name, "cache", folder / f"{name}.safetensors", "", 1_500_000, "0123")
 
-        monkeypatch.setattr("impasto.encoders.weights.describe", describe)
+        monkeypatch.setattr("impasto.encoders.weights.store.describe", describe)
         assert main(["models", "list"]) == 0
         assert capsys.readouterr().out.splitlines() == [
             f"vgg19: {folder}/vgg19.safetensors (cache, 1.5 MB, SHA-256 0123)",
@@ -381,7 +381,7 @@ class TestRerun:
         assert load_picture("again.png").size == (12, 16)
 
     def test_other_weights_warn(self, painted, folder, capsys, monkeypatch):
-        monkeypatch.setattr("impasto.encoders.weights.describe", lambda _: SimpleNamespace(sha256="0123"))
+        monkeypatch.setattr("impasto.encoders.weights.store.describe", lambda _: SimpleNamespace(sha256="0123"))
         assert main(["rerun", "out/painted.png", "-o", "again.png"]) == 0
         assert capsys.readouterr().err.startswith("impasto: warning: the weights of vgg19 differ")
 

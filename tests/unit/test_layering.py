@@ -13,9 +13,9 @@ import impasto
 PACKAGE = Path(impasto.__file__).parent
 
 ROOMS = [
-    "errors", "recipe", "formats", "images", "products", "encoders", "masks", "losses", "objective", "pyramid", "memory",
-    "optimizers", "engine", "checkpoint", "examples", "origin", "scene", "pipeline", "stylize", "estimate", "outputs", "report",
-    "run", "sweep", "bench", "cli", "__main__",
+    "errors", "recipe", "formats", "images", "products", "losses", "encoders", "masks", "objective", "pyramid",
+    "memory", "optimizers", "engine", "checkpoint", "examples", "origin", "scene", "pipeline", "stylize", "estimate",
+    "outputs", "report", "run", "sweep", "bench", "cli", "__main__",
 ]  # fmt: skip
 """From the ground up: a room may import those before it."""
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from impasto.losses import STYLE_LOSSES, StyleLoss, gram_loss, gram_matrix
-from impasto.losses.style import _directions
+from impasto.losses.sliced import _directions
 
 LOSSES = list(STYLE_LOSSES.values())
 IDS = list(STYLE_LOSSES)

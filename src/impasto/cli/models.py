@@ -9,7 +9,7 @@ from impasto.cli.reporters import reporter_for
 from impasto.recipe import Recipe, RunOptions, choices
 
 if TYPE_CHECKING:
-    from impasto.encoders.weights import WeightsInfo
+    from impasto.encoders.weights.store import WeightsInfo
 
 app = App(name="models", help_format="plaintext")
 
@@ -19,7 +19,7 @@ Name = Annotated[str, Parameter(choices=tuple(choices("model")), help="The encod
 @app.command(name="list")
 def list_models() -> int:
     """Show each encoder: where its weights are or would come from, their size and SHA-256."""
-    from impasto.encoders.weights import describe
+    from impasto.encoders.weights.store import describe
 
     infos = [describe(name) for name in choices("model")]
     for info in infos:
@@ -30,7 +30,7 @@ def list_models() -> int:
 @app.command
 def download(name: Name, /) -> int:
     """Fetch an encoder's weights into the cache, unless they are on this machine already."""
-    from impasto.encoders.weights import describe, find_weights
+    from impasto.encoders.weights.store import describe, find_weights
 
     with reporter_for(RunOptions()) as reporter:
         find_weights(name, on_download=reporter.download)
@@ -41,8 +41,8 @@ def download(name: Name, /) -> int:
 @app.command
 def verify(*names: Name) -> int:
     """Recompute the SHA-256 of weights, and check every tensor of them; by default of all on this machine."""
-    from impasto.encoders.weights import describe
-    from impasto.encoders.weights import verify as verify_weights
+    from impasto.encoders.weights.store import describe
+    from impasto.encoders.weights.store import verify as verify_weights
 
     for name in names or [name for name in choices("model") if describe(name).path]:
         sys.stdout.write(f"{_in_words(verify_weights(name))}\n{name}: whole, with every tensor as it must be.\n")

@@ -101,7 +101,7 @@ def read_origin(picture: Path) -> Origin:
 
 def _recipe(origin: Origin, values: Mapping[str, Any], *, near: Path, notes: list[str]) -> Recipe:
     """The recorded recipe under the given values, with the file of a custom model found again."""
-    from impasto.encoders.names import model_file, public_name
+    from impasto.recipe.model_names import model_file, public_name
 
     recorded, given = str(origin.recipe.get("model", "")), values.get("model")
     recorded_file, given_file = model_file(recorded), model_file(given or "")
@@ -166,8 +166,8 @@ def _sha256(path: Path) -> str:
 
 def _other_weights(origin: Origin, recipe: Recipe) -> list[str]:
     """A warning if the weights on this machine are not those that the picture was painted with."""
-    from impasto.encoders.names import is_custom
-    from impasto.encoders.weights import describe
+    from impasto.encoders.weights.store import describe
+    from impasto.recipe.model_names import is_custom
 
     if recipe.model != origin.recipe.get("model") or is_custom(recipe.model):
         return []

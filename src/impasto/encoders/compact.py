@@ -2,7 +2,7 @@
 
 It has the topology of VGG19 down to relu5_1. Its early layers have a quarter to a half of VGG19's channels. Each of
 them carries a *head*, the affine map from its own channels to those of VGG19, so that losses can be measured in the
-space of VGG19. Its late layers have all of VGG19's channels, by convolutions of low rank (`impasto.encoders.factored`).
+space of VGG19. Its late layers have all of VGG19's channels, by convolutions of low rank (`impasto.encoders.low_rank`).
 For style images, which are looked at once, it carries *estimates*: linear maps from more layers than one. `training/`
 makes the file.
 """
@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from impasto.encoders.factored import FactoredConv
+from impasto.encoders.low_rank import FactoredConv
 from impasto.encoders.vgg import CONTENT_LAYERS, STYLE_LAYERS, VGG
 from impasto.errors import WeightsError
 from impasto.recipe import IMITATED

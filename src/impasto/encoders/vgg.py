@@ -12,8 +12,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from impasto.encoders.base import Encoder, Layer, is_finite
-from impasto.encoders.factored import FactoredConv
-from impasto.encoders.lean import LeanConv, LeanMaxPool
+from impasto.encoders.low_rank import FactoredConv
+from impasto.encoders.memory_saving import LeanConv, LeanMaxPool
 from impasto.errors import EncoderError
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

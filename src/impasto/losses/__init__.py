@@ -1,11 +1,15 @@
 """Loss functions: pure functions of tensors, which know no encoder.
 
-Rooms: `moments` (additive statistics), `distances` (content loss, total variation), `style` (the style losses).
+Rooms: `base` (relative distances, the contract of a style loss), `statistics` (additive sums over positions), one file a
+loss, and `registry` (the style losses by name).
 """
 
-from impasto.losses.distances import content_loss, energy, relative, relative_square, squared_norm, total_variation
-from impasto.losses.moments import Moments, moments
-from impasto.losses.style import STYLE_LOSSES, StyleLoss, gram_loss, gram_matrix
+from impasto.losses.base import StyleLoss, relative, relative_square, squared_norm
+from impasto.losses.content import content_loss, energy
+from impasto.losses.gram import gram_loss, gram_matrix
+from impasto.losses.registry import STYLE_LOSSES
+from impasto.losses.statistics import Moments, moments
+from impasto.losses.total_variation import total_variation
 
 __all__ = [
     "STYLE_LOSSES",

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from impasto.encoders.bias_corrected import Corrected, Overheard, Translated
 from impasto.encoders.compact import Compact, load_compact
-from impasto.encoders.corrected import Corrected, Overheard, Translated
 from impasto.encoders.vgg import VGG, build_vgg
 from impasto.errors import EncoderError
 

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from impasto.encoders import build_encoder
-from impasto.encoders.custom import CustomEncoder
-from impasto.encoders.declaration import Declaration
-from impasto.encoders.names import is_custom, public_name
-from impasto.encoders.probe import dead_leaves
-from impasto.encoders.sources import Loaded
-from impasto.encoders.taps import ModuleTaps
+from impasto.encoders.custom.calibration import dead_leaves
+from impasto.encoders.custom.encoder import CustomEncoder
+from impasto.encoders.custom.hooks import ModuleTaps
+from impasto.encoders.custom.loading import Loaded
+from impasto.encoders.custom.preprocessing import Declaration
 from impasto.errors import EncoderError, LayerError, RecipeError, UserError
+from impasto.recipe.model_names import is_custom, public_name
 
 PLAIN = Declaration()
 

@@ -13,9 +13,10 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from impasto.encoders import ENCODERS, build_encoder, places, vgg
+from impasto.encoders import ENCODERS, build_encoder, vgg
 from impasto.encoders.vgg import build_vgg, torchvision_indices
-from impasto.encoders.weights import WeightsInfo, describe, download, find_weights, verify
+from impasto.encoders.weights import paths
+from impasto.encoders.weights.store import WeightsInfo, describe, download, find_weights, verify
 from impasto.errors import RecipeError, WeightsError
 from impasto.recipe import Recipe, choices
 
@@ -93,7 +94,7 @@ def publish(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Server]]:
 
     def start(body: bytes, name: str = "vgg19", digest: str = "", length: int | None = None) -> Server:
         file = f"{name}-{digest or hashlib.sha256(body).hexdigest()[:8]}.pth"
-        monkeypatch.setitem(places.PUBLISHED_FILES, name, file)
+        monkeypatch.setitem(paths.PUBLISHED_FILES, name, file)
         server.body, server.length, server.paths = body, length, (f"/models/{file}",)
         monkeypatch.setenv("IMPASTO_WEIGHTS_URL", f"http://127.0.0.1:{server.server_port}/models/")
         return server
@@ -120,7 +121,7 @@ def failure(name: str = "vgg19") -> str:
 
 def test_the_models_of_the_recipe_are_those_that_can_be_built_and_found() -> None:
     assert set(ENCODERS) == set(choices("model"))
-    assert {*places.PUBLISHED_FILES, *places.BUNDLED_FILES} == set(ENCODERS)
+    assert {*paths.PUBLISHED_FILES, *paths.BUNDLED_FILES} == set(ENCODERS)
 
 
 def test_an_explicit_file_comes_before_the_folder_and_the_folder_before_the_cache(
@@ -178,7 +179,7 @@ def test_the_cache_is_where_the_platform_keeps_caches(
         monkeypatch.setenv(variable, value)
     monkeypatch.setattr(sys, "platform", platform)
     monkeypatch.setattr(Path, "home", lambda: Path("/home/me"))
-    assert places.cache_folder() == Path(expected)
+    assert paths.cache_folder() == Path(expected)
 
 
 def test_no_home_folder_is_told_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,7 +250,7 @@ def test_the_compact_encoder_is_in_the_package() -> None:
 
 def test_a_file_can_stand_in_for_the_bundled_one(tmp_path: Path) -> None:
     copy = tmp_path / "mine.safetensors"
-    copy.write_bytes(places.BUNDLED_FILES["compact"].read_bytes())
+    copy.write_bytes(paths.BUNDLED_FILES["compact"].read_bytes())
     assert build_encoder("compact", weights_file=copy).weights_sha256 == describe("compact").sha256
     copy.write_bytes(b"")
     with pytest.raises(WeightsError, match=r"mine\.safetensors"):
@@ -309,7 +310,7 @@ def test_an_explicit_file_that_is_none_is_refused(tmp_path: Path, place: str) ->
 
 def test_a_file_that_differs_from_the_sha256_beside_it_is_refused(cache: Path) -> None:
     path = write_weights(cache / FILE)
-    places.sidecar(path).write_text(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {FILE}\n")
+    paths.sidecar(path).write_text(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {FILE}\n")
     verify("vgg19")
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
@@ -336,12 +337,12 @@ def test_a_download_keeps_the_convolutions_alone(
     publish(checkpoint(tensors, _use_new_zipfile_serialization=not legacy), name)
     path = find_weights(name)
     assert path == cache / f"{name}_features.safetensors"
-    assert sorted(cache.iterdir()) == [path, places.sidecar(path)]
+    assert sorted(cache.iterdir()) == [path, paths.sidecar(path)]
     kept = safetensors.torch.load_file(path)
     assert set(kept) == {key for key in tensors if key.startswith("features.")}
     assert all(torch.equal(tensor, tensors[key]) and tensor.dtype == torch.float32 for key, tensor in kept.items())
     assert verify(name).source == "cache"
-    assert places.sidecar(path).read_text() == f"{describe(name).sha256}  {path.name}\n"
+    assert paths.sidecar(path).read_text() == f"{describe(name).sha256}  {path.name}\n"
 
 
 def test_a_download_happens_once(publish: Callable[..., Server]) -> None:
@@ -352,7 +353,7 @@ def test_a_download_happens_once(publish: Callable[..., Server]) -> None:
 
 
 def test_progress_ends_with_the_whole(publish: Callable[..., Server], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("impasto.encoders.download.CHUNK_BYTES", 1000)
+    monkeypatch.setattr("impasto.encoders.weights.download.CHUNK_BYTES", 1000)
     body = checkpoint(state())
     publish(body)
     seen: list[tuple[int, int | None]] = []
@@ -363,18 +364,18 @@ def test_progress_ends_with_the_whole(publish: Callable[..., Server], monkeypatc
 
 def test_downloads_at_once_do_not_break_each_other(publish: Callable[..., Server]) -> None:
     publish(checkpoint(state()))
-    together, paths = threading.Barrier(3, timeout=30), []
+    together, fetched = threading.Barrier(3, timeout=30), []
 
     def fetch() -> None:
-        paths.append(download("vgg19", on_download=lambda *_: together.wait() and None))
+        fetched.append(download("vgg19", on_download=lambda *_: together.wait() and None))
 
     threads = [threading.Thread(target=fetch) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(paths) == 3 and len(set(paths)) == 1
-    assert sorted(paths[0].parent.iterdir()) == [paths[0], places.sidecar(paths[0])]
+    assert len(fetched) == 3 and len(set(fetched)) == 1
+    assert sorted(fetched[0].parent.iterdir()) == [fetched[0], paths.sidecar(fetched[0])]
     verify("vgg19")
 
 
@@ -396,7 +397,7 @@ def test_a_folder_can_be_the_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     body = checkpoint(state())
     file = f"vgg19-{hashlib.sha256(body).hexdigest()[:8]}.pth"
     (tmp_path / file).write_bytes(body)
-    monkeypatch.setitem(places.PUBLISHED_FILES, "vgg19", file)
+    monkeypatch.setitem(paths.PUBLISHED_FILES, "vgg19", file)
     monkeypatch.setenv("IMPASTO_WEIGHTS_URL", tmp_path.as_uri())
     find_weights("vgg19")
     verify("vgg19")

@@ -14,11 +14,11 @@ from types import ModuleType
 import torch
 from torch import nn
 
-from impasto.encoders.declaration import ATTRIBUTE, Declaration, parse_declaration, read_declaration
-from impasto.encoders.names import model_file
-from impasto.encoders.probe import in_words
-from impasto.encoders.taps import GraphTaps, ModuleTaps, Taps
+from impasto.encoders.custom.calibration import in_words
+from impasto.encoders.custom.hooks import GraphTaps, ModuleTaps, Taps
+from impasto.encoders.custom.preprocessing import ATTRIBUTE, Declaration, parse_declaration, read_declaration
 from impasto.errors import EncoderError, RecipeError, UserError, did_you_mean
+from impasto.recipe.model_names import model_file
 
 logger = logging.getLogger(__name__)
 

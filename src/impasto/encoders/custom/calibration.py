@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from impasto.encoders.base import Layer
-from impasto.encoders.taps import Receive
+from impasto.encoders.custom.hooks import Receive
 from impasto.errors import EncoderError
 
 PROBE_SIZE = (128, 256)
@@ -25,7 +25,7 @@ _PASSING = ("pool", "dropout", "upsample", "interpolate", "identity", "pad", "no
 """Kinds of places (parts of their names, in lower case) whose outputs are no activations of their own."""
 
 Run = Callable[[Tensor, Collection[str], Receive], None]
-"""Runs the network on a picture of shape (1, 3, H, W), RGB in [0, 1]; see `impasto.encoders.taps.Taps.run`."""
+"""Runs the network on a picture of shape (1, 3, H, W), RGB in [0, 1]; see `impasto.encoders.custom.hooks.Taps.run`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +110,7 @@ def suggest_layers(
 
     Args:
         places: From `survey`.
-        kinds: From `impasto.encoders.taps.Taps.kinds`.
+        kinds: From `impasto.encoders.custom.hooks.Taps.kinds`.
 
     Returns:
         Content layers and style layers, each with weight 1.

@@ -15,7 +15,7 @@ PUBLISHED_URL = "https://download.pytorch.org/models"
 PUBLISHED_FILES = {"vgg19": "vgg19-dcbb9e9d.pth", "vgg16": "vgg16-397923af.pth"}
 """Torchvision's IMAGENET1K_V1 files; what follows the dash is the start of the file's SHA-256."""
 
-BUNDLED_FILES = {"compact": Path(__file__).with_name("compact.safetensors")}
+BUNDLED_FILES = {"compact": Path(__file__).parents[1] / "compact.safetensors"}
 """Weights that the package itself carries."""
 
 

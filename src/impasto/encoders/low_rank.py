@@ -48,7 +48,7 @@ class FactoredConv(nn.Module):
         return squeezed, F.conv2d(squeezed, self.weight, padding=self.padding)
 
     def lean(self, x: Tensor, keeps_signs: bool) -> Tensor:
-        """The output and its ReLU, keeping what `impasto.encoders.lean.LeanConv` keeps."""
+        """The output and its ReLU, keeping what `impasto.encoders.memory_saving.LeanConv` keeps."""
         lean: Tensor = _LeanFactoredConv.apply(x, self, keeps_signs)  # type: ignore[no-untyped-call]
         return lean
 

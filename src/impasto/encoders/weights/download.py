@@ -14,7 +14,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from impasto.encoders.places import (
+from impasto.encoders.vgg import build_vgg
+from impasto.encoders.weights.paths import (
     PUBLISHED_FILES,
     cache_folder,
     file_names,
@@ -23,7 +24,6 @@ from impasto.encoders.places import (
     sidecar,
     way_out,
 )
-from impasto.encoders.vgg import build_vgg
 from impasto.errors import EncoderError, RecipeError, WeightsError, did_you_mean
 
 __all__ = ["OnDownload", "download"]

@@ -13,12 +13,12 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from impasto.encoders.base import Encoder
-from impasto.encoders.declaration import GUESS, Declaration
-from impasto.encoders.names import public_name
-from impasto.encoders.probe import Place, in_words, suggest_layers, survey
-from impasto.encoders.sources import Loaded, load_network
-from impasto.encoders.taps import Enough, Receive, Taps
+from impasto.encoders.custom.calibration import Place, in_words, suggest_layers, survey
+from impasto.encoders.custom.hooks import Enough, Receive, Taps
+from impasto.encoders.custom.loading import Loaded, load_network
+from impasto.encoders.custom.preprocessing import GUESS, Declaration
 from impasto.errors import EncoderError
+from impasto.recipe.model_names import public_name
 
 logger = logging.getLogger(__name__)
 

@@ -13,8 +13,9 @@ from typing import Literal
 import safetensors.torch
 from safetensors import SafetensorError
 
-from impasto.encoders.download import OnDownload, download
-from impasto.encoders.places import (
+from impasto.encoders.vgg import VGG
+from impasto.encoders.weights.download import OnDownload, download
+from impasto.encoders.weights.paths import (
     BUNDLED_FILES,
     PUBLISHED_FILES,
     cache_folder,
@@ -24,7 +25,6 @@ from impasto.encoders.places import (
     sidecar,
     weights_folder,
 )
-from impasto.encoders.vgg import VGG
 from impasto.errors import EncoderError, RecipeError, WeightsError, did_you_mean
 
 __all__ = ["OnDownload", "Source", "WeightsInfo", "describe", "download", "find_weights", "load_weights", "verify"]

@@ -1,0 +1,71 @@
+"""What all losses share: relative distances, and the contract of a style loss.
+
+Legend: B pictures (1 where a summary is sorted), C channels, K channels after the head, N positions.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_NOTHING = 1e-20
+"""Squared norms below this are those of a dead layer; they cannot serve as a scale."""
+
+
+def relative(difference: Tensor, scale: Tensor) -> Tensor:
+    """A difference over its scale, both scalars; where the scale is (nearly) zero the difference is not divided."""
+    return difference / torch.where(scale > _NOTHING, scale, torch.ones_like(scale))
+
+
+class _SquaredNorm(torch.autograd.Function):
+    """Autograd's own way back raises to a power and multiplies twice; one pass will do."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        ctx.save_for_backward(tensor)
+        return tensor.square().sum()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (gradient,), (tensor,) = gradients, ctx.saved_tensors
+        whole: Tensor = tensor * (2 * gradient)
+        return whole
+
+
+def squared_norm(tensor: Tensor) -> Tensor:
+    """The sum of squares, a scalar."""
+    norm: Tensor = _SquaredNorm.apply(tensor)  # type: ignore[no-untyped-call]
+    return norm
+
+
+def relative_square(difference: Tensor, reference: Tensor) -> Tensor:
+    """Squared norm of a difference over the squared norm of what it is compared with, a scalar.
+
+    Args:
+        difference: Any shape.
+        reference: Any shape; where it is (nearly) zero, as of a dead layer, the difference is not divided.
+    """
+    return relative(squared_norm(difference), squared_norm(reference))
+
+
+class StyleLoss(ABC):
+    """A summary of features and the distance of two summaries."""
+
+    @abstractmethod
+    def summarize(self, features: Tensor, weights: Tensor | None = None, head: Tensor | None = None) -> Any:
+        """What the loss keeps of features: a tensor or a tuple of tensors, differentiable.
+
+        Args:
+            features: Shape (1, C, H, W).
+            weights: Weight of each position in [0, 1], shape (1, 1, H, W); None counts each once.
+            head: An affine map of the features, shape (K, C + 1), its last column the constant; None for none.
+        """
+
+    def prepare(self, summary: Any) -> Any:
+        """What is worth computing once of the summary that is to be the target."""
+        return summary
+
+    @abstractmethod
+    def distance(self, summary: Any, target: Any) -> Tensor:
+        """How far a summary is from a prepared target, a scalar."""

@@ -1,0 +1,71 @@
+"""The Gram loss: which channels are active together, wherever that is.
+
+Legend: B pictures, C channels, K channels after the projection.
+"""
+
+from torch import Tensor
+
+from impasto.losses.base import StyleLoss, relative, relative_square, squared_norm
+from impasto.losses.statistics import moments
+from impasto.products import affine
+
+
+def gram_matrix(features: Tensor) -> Tensor:
+    """Channel correlations of feature maps, divided by the number of positions.
+
+    Args:
+        features: Shape (B, C, H, W).
+
+    Returns:
+        Symmetric, shape (B, C, C), unit: squared activation.
+
+    Reference: Gatys et al. (2015), arXiv:1508.06576, eq. 3. Differs: divided by H·W, so that one weight serves every
+    size.
+    """
+    return moments(features).gram()
+
+
+def gram_loss(gram: Tensor, target: Tensor) -> Tensor:
+    """Relative squared Frobenius distance ‖G − T‖² / ‖T‖² of two Gram matrices, a scalar.
+
+    Args:
+        gram: Shape (B, C, C).
+        target: Shape (B, C, C).
+
+    Reference: Gatys et al. (2015), arXiv:1508.06576, eq. 4. Differs: divided by the target's own squared norm, so that
+    layers, encoders and styles are on one scale: 1 is "as far as black", 0 is equal.
+    """
+    return relative_square(gram - target, target)
+
+
+class Gram(StyleLoss):
+    """Gram matrices; see `gram_loss`.
+
+    With a head H, ‖H S Hᵀ‖² is tr(M S M S) with M = HᵀH: a product less on the way there and one on the way back.
+    """
+
+    def summarize(
+        self, features: Tensor, weights: Tensor | None = None, head: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """The Gram matrix, shape (1, C, C), with a head (1, C + 1, C + 1) for the constant; and the head."""
+        sums = moments(features, weights)
+        return (sums.gram() if head is None else sums.augmented_gram()), head
+
+    def prepare(self, summary: tuple[Tensor, Tensor | None]) -> tuple[Tensor, Tensor | None, Tensor]:
+        """The Gram matrix, the head's metric, and the squared norm in it."""
+        gram, head = summary
+        metric = None if head is None else head.mT @ head
+        return gram, metric, _squared_norm(gram, metric)
+
+    def distance(self, summary: tuple[Tensor, Tensor | None], target: tuple[Tensor, Tensor | None, Tensor]) -> Tensor:
+        """See `gram_loss`."""
+        target_gram, metric, scale = target
+        return relative(_squared_norm(summary[0] - target_gram, metric), scale)
+
+
+def _squared_norm(gram: Tensor, metric: Tensor | None) -> Tensor:
+    """‖S‖² of a symmetric matrix, or ‖H S Hᵀ‖² for the metric HᵀH."""
+    if metric is None:
+        return squared_norm(gram)
+    product = affine(gram[0], metric)
+    return (product * product.mT).sum()
