@@ -1,7 +1,8 @@
 """What curvature told apart by color and frequency is worth to L-BFGS: ``python -m benchmarks.bands [--pairs 6]``.
 
-The same objective from the same start, once with the inverse Hessian to start from that `impasto.optimizers.bands`
-measures, once with the textbook's multiple of the identity, on the held-out pairs of `benchmarks.encoder`, one level.
+The same objective from the same start, once with the inverse Hessian to start from that
+`impasto.optimizers.band_preconditioner` measures, once with the textbook's multiple of the identity, on the held-out
+pairs of `benchmarks.encoder`, one level.
 """
 
 import argparse
@@ -11,15 +12,15 @@ import statistics
 import torch
 from benchmarks.encoder import HEIGHT, PAIRS, RESULTS, paths_of
 from benchmarks.finish import objective_of
+from benchmarks.harness import environment
 from torch import Tensor
 
 from impasto import Recipe
-from impasto.bench import environment
 from impasto.encoders import build_encoder
 from impasto.images import as_picture
-from impasto.objective import Objective
+from impasto.objective.objective import Objective
 from impasto.optimizers import LBFGS
-from impasto.scene import target_size
+from impasto.pipeline.level_images import target_size
 
 MODELS = ("vgg19", "compact")
 

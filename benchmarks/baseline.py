@@ -7,7 +7,8 @@ VGG19 at 256×384 and 400×600, both in one run, each case in processes of its o
 import argparse
 from pathlib import Path
 
-from impasto.bench import METHODS, Case, compare, write_report
+from benchmarks.harness import METHODS, Case, compare, write_report
+
 from impasto.examples import example_path
 
 SIZES = ((256, 384), (400, 600))

@@ -24,7 +24,7 @@ from impasto.images import resize, save_picture
 from impasto.images.color_spaces import luma, srgb_to_oklab
 from impasto.losses import gram_loss, gram_matrix
 from impasto.pipeline.color_preservation import match_luma
-from impasto.scene import style_size
+from impasto.pipeline.level_images import style_size
 
 MODES = get_args(Recipe.model_fields["preserve_color"].annotation)
 

@@ -28,7 +28,7 @@ from impasto.encoders import Encoder, build_encoder, vgg
 from impasto.encoders.compact import Compact, load_compact
 from impasto.encoders.vgg import MEAN, STD
 from impasto.images import as_picture, resize, save_picture
-from impasto.scene import style_size
+from impasto.pipeline.level_images import style_size
 
 RESULTS = Path(__file__).with_name("results")
 CLOSED_FORM = Path("work/closed_form.safetensors")

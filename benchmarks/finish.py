@@ -15,13 +15,13 @@ from typing import Any
 
 import torch
 from benchmarks.encoder import HEIGHT, PAIRS, RESULTS, paths_of
+from benchmarks.harness import environment
 
 from impasto import Recipe, stylize
-from impasto.bench import environment
 from impasto.encoders import Encoder, build_encoder
 from impasto.images import as_picture, resize
-from impasto.objective import Objective
-from impasto.scene import style_size
+from impasto.objective.objective import Objective
+from impasto.pipeline.level_images import style_size
 
 
 def objective_of(encoder: Encoder, pair: tuple[str, str], recipe: Recipe, size: tuple[int, int]) -> Objective:

@@ -21,15 +21,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from benchmarks.harness import environment
 from PIL import Image
 from tests.tiny import TinyEncoder
 
-from impasto.bench import environment
 from impasto.encoders import Encoder
 from impasto.errors import ImpastoError
 from impasto.images import load_picture
 from impasto.recipe import Recipe, RunOptions
-from impasto.run import run
+from impasto.runs.run import run
 
 MAX_HEIGHT, MAX_WIDTH = 2000, 3000
 MEGAPIXEL = 1_000_000

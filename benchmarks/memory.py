@@ -105,7 +105,8 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="three sizes")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "memory_cpu.json")
     arguments = parser.parse_args()
-    from impasto.bench import environment
+    from benchmarks.harness import environment
+
     from impasto.encoders.weights.store import describe
 
     report = {"command": "python benchmarks/memory.py", "environment": environment(), "cases": {}}

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812
 from benchmarks.encoder import RESULTS
+from benchmarks.harness import environment
 
-from impasto.bench import environment
 from impasto.products import affine, inner_products
 
 SIZES = {"relu1_1": (75264, 64), "relu2_1": (18816, 128), "relu3_1": (4704, 256), "relu4_1": (1176, 512),

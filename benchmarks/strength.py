@@ -13,14 +13,14 @@ import os
 from pathlib import Path
 
 import torch
+from benchmarks.harness import environment
 from torch import Tensor
 
 from impasto import Recipe, load_picture, stylize
-from impasto.bench import environment
 from impasto.encoders import Encoder, build_encoder
 from impasto.images import resize
-from impasto.objective import Objective
-from impasto.scene import style_size
+from impasto.objective.objective import Objective
+from impasto.pipeline.level_images import style_size
 
 POSITIONS = tuple(range(0, 101, 10))
 PAIRS = (

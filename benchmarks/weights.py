@@ -26,7 +26,8 @@ from impasto import Recipe, build_encoder, load_picture, stylize
 from impasto.encoders import Encoder
 from impasto.images import output_size, resize
 from impasto.losses import total_variation
-from impasto.objective import OBJECTIVE_SCALE, Objective
+from impasto.objective.objective import Objective
+from impasto.objective.weighting import OBJECTIVE_SCALE
 
 RESULTS = Path(__file__).with_name("results")
 PAIRS = (("kodim15", "composition_vii"), ("kodim05", "the_scream"), ("kodim07", "wave"))

@@ -9,7 +9,7 @@ from torch import Tensor
 from impasto.encoders import Encoder
 from impasto.images import load_picture, resize
 from impasto.losses import gram_loss, gram_matrix
-from impasto.scene import style_size
+from impasto.pipeline.level_images import style_size
 
 
 @torch.no_grad()

@@ -17,11 +17,11 @@ from training.pictures import Crops
 from impasto.encoders.base import Encoder
 from impasto.encoders.compact import load_compact
 from impasto.engine import Engine
+from impasto.engine.pyramid import build_pyramid
 from impasto.images import resample
-from impasto.objective import Objective
-from impasto.pyramid import build_pyramid
+from impasto.objective.objective import Objective
+from impasto.pipeline.level_images import noise
 from impasto.recipe import Recipe
-from impasto.scene import noise
 
 LEVELS = (1, 2)
 """Of a run, one or the other: the size alone, or half the size first."""

@@ -2,15 +2,13 @@
 
     import impasto
 
-    result = impasto.stylize("photo.jpg", "painting.jpg", height=600)
+    result = impasto.pipeline.api("photo.jpg", "painting.jpg", height=600)
     impasto.save_picture(result.image, "painted.png", source=result.content)
 
 The public names are loaded when they are first used, so that help pages and the service's front never wait for torch.
 """
 
 import importlib
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,8 +28,8 @@ if TYPE_CHECKING:
         WeightsError,
     )
     from impasto.images import Picture, load_picture, save_picture
+    from impasto.pipeline import Result, stylize
     from impasto.recipe import Recipe, RunOptions
-    from impasto.stylize import Result, stylize
 
     __version__: str
 
@@ -67,7 +65,7 @@ _NAMES_BY_MODULE = {
     "errors": [name for name in __all__ if name.endswith("Error")],
     "images": ["Picture", "load_picture", "save_picture"],
     "recipe": ["Recipe", "RunOptions"],
-    "stylize": ["Result", "stylize"],
+    "pipeline": ["Result", "stylize"],
 }
 _HOME = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
 
@@ -88,17 +86,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return __all__
-
-
-class _Package(ModuleType):
-    """This package, whose function `stylize` is never hidden by the submodule of that name.
-
-    The import system sets each loaded submodule as an attribute of its package.
-    """
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (name in _HOME and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

@@ -105,7 +105,7 @@ def test_a_steered_run_is_painted_again(tmp_path: Path) -> None:
             control.change(tv_weight=0, total_iterations=16)
 
     def steered(path: Path, **reins: Any) -> Tensor:
-        result = impasto.stylize(
+        result = impasto.pipeline.api(
             example_path("coffee"), example_path("glass"), model="compact", height=HEIGHT, total_iterations=12,
             threads=1, **reins,
         )  # fmt: skip

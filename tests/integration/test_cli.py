@@ -59,8 +59,8 @@ def builds(monkeypatch) -> list[str]:
     monkeypatch.setattr(impasto.encoders, "build_encoder", build)
     monkeypatch.setattr("impasto.encoders.weights.store.describe", lambda _: SimpleNamespace(sha256=WEIGHTS_SHA256))
     # Not by the module's dotted name, under which the package shows its function.
-    monkeypatch.setattr(importlib.import_module("impasto.stylize"), "build_encoder", build)
-    monkeypatch.setattr(importlib.import_module("impasto.estimate"), "outline_encoder", lambda *_, **__: None)
+    monkeypatch.setattr(importlib.import_module("impasto.pipeline.api"), "build_encoder", build)
+    monkeypatch.setattr(importlib.import_module("impasto.pipeline.estimate"), "outline_encoder", lambda *_, **__: None)
     return asked
 
 
@@ -275,7 +275,7 @@ class TestMistakes:
         def build(*_: object, **__: object) -> TinyEncoder:
             raise WeightsError("No weights. Use --model compact.")
 
-        monkeypatch.setattr(importlib.import_module("impasto.stylize"), "build_encoder", build)
+        monkeypatch.setattr(importlib.import_module("impasto.pipeline.api"), "build_encoder", build)
         assert main(["stylize", "photo.png", "oil.png", "-o", "out.png", *SMALL]) == 1
         assert capsys.readouterr().err == "impasto: No weights. Use --model compact.\n"
         assert not (folder / "out").exists()
@@ -312,7 +312,7 @@ class TestBatch:
         def fail(*_: object, **__: object) -> None:
             raise OutOfMemoryError("Too large.")
 
-        monkeypatch.setattr("impasto.run.save_picture", fail)
+        monkeypatch.setattr("impasto.runs.run.save_picture", fail)
         assert main(["stylize", "photos", "oil.png", "-o", "out", "--saving-interval", "0", *SMALL]) == 1
 
     def test_a_second_batch_keeps_the_first(self, photos, folder):

@@ -14,7 +14,7 @@ from impasto.examples import example_path
 from impasto.images import resize
 from impasto.images.color_spaces import luma, srgb_to_oklab
 from impasto.pipeline.color_preservation import match_luma
-from impasto.run import RunReport, run
+from impasto.runs.run import RunReport, run
 from tests.judge import style_distance
 from tests.tiny import TinyEncoder
 

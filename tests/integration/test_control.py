@@ -7,7 +7,8 @@ from torch import Tensor
 from impasto import Recipe, stylize
 from impasto.images import resize
 from impasto.losses import gram_loss, gram_matrix
-from impasto.objective import Objective, strength_factors
+from impasto.objective.objective import Objective
+from impasto.objective.weighting import strength_factors
 from tests.tiny import TinyEncoder
 
 

@@ -1,4 +1,4 @@
-"""`impasto.stylize`, whole, on a tiny encoder; and the claims about weights and sizes."""
+"""`impasto.pipeline.api`, whole, on a tiny encoder; and the claims about weights and sizes."""
 
 import json
 import logging
@@ -14,10 +14,10 @@ from torch import Tensor
 
 import impasto
 from impasto import Control, Progress, Recipe, Result, stylize
-from impasto.checkpoint import Checkpoints
 from impasto.encoders import build_encoder
 from impasto.encoders.vgg import build_vgg
-from impasto.scene import WIDEST_STYLE, style_size
+from impasto.engine.checkpoint import Checkpoints
+from impasto.pipeline.level_images import WIDEST_STYLE, style_size
 from tests.tiny import TinyEncoder
 
 
@@ -254,7 +254,9 @@ def test_before_the_finish_its_encoder_corrects_the_one_that_imitates_it(
 ) -> None:
     torch.manual_seed(0)
     encoders = {"compact": build_encoder("compact"), "vgg19": build_vgg("vgg19")}
-    monkeypatch.setattr(sys.modules["impasto.stylize"], "encoder_of", lambda recipe, *_, **__: encoders[recipe.model])
+    monkeypatch.setattr(
+        sys.modules["impasto.pipeline.api"], "encoder_of", lambda recipe, *_, **__: encoders[recipe.model]
+    )
     asked = []
     visit = encoders["vgg19"].visit
     monkeypatch.setattr(

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from impasto.cli.words import duration
+from impasto.cli.formatting import duration
 from impasto.recipe import Recipe, RunOptions, size_in_words
 
 
@@ -19,9 +19,9 @@ def show_plan(content: Path, styles: Sequence[Path], recipe: Recipe, options: Ru
     """
     import torch
 
-    from impasto.estimate import estimate
     from impasto.images import load_picture
-    from impasto.outputs import plan_outputs
+    from impasto.pipeline.estimate import estimate
+    from impasto.runs.outputs import plan_outputs
 
     outputs = plan_outputs(
         options.output_file, overwrite=options.overwrite, resume=options.resume, inputs=[content, *styles]

@@ -17,7 +17,7 @@ from impasto.recipe import Recipe, RunOptions
 if TYPE_CHECKING:
     from impasto.encoders.base import Encoder
     from impasto.engine import Progress
-    from impasto.memory import MemoryPlan
+    from impasto.pipeline.memory import MemoryPlan
 
 logger = logging.getLogger(__name__)
 
@@ -70,9 +70,9 @@ def _paint_one(
     reporter: Reporter,
 ) -> int:
     """Paints one picture and returns its exit code; what goes wrong is reported."""
+    from impasto.devices import is_out_of_memory
     from impasto.engine import Control
-    from impasto.memory import is_out_of_memory
-    from impasto.run import run
+    from impasto.runs.run import run
 
     control = Control()
     try:
@@ -115,14 +115,15 @@ def _failed(error: ImpastoError, reporter: Reporter) -> int:
 
 
 def _build_encoder(recipe: Recipe, options: RunOptions, reporter: Reporter) -> "Encoder":
-    from impasto.stylize import encoder_of, pick_device
+    from impasto.devices import pick_device
+    from impasto.pipeline.build import encoder_of
 
     return encoder_of(recipe, pick_device(options.device), reporter.download, trust=options.trust)
 
 
 def _batch(folder: Path, options: RunOptions) -> list[tuple[Path, RunOptions]]:
     """The pictures in a folder, each with its own output file ``STEM.png`` in the output folder."""
-    from impasto.outputs import names_a_picture, next_free
+    from impasto.runs.outputs import names_a_picture, next_free
 
     target = options.output_file
     if names_a_picture(target):
@@ -140,7 +141,7 @@ def _batch(folder: Path, options: RunOptions) -> list[tuple[Path, RunOptions]]:
 
 def _going_on(content: Path, options: RunOptions) -> tuple[Path, RunOptions]:
     """A picture of a batch that goes on: from its checkpoint if it had begun, else from the start."""
-    from impasto.outputs import has_checkpoint
+    from impasto.runs.outputs import has_checkpoint
 
     # Where a picture is, it is the unfinished one of this very run.
     return content, options.replace(resume=has_checkpoint(options.output_file), overwrite=True)
@@ -165,7 +166,7 @@ def _pictures_in(folder: Path) -> list[Path]:
     Raises:
         ImageError: If it cannot be read or holds none.
     """
-    from impasto.outputs import names_a_picture
+    from impasto.runs.outputs import names_a_picture
 
     try:
         pictures = sorted(path for path in folder.iterdir() if names_a_picture(path) and path.is_file())

@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TextIO, cast
 
+from impasto.cli.formatting import facts_in_words, level_in_words, report_in_words
 from impasto.cli.streams import LastingStream
-from impasto.cli.words import facts_in_words, level_in_words, report_in_words
 from impasto.recipe import Recipe, RunOptions, size_in_words
 
 if TYPE_CHECKING:
     from impasto.engine import Progress
-    from impasto.run import RunReport
+    from impasto.runs.run import RunReport
 
 LINE_INTERVAL_SECONDS = 10.0
 """Between two plain lines at most, unless a picture is saved before."""

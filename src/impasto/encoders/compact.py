@@ -51,7 +51,7 @@ class Compact(VGG):
     """
 
     imitates = IMITATED["compact"]
-    optimism = 1.75  # more pleases VGG19 better and leaves the dial no room: python -m training.optimism
+    optimism = 1.75  # more pleases VGG19 better and leaves the dial no room: python -m benchmarks.optimism
 
     def __init__(self, state: Mapping[str, Tensor], *, pooling: str = "max", padding: str = "zero") -> None:
         names = [[f"relu{block}_{index + 1}" for index in range(count)] for block, count in enumerate(NUM_CONVS, 1)]

@@ -37,7 +37,7 @@ MEMORY_FORMAT = torch.channels_last
 
 AVERAGE_POOLING_GAINS = (1.34, 1.47, 1.35, 1.81)
 """Average pooling shrinks ReLU activations where max pooling keeps the peak: the factors, one a boundary between
-blocks, that bring VGG19's features on photographs back to their usual size (`training/pooling_gains.py`)."""
+blocks, that bring VGG19's features on photographs back to their usual size (`benchmarks/pooling_gains.py`)."""
 
 
 class _Conv(nn.Conv2d):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from impasto.pyramid import Level
+from impasto.engine.pyramid import Level
 from impasto.recipe import Change
 
 PAUSE_POLL_SECONDS = 0.05

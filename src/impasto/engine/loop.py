@@ -10,12 +10,13 @@ from typing import Any
 
 from torch import Tensor
 
+from impasto.devices import is_out_of_memory
 from impasto.engine.events import Clock, Control, Progress
+from impasto.engine.pyramid import Level, extend_pyramid, rebudget
 from impasto.errors import OutOfMemoryError
-from impasto.memory import is_out_of_memory
-from impasto.objective import TERMS, Objective
+from impasto.objective.objective import Objective
+from impasto.objective.weighting import TERMS
 from impasto.optimizers import PixelOptimizer, build_optimizer
-from impasto.pyramid import Level, extend_pyramid, rebudget
 from impasto.recipe import Change, Recipe
 
 logger = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ class Engine:
     """One run: ``for progress in engine.run(): ...``, then `image` and `stop_reason`.
 
     Args:
-        levels: From `impasto.pyramid.build_pyramid`.
+        levels: From `impasto.engine.pyramid.build_pyramid`.
         objective_at: Builds a level's objective for a recipe, which changes on the way may have altered, and for the
             picture that the level began with.
         start: The picture to start from, shape (1, 3, H, W) of the first level's size, in [0, 1].
@@ -230,7 +231,7 @@ class Engine:
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Goes on where `state` was taken, before `run`: to the same bits, if this engine's budget is the same.
 
-        With a larger budget, levels that are over stay as they were; see `impasto.pyramid.extend_pyramid`.
+        With a larger budget, levels that are over stay as they were; see `impasto.engine.pyramid.extend_pyramid`.
 
         Args:
             state: Of an engine for the same pictures and recipe, but for the budget.

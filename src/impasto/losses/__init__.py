@@ -1,7 +1,7 @@
 """Loss functions: pure functions of tensors, which know no encoder.
 
-Rooms: `base` (relative distances, the contract of a style loss), `statistics` (additive sums over positions), one file a
-loss, and `registry` (the style losses by name).
+Rooms: `base` (relative distances, the contract of a style loss), `statistics` (additive sums over positions), a file
+for each loss, `registry` (the style losses by name).
 """
 
 from impasto.losses.base import StyleLoss, relative, relative_square, squared_norm

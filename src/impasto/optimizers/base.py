@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from impasto.objective import Evaluation
+from impasto.objective.objective import Evaluation
 
 GREY_LEVEL = 1 / 255
 """One step of an 8-bit picture, in pixel units."""

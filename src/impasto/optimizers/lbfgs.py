@@ -6,9 +6,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from impasto.memory import LEAST_HISTORY
-from impasto.optimizers.bands import Bands, bands_of, inverse_curvatures
+from impasto.optimizers.band_preconditioner import Bands, bands_of, inverse_curvatures
 from impasto.optimizers.base import GREY_LEVEL, PixelOptimizer
+
+LEAST_HISTORY = 3
+"""Curvature pairs of L-BFGS below which it would be another optimizer."""
 
 FIRST_STEP = 4 * GREY_LEVEL
 """Root mean square of a step along the bare gradient, when nothing is known of the curvature."""
@@ -42,10 +44,10 @@ class LBFGS(PixelOptimizer):
 
     Reference: Nocedal & Wright (2006), Numerical Optimization, algorithm 7.4; Bertsekas (1982), SIAM J. Control Optim.
     20 for the projection with an active set. The inverse Hessian to start from is not a multiple of the identity, but
-    diagonal over bands of color and frequency, measured by the pairs (`impasto.optimizers.bands`). Differs otherwise:
-    the first step has a length in grey levels and not in units of the gradient (`torch.optim.LBFGS` starts with 1/‖g‖₁,
-    at which float32 sees a flat line on large pictures); no tolerance ends a run silently; every evaluation, also one
-    of a step that is taken back, adds its curvature.
+    diagonal over bands of color and frequency, measured by the pairs (`impasto.optimizers.band_preconditioner`).
+    Differs otherwise: the first step has a length in grey levels and not in units of the gradient
+    (`torch.optim.LBFGS` starts with 1/‖g‖₁, at which float32 sees a flat line on large pictures); no tolerance ends a
+    run silently; every evaluation, also one of a step that is taken back, adds its curvature.
     """
 
     def __init__(self, image: Tensor, history_size: int) -> None:

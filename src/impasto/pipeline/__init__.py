@@ -1,1 +1,5 @@
-"""Pictures in, picture out: what lies between the files and the engine."""
+"""Pictures in, a picture out: ``stylize`` and what it wires together. No files here."""
+
+from impasto.pipeline.api import Result, stylize
+
+__all__ = ["Result", "stylize"]

@@ -1,0 +1,54 @@
+"""Events and reports in words."""
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from impasto.engine import Progress
+    from impasto.runs.run import RunReport
+
+
+def report_in_words(report: "RunReport") -> str:
+    """Where the picture is, how large, and why the run stopped."""
+    result = report.result
+    height, width = result.image.shape[-2:]
+    where = f"Saved {report.final} ({width}×{height})" if report.final else "Nothing was saved"
+    report_line = f"{where} after {result.iterations} iterations in {duration(result.seconds)}: {result.stop_reason}."
+    return f"{report_line} {influence_in_words(result.influence)}".rstrip()
+
+
+def influence_in_words(influence: Mapping[str, float]) -> str:
+    """``"Influence on the pixels: content 44 %, style 52 %, tv 4 %."``; nothing if it was not measured."""
+    if not influence:
+        return ""
+    return (
+        "Influence on the pixels: "
+        + ", ".join(f"{term} {share:.0%}" for term, share in influence.items()).replace("%", " %")
+        + "."
+    )
+
+
+def level_in_words(event: "Progress") -> str:
+    """``"level 2/3 (600×400)"``, width first as people say it."""
+    height, width = event.size
+    return f"level {event.level}/{event.num_levels} ({width}×{height})"
+
+
+def facts_in_words(event: "Progress") -> list[str]:
+    """Loss, speed and time left; nothing at the start."""
+    if not event.losses or event.seconds <= 0:
+        return []
+    rate = event.iteration / event.seconds
+    speed = f"{rate:.1f} iterations/s" if rate >= 1 else f"{1 / rate:.1f} s/iteration"
+    return [f"loss {event.losses['total']:.4g}", speed, f"{duration(event.eta_seconds)} left"]
+
+
+def duration(seconds: float) -> str:
+    """``"42 s"``, ``"3 min 05 s"``, ``"2 h 10 min"``; ``"unknown time"`` if it is not finite."""
+    if not math.isfinite(seconds):
+        return "unknown time"
+    if seconds < 59.5:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,0 +1,291 @@
+"""Checkpoints: a run's whole state in one file, from which it goes on to the same bits.
+
+A checkpoint is a safetensors file: tensors, and JSON in its metadata. Nothing in it is ever executed. A checksum over
+all of it lies in its last tensor, so that a damaged file is refused instead of painting another picture.
+"""
+
+import itertools
+import json
+import logging
+import mmap
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from impasto.engine import Engine
+from impasto.errors import CheckpointError, OutputError
+from impasto.formats.files import replace_file
+from impasto.recipe import Recipe
+
+__all__ = ["Checkpoint", "Checkpointer", "Checkpoints"]
+
+logger = logging.getLogger(__name__)
+
+MAX_SHARE = 0.05
+"""Of a run's time that may go into writing checkpoints; where that is not enough, they become rarer."""
+
+_DTYPES = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64", torch.bool: "BOOL"}
+_CHECKSUM = "checksum"
+_FORMAT = "3"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A run between two iterations.
+
+    Attributes:
+        origin: What decides its pixels: recipe, inputs and weights; see `impasto.pipeline.provenance`.
+        state: Of `impasto.engine.loop.Engine.state`.
+        surroundings: What may change the last bits: versions, device, threads.
+    """
+
+    origin: Mapping[str, Any]
+    state: Mapping[str, Any]
+    surroundings: Mapping[str, Any]
+
+    def save(self, path: Path) -> None:
+        """Writes the checkpoint; at any moment either the one before or this one is there.
+
+        Raises:
+            OutputError: If it cannot be written; the one before is then untouched.
+        """
+        tensors: list[Tensor] = []
+        values = {"origin": self.origin, "surroundings": self.surroundings, "state": _without(self.state, tensors)}
+        replace_file(path, _file_parts(tensors, json.dumps(values)))
+
+    @classmethod
+    def load(cls, path: Path, device: torch.device | str = "cpu") -> "Checkpoint":
+        """Reads what `save` wrote.
+
+        Args:
+            path: The file.
+            device: Where the tensors are wanted.
+
+        Raises:
+            CheckpointError: If there is none, or it is damaged.
+        """
+        try:
+            _verify(path)
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                values = json.loads(metadata["impasto"])
+                tensors = [file.get_tensor(str(index)) for index in range(len(values["state"]["strides"]))]
+            return cls(values["origin"], _with(values["state"], tensors, device), values["surroundings"])
+        except OSError as error:
+            raise CheckpointError(f"Cannot read the checkpoint '{path}': {error.strerror or error}.") from None
+        except (SafetensorError, ValueError, KeyError, TypeError, IndexError):
+            raise CheckpointError(
+                f"The checkpoint '{path}' is damaged or of another version; start anew without --resume."
+            ) from None
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """Where a run keeps its checkpoint, and how often.
+
+    Attributes:
+        path: The file; it is replaced each time.
+        every_seconds: Between two of them; 0 writes none.
+        resume: Whether the run goes on from the one that is there.
+        at_end: Whether one is written when the run has ended, from which it can go on to a larger budget.
+    """
+
+    path: Path
+    every_seconds: float
+    resume: bool = False
+    at_end: bool = True
+
+
+class Checkpointer:
+    """Keeps a run's checkpoint up to date; on demand, first brings the run to where the last one was taken.
+
+    A checkpoint that cannot be written is tried again after the next interval, and costs a warning, not the run.
+
+    Args:
+        place: Where and how often; None for a run without checkpoints.
+        engine: Of the run, before its first iteration.
+        origin: As in `Checkpoint`.
+        surroundings: As in `Checkpoint`.
+        device: Where the run computes.
+
+    Raises:
+        CheckpointError: If the run is to go on from a checkpoint that is missing, damaged, or of another run.
+    """
+
+    def __init__(
+        self,
+        place: Checkpoints | None,
+        engine: Engine,
+        origin: Mapping[str, Any],
+        surroundings: Mapping[str, Any],
+        device: torch.device,
+    ) -> None:
+        self._place, self._engine = place, engine
+        self._origin, self._surroundings = origin, surroundings
+        self._interval = place.every_seconds if place else 0.0
+        self._last = time.monotonic()
+        if place is not None and place.resume:
+            self._resume(Checkpoint.load(place.path, device), place.path)
+
+    def after_iteration(self) -> None:
+        """Writes a checkpoint if one is due."""
+        if self._interval and time.monotonic() - self._last >= self._interval:
+            self.write()
+
+    def close(self) -> None:
+        """Writes the checkpoint of a run that has ended, if that is wanted."""
+        if self._place is not None and self._place.at_end:
+            self.write()
+
+    def write(self) -> None:
+        """Writes a checkpoint now, unless they are switched off."""
+        if self._place is None or not self._interval:
+            return
+        start = time.monotonic()
+        try:
+            Checkpoint(self._origin, self._engine.state(), self._surroundings).save(self._place.path)
+        except OutputError as error:
+            logger.warning("%s No checkpoint can be kept for now; the run goes on.", error)
+        self._last = time.monotonic()
+        self._interval = max(self._place.every_seconds, (self._last - start) / MAX_SHARE)
+
+    def _resume(self, checkpoint: Checkpoint, path: Path) -> None:
+        difference = first_difference(checkpoint.origin, self._origin)
+        if difference:
+            raise CheckpointError(
+                f"The checkpoint '{path}' is of another run: {difference}. Give what it began with, or start anew "
+                "without --resume."
+            )
+        for name, before in checkpoint.surroundings.items():
+            now = self._surroundings.get(name)
+            if now != before:
+                logger.warning(
+                    "The run began with %s %s and goes on with %s; the last bits may differ.", name, before, now
+                )
+        try:
+            self._engine.load_state(checkpoint.state)
+        except ValueError:
+            planned = sum(iterations for _, _, iterations, *_ in checkpoint.state["levels"])
+            raise CheckpointError(
+                f"The checkpoint '{path}' is of a run of {planned} iterations, and {self._engine.total_iterations} "
+                f"are asked for; give --total-iterations {planned} or more."
+            ) from None
+        except (KeyError, TypeError):
+            raise CheckpointError(
+                f"The checkpoint '{path}' is of another version; start anew without --resume."
+            ) from None
+
+
+def first_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What two runs do not share, in words: the first of recipe, inputs and weights; empty if they share all.
+
+    The budget may differ. An option that the checkpoint's version did not know counts as its default.
+    """
+    for name in {**now["recipe"], **before["recipe"]}:
+        default = Recipe.model_fields[name].default if name in Recipe.model_fields else None
+        old, new = (origin["recipe"].get(name, default) for origin in (before, now))
+        if old != new and name != "total_iterations":
+            return f"{name} was {old} and is {new} now"
+    for name in (name for name in {**now, **before} if name not in ("recipe", *_WEIGHTS)):
+        old_pictures, pictures = (_listed(origin.get(name)) for origin in (before, now))
+        if len(old_pictures) != len(pictures):
+            return f"of {name} there were {len(old_pictures)} and are {len(pictures)} now"
+        for number, (old, new) in enumerate(zip(old_pictures, pictures, strict=True), start=1):
+            if old["sha256"] != new["sha256"]:
+                which = f"number {number} of {name}" if len(pictures) > 1 else name
+                return f"{which} is not the '{old['name']}' that it began with"
+    for name, option in _WEIGHTS.items():
+        if before.get(name) != now.get(name):
+            return f"the weights of {now['recipe'][option]} were others"
+    return ""
+
+
+_WEIGHTS = {"weights_sha256": "model", "finish_weights_sha256": "finish"}
+"""Hashes of weights in an origin, and the parameter that names their encoder."""
+
+
+def _listed(pictures: Any) -> list[dict[str, str]]:
+    """The pictures of one kind that an origin names: one, some, or none."""
+    return pictures if isinstance(pictures, list) else [pictures] if pictures else []
+
+
+def _without(state: Mapping[str, Any], tensors: list[Tensor]) -> dict[str, Any]:
+    """The state with a number in each tensor's place; a tensor that occurs twice is kept once."""
+    numbers: dict[int, int] = {}
+
+    def replace(value: Any) -> Any:
+        if isinstance(value, Tensor):
+            if id(value) not in numbers:
+                numbers[id(value)] = len(tensors)
+                tensors.append(value)
+            return {"tensor": numbers[id(value)]}
+        return value
+
+    values = _mapped(state, replace)
+    # Sums depend, in their last bits, on the order in memory: a tensor comes back with the strides it had.
+    return {"values": values, "strides": [list(tensor.stride()) for tensor in tensors]}
+
+
+def _with(state: Mapping[str, Any], tensors: Sequence[Tensor], device: torch.device | str) -> dict[str, Any]:
+    """What `_without` was given; in fresh memory, which is aligned as torch's own."""
+    restored = [
+        torch.empty_strided(tensor.shape, strides, dtype=tensor.dtype, device=device).copy_(tensor)
+        for tensor, strides in zip(tensors, state["strides"], strict=True)
+    ]
+
+    def replace(value: Any) -> Any:
+        return restored[value["tensor"]] if isinstance(value, dict) and value.keys() == {"tensor"} else value
+
+    values: dict[str, Any] = _mapped(state["values"], replace)
+    return values
+
+
+def _mapped(value: Any, replace: Callable[[Any], Any]) -> Any:
+    value = replace(value)
+    if isinstance(value, Mapping):
+        return {key: _mapped(item, replace) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_mapped(item, replace) for item in value]
+    return value
+
+
+def _file_parts(tensors: Sequence[Tensor], text: str) -> Iterator[bytes | memoryview]:
+    """A safetensors file, part by part, so that no second copy of all of it takes memory."""
+    header: dict[str, Any] = {"__metadata__": {"format": _FORMAT, "impasto": text}}
+    end = 0
+    for index, tensor in enumerate(tensors):
+        start, end = end, end + tensor.numel() * tensor.element_size()
+        header[str(index)] = {"dtype": _DTYPES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [start, end]}
+    header[_CHECKSUM] = {"dtype": "U8", "shape": [4], "data_offsets": [end, end + 4]}
+    encoded = json.dumps(header).encode()
+    encoded += b" " * (-len(encoded) % 8)  # data begin at a multiple of eight
+    head: list[bytes | memoryview] = [len(encoded).to_bytes(8, "little"), encoded]
+    checksum = 0
+    for part in itertools.chain(head, map(_bytes, tensors)):
+        checksum = zlib.crc32(part, checksum)
+        yield part
+    yield checksum.to_bytes(4, "little")
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    """The tensor's memory in the order of its indices; no copy, if it lies so on the CPU."""
+    array: Any = tensor.cpu().contiguous().view(-1).view(torch.uint8).numpy()
+    return memoryview(array)
+
+
+def _verify(path: Path) -> None:
+    """Raises ValueError if the file is not as it was written."""
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        memoryview(data) as view,
+    ):
+        if zlib.crc32(view[:-4]) != int.from_bytes(view[-4:], "little"):
+            raise ValueError("the checksum does not match")

@@ -1,0 +1,219 @@
+"""One picture in the style of others: ``stylize``."""
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from impasto.devices import give_back_freed_memory, pick_device, return_freed_memory
+from impasto.encoders import Encoder
+from impasto.engine import Control, Progress
+from impasto.engine.checkpoint import Checkpointer, Checkpoints
+from impasto.errors import UserError
+from impasto.images import Picture, as_picture
+from impasto.pipeline.build import build_engine, complete, encoder_of, for_encoder
+from impasto.pipeline.color_preservation import stays_gray
+from impasto.pipeline.level_images import style_sizes, target_size
+from impasto.pipeline.memory import MemoryPlan, Sizes, plan_memory
+from impasto.pipeline.provenance import Inputs, origin_of
+from impasto.recipe import Recipe
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A painted picture and how it came about.
+
+    Attributes:
+        image: Shape (1, 3, H, W), float32 in [0, 1], on the CPU.
+        recipe: What decided it, with layers and iterations filled in.
+        inputs: The pictures that it was made from.
+        iterations: Evaluations of the objective that were spent.
+        seconds: Time at work.
+        stop_reason: Why the run ended, in words.
+        losses: ``total`` and its weighted parts at the picture.
+        influence: Share of ``content``, ``style`` and ``tv`` in the pull on the pixels at the end, adding up to 1;
+            empty if the run was ended from outside.
+        is_cancelled: Whether the run was cancelled.
+        weights_sha256: Of the encoder's weights.
+        finish_sha256: Of the finishing encoder's weights, empty if there was none.
+    """
+
+    image: Tensor
+    recipe: Recipe
+    inputs: Inputs
+    iterations: int
+    seconds: float
+    stop_reason: str
+    losses: Mapping[str, float]
+    influence: Mapping[str, float]
+    is_cancelled: bool
+    weights_sha256: str
+    finish_sha256: str = ""
+
+    @property
+    def content(self) -> Picture:
+        """The content image, which gives alpha, profile and EXIF to the written file."""
+        return self.inputs.content
+
+    @property
+    def is_gray(self) -> bool:
+        """Whether it is grey because the content is and its colors were kept; it is then written as one channel."""
+        return stays_gray(self.content, self.recipe)
+
+    def provenance(self) -> str:
+        """What `impasto rerun` needs to make this picture again, as one line of ASCII JSON; it holds no path."""
+        origin = origin_of(self.recipe, self.inputs, self.weights_sha256, self.finish_sha256)
+        ending = {"iterations": self.iterations, "stop_reason": self.stop_reason}
+        return json.dumps({"impasto": version("impasto"), **origin, **ending}, ensure_ascii=True)
+
+
+def stylize(
+    content: Any,
+    styles: Any,
+    recipe: Recipe | None = None,
+    *,
+    device: str = "auto",
+    threads: int | None = None,
+    trust: bool = False,
+    on_progress: Callable[[Progress], None] | None = None,
+    control: Control | None = None,
+    encoder: Encoder | Callable[[], Encoder] | None = None,
+    checkpoints: Checkpoints | None = None,
+    max_memory: int | None = None,
+    on_plan: Callable[[MemoryPlan], None] | None = None,
+    content_masks: Sequence[Any] = (),
+    style_masks: Sequence[Any] = (),
+    lock_mask: Any = None,
+    **changes: Any,
+) -> Result:
+    """Paints the content image in the manner of the style images.
+
+    Args:
+        content: A path, a PIL image, an array, a tensor or a `Picture`; see `impasto.images.as_picture`.
+        styles: One of the same, or a sequence of them, mixed by ``style_blend``.
+        recipe: What decides the pixels; the default recipe if None.
+        device: ``"auto"`` (the first accelerator, else the CPU) or a name that torch knows.
+        threads: Processor threads; None leaves torch's setting.
+        trust: Whether the file of a custom model may run its code.
+        on_progress: Called with the start and after each iteration.
+        control: Pauses, stops or cancels the run from another thread or from `on_progress`.
+        encoder: Built before, or how to build it once the pictures are read; by default the recipe's is built.
+        checkpoints: Where to keep the run's state, and whether to go on from what is there; None keeps none.
+        max_memory: Bytes that the process may take; the run is made leaner until it fits. None sets no limit.
+        on_plan: Told of the expected memory before the first iteration.
+        content_masks: For each style image a picture that is white where the style is to go; soft edges and any size
+            will do.
+        style_masks: For each style image a picture that is white where it counts.
+        lock_mask: White where the content is to stay as it is.
+        changes: Values of the recipe by name, as ``height=600``.
+
+    Returns:
+        The picture, and why the run stopped. Whatever the weights, it is finite and in [0, 1].
+
+    Raises:
+        RecipeError: If a parameter is unknown or out of its range, or the device is not there.
+        ImageError: If a picture cannot be read.
+        LayerError: If the encoder does not have a layer that the recipe names.
+        WeightsError: If the encoder's weights are not to be had.
+        CheckpointError: If there is no checkpoint to go on from, or it is damaged or of another run.
+        OutOfMemoryError: If the run does not fit, even at its leanest.
+
+    Reference: Gatys, Ecker & Bethge (2016), CVPR, "Image Style Transfer Using Convolutional Neural Networks".
+    """
+    recipe = (recipe or Recipe()).replace(**changes)
+    return_freed_memory()
+    inputs = Inputs(
+        content=as_picture(content),
+        styles=[as_picture(style) for style in _listed(styles)],
+        content_masks=[as_picture(mask) for mask in content_masks],
+        style_masks=[as_picture(mask) for mask in style_masks],
+        lock_mask=None if lock_mask is None else as_picture(lock_mask),
+    )
+    place = pick_device(device)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    if not isinstance(encoder, Encoder):
+        encoder = encoder() if encoder is not None else encoder_of(recipe, place, trust=trust)
+    recipe = complete(recipe, encoder)
+    for warning in recipe.warnings():
+        logger.warning("%s", warning)
+    finishing_encoder = None
+    if recipe.finishing is not None:
+        finishing_encoder = encoder_of(recipe.replace(model=recipe.finishing.model), place)
+    recipe = _within_memory(inputs, recipe, finishing_encoder or encoder, max_memory, on_plan)
+    engine = build_engine(inputs, recipe, encoder, place, control, finishing_encoder)
+    finish_sha256 = finishing_encoder.weights_sha256 if finishing_encoder is not None else ""
+    origin = origin_of(recipe, inputs, encoder.weights_sha256, finish_sha256)
+    checkpointer = Checkpointer(checkpoints, engine, origin, _surroundings(place), place)
+    try:
+        for progress in engine.run():
+            if on_progress is not None:
+                on_progress(progress)
+            checkpointer.after_iteration()
+    finally:
+        give_back_freed_memory()
+    checkpointer.close()
+    return Result(
+        image=engine.image.detach().cpu(),
+        recipe=engine.recipe,
+        inputs=inputs,
+        iterations=engine.iteration,
+        seconds=engine.seconds,
+        stop_reason=engine.stop_reason,
+        losses=dict(engine.losses),
+        influence=dict(engine.influence),
+        is_cancelled=engine.control.is_cancelled,
+        weights_sha256=encoder.weights_sha256,
+        finish_sha256=finish_sha256,
+    )
+
+
+def _surroundings(device: torch.device) -> dict[str, Any]:
+    """What decides no more than the last bits."""
+    return {
+        "impasto": version("impasto"), "torch": torch.__version__, "device": str(device),
+        "threads": torch.get_num_threads(),
+    }  # fmt: skip
+
+
+def _within_memory(
+    inputs: Inputs,
+    recipe: Recipe,
+    encoder: Encoder,
+    limit: int | None,
+    on_plan: Callable[[MemoryPlan], None] | None,
+) -> Recipe:
+    """The recipe, perhaps lowered so that the run fits into memory; and the encoder made lean where that is needed."""
+    plan = plan_memory(encoder, for_encoder(recipe, encoder), memory_sizes(inputs, recipe), limit)
+    for sentence in plan.lowered:
+        logger.warning("%s", sentence)
+    if plan.is_lean:
+        encoder.is_lean = True
+    if plan.recipe.history_size != recipe.history_size:
+        recipe = recipe.replace(history_size=plan.recipe.history_size)
+    if on_plan is not None:
+        on_plan(replace(plan, recipe=recipe))
+    return recipe
+
+
+def memory_sizes(inputs: Inputs, recipe: Recipe) -> Sizes:
+    """What a memory plan needs to know of the pictures."""
+    masks = [*inputs.content_masks, *inputs.style_masks, *([inputs.lock_mask] if inputs.lock_mask else [])]
+    styles = [style.size for style in inputs.styles]
+    output = target_size(inputs.content.size, recipe)
+    pictures = [inputs.content.size, *styles, *(mask.size for mask in masks)]
+    return Sizes(output, pictures, style_sizes(styles, output, recipe))
+
+
+def _listed(styles: Any) -> Sequence[Any]:
+    listed: list[Any] = list(styles) if isinstance(styles, list | tuple) else [styles]
+    if not listed:
+        raise UserError("No style image was given; at least one is needed.")
+    return listed

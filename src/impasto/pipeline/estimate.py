@@ -1,0 +1,95 @@
+"""What a run will take, before it starts: its levels, time and peak memory."""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from impasto.devices import pick_device
+from impasto.encoders import Encoder, outline_encoder
+from impasto.engine.pyramid import build_pyramid
+from impasto.objective.objective import Objective
+from impasto.pipeline.build import complete, encoder_of
+from impasto.pipeline.level_images import noise, style_sizes, target_size
+from impasto.pipeline.memory import MemoryPlan, Sizes, plan_memory
+from impasto.recipe import Recipe
+
+PROBE_SIZE = (96, 144)
+"""Height and width of the picture on which an iteration is timed."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run will take.
+
+    Attributes:
+        recipe: With layers and iterations filled in.
+        levels: Height, width and iterations of each level, coarse to fine.
+        seconds: Time of all iterations.
+        memory: Peak memory of the process, and what was lowered for it.
+    """
+
+    recipe: Recipe
+    levels: Sequence[tuple[int, int, int]]
+    seconds: float
+    memory: MemoryPlan
+
+
+def estimate(
+    recipe: Recipe,
+    content_size: tuple[int, int],
+    file_sizes: Sequence[tuple[int, int]],
+    device: str = "auto",
+    *,
+    trust: bool = False,
+    max_memory: int | None = None,
+) -> Estimate:
+    """Estimates a run: memory by arithmetic, time by timing a small iteration on this machine; downloads nothing.
+
+    Args:
+        recipe: What is to be run.
+        content_size: Height and width of the content image.
+        file_sizes: Height and width of each style image.
+        device: As in `impasto.pipeline.api`.
+        trust: As in `impasto.pipeline.api`.
+        max_memory: As in `impasto.pipeline.api`.
+
+    Raises:
+        LayerError: If the encoder does not have a layer that the recipe names.
+        WeightsError: If the encoder's weights are damaged.
+        OutOfMemoryError: If the run does not fit, even at its leanest.
+    """
+    place = pick_device(device)
+    encoder = _outline(recipe, place) or encoder_of(recipe, place, trust=trust)
+    recipe = complete(recipe, encoder)
+    size = target_size(content_size, recipe)
+    sizes = Sizes(size, [content_size, *file_sizes], style_sizes(file_sizes, size, recipe))
+    plan = plan_memory(encoder, recipe, sizes, max_memory)
+    levels = build_pyramid(size, recipe)
+    pixel_iterations = sum(math.prod(level.size) * level.iterations for level in levels)
+    return Estimate(
+        recipe=plan.recipe,
+        levels=[(*level.size, level.iterations) for level in levels],
+        seconds=_seconds_a_pixel(encoder, recipe, place) * pixel_iterations,
+        memory=plan,
+    )
+
+
+def _outline(recipe: Recipe, device: torch.device) -> Encoder | None:
+    padding = "circular" if recipe.tileable else recipe.padding
+    return outline_encoder(
+        recipe.model, pooling=recipe.pooling, padding=padding, precision=recipe.precision, device=device
+    )
+
+
+def _seconds_a_pixel(encoder: Encoder, recipe: Recipe, device: torch.device) -> float:
+    image = noise(PROBE_SIZE, seed=0).to(device)
+    objective = Objective(encoder, image, [image], recipe)
+    best = math.inf
+    for _ in range(3):  # the first one warms up
+        start = time.perf_counter()
+        objective.evaluate(image).total.item()
+        best = min(best, time.perf_counter() - start)
+    return best / math.prod(PROBE_SIZE)

@@ -1,0 +1,262 @@
+"""Memory of a run: what it will take, counted tensor by tensor, and what can be lowered where that is too much.
+
+The peak lies in the loop, when the losses have sent back their gradients and autograd still holds all activations, or
+in looking at a wide style image. Everything counted here is the encoder's and the optimizer's own arithmetic; the few
+constants that were measured (`benchmarks/memory.py`) stand first.
+"""
+
+import itertools
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from impasto.devices import LARGEST_KEPT_BLOCK
+from impasto.encoders import Encoder
+from impasto.engine.pyramid import build_pyramid
+from impasto.errors import OutOfMemoryError
+from impasto.optimizers.lbfgs import LEAST_HISTORY
+from impasto.recipe import Recipe, size_in_words
+
+logger = logging.getLogger(__name__)
+
+PROCESS_BYTES = 290_000_000
+"""Of a process with torch for processors, libvips and their kernels loaded, before any picture (Linux, x86-64)."""
+
+WEIGHT_COPIES = 1.2
+"""Copies of an encoder's float32 weights: the one in use, and what loading leaves behind in the heap."""
+
+PICTURES_ALIVE = 6
+"""Float32 pictures that a run holds besides its optimizer's: content, candidate, best, gradient, differences."""
+
+FRAGMENTATION = 1.25
+"""Resident bytes for one in use, of blocks that the allocator keeps for the next use, in holes that do not fit."""
+
+LOADING_COPIES = 1.75
+"""Float32 copies of an input picture while it is read and shrunk to the size of the run."""
+
+TRANSFORM_BYTES = 30_000_000
+"""Of the Fourier transforms of L-BFGS: kernels, plans, and what these hold on to."""
+
+
+_SORTING_LOSSES = ("histogram", "sliced")
+
+_PICTURE = 12  # bytes a pixel of three float32 channels
+
+_SAMPLES = 6  # of three channels as read, at 16 bit
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Heights and widths of a run's pictures.
+
+    Attributes:
+        output: Of the finest level.
+        inputs: Of the files: content, styles, masks.
+        styles: At which each style image is looked at.
+    """
+
+    output: tuple[int, int]
+    inputs: Sequence[tuple[int, int]]
+    styles: Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """How a run is to be done, and what that takes.
+
+    Attributes:
+        recipe: Perhaps with a shorter history.
+        is_lean: Whether the encoder keeps a byte for an activation; the gradient stays the same.
+        peak_bytes: Expected peak of the process.
+        lowered: A sentence for each thing that was lowered.
+    """
+
+    recipe: Recipe
+    is_lean: bool
+    peak_bytes: int
+    lowered: tuple[str, ...] = ()
+
+
+def plan_memory(encoder: Encoder, recipe: Recipe, sizes: Sizes, limit: int | None = None) -> MemoryPlan:
+    """The plan of a run; lowered step by step until it fits the limit.
+
+    What costs nothing of the picture goes first: activations, then the history of L-BFGS.
+
+    Args:
+        encoder: Only its layers and the number of its weights are looked at.
+        recipe: With layers filled in.
+        sizes: Of the pictures.
+        limit: Bytes that the process may take; None for any.
+
+    Raises:
+        OutOfMemoryError: If the leanest plan takes more than the limit.
+    """
+    plan = MemoryPlan(recipe, encoder.is_lean, peak_bytes(encoder, recipe, sizes, is_lean=encoder.is_lean))
+    for lower in (_lean, _with_short_history):
+        if limit is None or plan.peak_bytes <= limit:
+            return plan
+        plan = lower(plan, encoder, sizes)
+    if limit is not None and plan.peak_bytes > limit:
+        raise OutOfMemoryError(
+            f"The run needs {size_in_words(plan.peak_bytes)} of memory at its leanest, and --max-memory is "
+            f"{size_in_words(limit)}. {_way_out(encoder, plan, sizes, limit)}"
+        )
+    return plan
+
+
+def _lean(plan: MemoryPlan, encoder: Encoder, sizes: Sizes) -> MemoryPlan:
+    if plan.is_lean or not encoder.can_be_lean:
+        return plan
+    peak = peak_bytes(encoder, plan.recipe, sizes, is_lean=True)
+    sentence = (
+        f"To save memory, activations are kept as bytes: {size_in_words(peak)} instead of "
+        f"{size_in_words(plan.peak_bytes)}, a little slower, the same picture."
+    )
+    return replace(plan, is_lean=True, peak_bytes=peak, lowered=(*plan.lowered, sentence))
+
+
+def _with_short_history(plan: MemoryPlan, encoder: Encoder, sizes: Sizes) -> MemoryPlan:
+    if plan.recipe.optimizer != "lbfgs" or plan.recipe.history_size <= LEAST_HISTORY:
+        return plan
+    recipe = plan.recipe.replace(history_size=LEAST_HISTORY)
+    peak = peak_bytes(encoder, recipe, sizes, is_lean=plan.is_lean)
+    sentence = (
+        f"To save memory, history_size is {LEAST_HISTORY} instead of {plan.recipe.history_size}: {size_in_words(peak)} "
+        f"instead of {size_in_words(plan.peak_bytes)}."
+    )
+    return replace(plan, recipe=recipe, peak_bytes=peak, lowered=(*plan.lowered, sentence))
+
+
+def _way_out(encoder: Encoder, plan: MemoryPlan, sizes: Sizes, limit: int) -> str:
+    """The largest height that fits, found by halving the interval; or how much memory there must be."""
+
+    def fits(height: int) -> bool:
+        scale = height / sizes.output[0]
+        scaled = [(height, max(1, round(sizes.output[1] * scale)))]
+        scaled += [(max(1, round(h * scale)), max(1, round(w * scale))) for h, w in sizes.styles]
+        there = Sizes(scaled[0], sizes.inputs, scaled[1:])
+        return peak_bytes(encoder, plan.recipe, there, is_lean=plan.is_lean) <= limit
+
+    lowest, highest = 0, sizes.output[0]
+    while highest - lowest > 1:
+        middle = (lowest + highest) // 2
+        lowest, highest = (middle, highest) if fits(middle) else (lowest, middle)
+    if lowest < min(16, sizes.output[0]):
+        return f"Not even a small picture fits; allow at least {size_in_words(plan.peak_bytes)}."
+    return f"--height {lowest} would fit."
+
+
+def peak_bytes(encoder: Encoder, recipe: Recipe, sizes: Sizes, *, is_lean: bool = False) -> int:
+    """Expected peak memory of a run's process in bytes, by arithmetic; encoder and pictures included.
+
+    Args:
+        encoder: Only its layers and the number of its weights are looked at.
+        recipe: With layers filled in.
+        sizes: Of the pictures.
+        is_lean: Whether the encoder keeps a byte for an activation.
+    """
+    pixels = math.prod(sizes.output)
+    largest_style = max((math.prod(size) for size in sizes.styles), default=0)
+    inputs = [math.prod(size) for size in sizes.inputs]
+    weights = 4 * sum(parameter.numel() for parameter in encoder.parameters())
+    network = _Network(encoder, recipe)
+    loop = network.lean_bytes() if is_lean else network.plain_bytes()
+    at_work = max(
+        _resident(((size * pixels) for size in loop), is_lean),
+        _resident(((size * largest_style) for size in network.target_bytes()), is_lean),
+    )
+    pictures = [_PICTURE * pixels] * (PICTURES_ALIVE + _optimizer_pictures(recipe, sizes.output))
+    pictures += [_PICTURE * math.prod(size) for size in sizes.styles]
+    running = at_work + _resident(pictures, is_lean)
+    loading = LOADING_COPIES * _PICTURE * max(inputs, default=0)
+    transforms = TRANSFORM_BYTES if recipe.optimizer == "lbfgs" else 0
+    constant = PROCESS_BYTES + transforms + WEIGHT_COPIES * weights
+    return int(constant + _SAMPLES * sum(inputs) + max(running, loading))
+
+
+def _resident(blocks: "Sequence[float] | Iterator[float]", is_lean: bool) -> float:
+    """Resident bytes of blocks in use; a lean run leaves no holes, see `return_freed_memory`."""
+    return sum(block if is_lean or block >= LARGEST_KEPT_BLOCK else block * FRAGMENTATION for block in blocks)
+
+
+def _optimizer_pictures(recipe: Recipe, output: tuple[int, int]) -> int:
+    if recipe.optimizer == "adam":
+        return 2
+    num_pairs = min(recipe.history_size, sum(level.iterations for level in build_pyramid(output, recipe)))
+    return 2 * num_pairs + 2
+
+
+class _Network:
+    """Bytes a pixel of the picture of the tensors that an encoder and its losses keep, one by one."""
+
+    def __init__(self, encoder: Encoder, recipe: Recipe) -> None:
+        self.width = {"float32": 4, "bfloat16": 2}[recipe.precision]
+        self.pads = recipe.padding != "zero" or recipe.tileable
+        self.content = list(recipe.content_layers or encoder.content_layers)
+        style = list(recipe.style_layers or encoder.style_layers)
+        self.wanted = {*self.content, *style}
+        self.style_sources = [set(encoder.style_sources(layer)) for layer in style]
+        self.sorted = style if recipe.style_loss in _SORTING_LOSSES else []
+        self.heads = {layer: head for layer in self.content if (head := encoder.head(layer)) is not None}
+        names = list(encoder.layers)
+        deepest = max(names.index(layer) for layer in self.wanted)
+        self.layers = {name: encoder.layers[name] for name in names[: deepest + 1]}
+        #  (before, after, values a pixel) of each pooling
+        self.pools = [
+            (before, after, self.layers[before].channels / self.layers[after].stride ** 2)
+            for before, after in itertools.pairwise(self.layers)
+            if self.layers[after].stride > self.layers[before].stride
+        ]
+
+    def values(self, layer: str) -> float:
+        """Of a layer's feature map, for each pixel of the picture."""
+        return self.layers[layer].channels / self.layers[layer].stride ** 2
+
+    def loss_bytes(self) -> list[float]:
+        """What losses hold in float32: the content's differences and squares, also in the space of the head.
+
+        Style losses that sort hold the places and the targets of all values besides.
+        """
+        places = [size * self.values(layer) for layer in self.sorted for size in (8, 4)]
+        own = [4 * self.values(layer) for layer in self.content]
+        heads = [4 * len(head) / self.layers[layer].stride ** 2 for layer, head in self.heads.items()]
+        return 3 * own + 3 * heads + places
+
+    def plain_bytes(self) -> list[float]:
+        """At the start of the backward pass: everything that autograd holds; and a gradient of features on its way."""
+        maps = [self.values(layer) * self.width for layer in self.layers]
+        padded = [3.0 * self.width, *maps[:-1]] if self.pads else []
+        maps += [layer.inner / layer.stride**2 * self.width for layer in self.layers.values()]
+        gradients = [max(self.values(layer) * self.width for layer in self.wanted)]
+        pools = [size for _, _, values in self.pools for size in (values * self.width, values * 8)]
+        return [*maps, *padded, *gradients, *pools, *self.loss_bytes()]
+
+    def lean_bytes(self) -> list[float]:
+        """The same with bytes for signs and winners, and with features freed as their gradients come."""
+        silent = {before for before, _, _ in self.pools} - self.wanted
+        marks = [self.values(layer) for layer in self.layers if layer not in silent]
+        marks += [values for _, _, values in self.pools]
+        maps = [self.values(layer) * self.width for layer in self.layers if layer in self.wanted]
+        first_block = [self.values(layer) * self.width for layer in self.layers][:1] * 3
+        return [*max(maps, first_block, key=sum), *marks, *self.loss_bytes()]
+
+    def target_bytes(self) -> list[float]:
+        """While a style image is looked at: features that others still wait for, and one layer's input and output."""
+        peak: list[float] = []
+        held: dict[str, float] = {}
+        waiting, seen = self.style_sources, set()
+        pools = {after: values for _, after, values in self.pools}
+        before = 3.0
+        for layer in self.layers:
+            if layer in pools:
+                peak = max(peak, [*held.values(), before * self.width, pools[layer] * (self.width + 8)], key=sum)
+                before = pools[layer]
+            now = self.values(layer)
+            peak = max(peak, [*held.values(), before * self.width, now * self.width], key=sum)
+            seen.add(layer)
+            waiting = [sources for sources in waiting if not sources <= seen]
+            held[layer] = now * self.width
+            held = {name: size for name, size in held.items() if any(name in sources for sources in waiting)}
+            before = now
+        return peak
