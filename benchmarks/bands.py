@@ -29,8 +29,8 @@ class Textbook(LBFGS):
     """L-BFGS from a multiple of the identity."""
 
     def _first_estimate(self) -> Tensor:
-        energies = self._change_energies[-1]
-        return torch.ones_like(energies) * (self._last_curvature / energies.sum())
+        squared_norms = self._change_norms[-1]
+        return torch.ones_like(squared_norms) * (self._last_curvature / squared_norms.sum())
 
 
 def way(kind: type[LBFGS], objective: Objective, iterations: int) -> list[float]:

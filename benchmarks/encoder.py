@@ -50,7 +50,7 @@ HEIGHT = 224
 def small16x() -> Compact:
     """The compressed encoder of Wang et al., Collaborative Distillation (2020), arXiv:2003.08436.
 
-    A quarter of VGG19's channels, reflection padding; its 1×1 ``aux`` layers are heads to VGG19's channels. Its
+    A quarter of VGG19's channels, reflection padding; its 1×1 ``aux`` layers are projections to VGG19's channels. Its
     normalisation (``conv0``) is folded into the first convolution, in exchange for the one that `VGG` does.
     """
     weights = {

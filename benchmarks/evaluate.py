@@ -2,7 +2,7 @@
 
 Three figures a layer, on pictures that no training saw:
 
-- features: ‖H f − F‖² / ‖F‖², summed over crops (the head H included);
+- features: ‖H f − F‖² / ‖F‖², summed over crops (the projection H included);
 - gram: ‖H G Hᵀ − G_F‖² / ‖G_F‖², mean over crops;
 - gradient: the cosine between the two networks' gradients, with respect to the pixels, of the distance to another
   picture (of Gram matrices; of features at relu4_2), median over half-way pictures (of every third crop).
@@ -47,12 +47,12 @@ def full_features(encoder: Encoder, image: Tensor, layers: Sequence[str]) -> dic
     features = encoder(image, layers)
     if not isinstance(encoder, Compact):
         return features
-    return {layer: apply_head(encoder.full_head(layer), x) for layer, x in features.items()}
+    return {layer: apply_head(encoder.full_projection(layer), x) for layer, x in features.items()}
 
 
-def apply_head(head: Tensor, features: Tensor) -> Tensor:
-    """The affine map of a head on feature maps (B, C, H, W)."""
-    return F.conv2d(features, head[:, :-1, None, None], head[:, -1])
+def apply_head(projection: Tensor, features: Tensor) -> Tensor:
+    """The affine map of a projection on feature maps (B, C, H, W)."""
+    return F.conv2d(features, projection[:, :-1, None, None], projection[:, -1])
 
 
 @torch.no_grad()

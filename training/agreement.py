@@ -3,7 +3,7 @@
 All three are relative squared errors: 0 is agreement, 1 is what a network that returns nothing would get. Those of
 single pictures count by log(1 + error), so that one flat picture, with next to nothing to divide by, cannot rule.
 
-The narrow network's head H is never put to its feature maps: with S their second moments (a constant 1 among the
+The narrow network's projection H is never put to its feature maps: with S their second moments (a constant 1 among the
 channels), X those with the teacher's features and T the teacher's own,
 
     ‖H f − F‖² = tr(HᵀH S) − 2 tr(H X) + tr(T)    and    ‖H S Hᵀ − T‖² = tr(HᵀH S HᵀH S) − 2 tr(HᵀT H S) + ‖T‖²,
@@ -69,28 +69,28 @@ def _products(a: Tensor, b: Tensor) -> Tensor:
 
 
 def feature_disagreement(
-    by_layer: Mapping[str, Moments], heads: Features, layer_weights: Mapping[str, float]
+    by_layer: Mapping[str, Moments], projections: Features, layer_weights: Mapping[str, float]
 ) -> Tensor:
     """Weighted sum over layers of ‖H f − F‖² / ‖F‖²."""
     terms = []
     for layer, of_layer in by_layer.items():
-        head, energy = heads[layer], of_layer.energy.sum()
-        own = ((head.T @ head) * of_layer.own.sum(0)).sum()
-        cross = (head.T * of_layer.cross.sum(0)).sum()
+        projection, energy = projections[layer], of_layer.energy.sum()
+        own = ((projection.T @ projection) * of_layer.own.sum(0)).sum()
+        cross = (projection.T * of_layer.cross.sum(0)).sum()
         terms.append(layer_weights[layer] * (own - 2 * cross + energy) / energy)
     return torch.stack(terms).sum()
 
 
 def gram_disagreement(
-    by_layer: Mapping[str, Moments], wide: Features, heads: Features, layer_weights: Mapping[str, float]
+    by_layer: Mapping[str, Moments], wide: Features, projections: Features, layer_weights: Mapping[str, float]
 ) -> Tensor:
     """Weighted sum over some layers of the mean over pictures of log(1 + ‖H S Hᵀ − T‖² / ‖T‖²)."""
     terms = []
     for layer, weight in layer_weights.items():
-        head, own, target = heads[layer], by_layer[layer].own, gram(wide[layer])
+        projection, own, target = projections[layer], by_layer[layer].own, gram(wide[layer])
         energy = target.square().sum((1, 2))
-        cross = ((head.T @ target @ head).float() * own).sum((1, 2))
-        error = (_squared_norm(head.T @ head, own) - 2 * cross + energy) / energy
+        cross = ((projection.T @ target @ projection).float() * own).sum((1, 2))
+        error = (_squared_norm(projection.T @ projection, own) - 2 * cross + energy) / energy
         terms.append(weight * error.clamp_min(0).log1p().mean())
     return torch.stack(terms).sum()
 
@@ -122,17 +122,17 @@ def objective(pictures: Features, targets: Features, layer_weights: Mapping[str,
 
 
 def narrow_objective(
-    pictures: Features, targets: Features, heads: Features, layer_weights: Mapping[str, float]
+    pictures: Features, targets: Features, projections: Features, layer_weights: Mapping[str, float]
 ) -> Tensor:
-    """The same of the narrow network with its heads."""
+    """The same of the narrow network with its projections."""
     terms = []
     for layer in STYLE_LAYERS["vgg19"]:
-        metric = heads[layer].T @ heads[layer]
+        metric = projections[layer].T @ projections[layer]
         target = own_moments(targets[layer].chunk(2)[0])
         distance = _squared_norm(metric, own_moments(pictures[layer]) - target) / _squared_norm(metric, target)
         terms.append(layer_weights[layer] * distance.sum())
     for layer in CONTENT_LAYERS["vgg19"]:
-        metric = heads[layer].T @ heads[layer]
+        metric = projections[layer].T @ projections[layer]
         content = targets[layer].chunk(2)[1]
         distance = (metric[:-1, :-1] * gram(pictures[layer] - content)).sum((1, 2))
         energy = (metric * own_moments(content)).sum((1, 2))

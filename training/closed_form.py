@@ -1,9 +1,9 @@
 """Computes a compact VGG19 in closed form: ``python -m training.closed_form --out work/closed_form.safetensors``.
 
 Layer by layer, by ridge least squares from the network's *own* inputs to VGG19's pre-activations, so that later layers
-mend what earlier ones lack. A narrow layer keeps the channels from which VGG19's others are best recovered, and a head,
-by least squares, leads back to all of them; a factored layer has all channels and weights of low rank. No gradient,
-minutes on two cores.
+mend what earlier ones lack. A narrow layer keeps the channels from which VGG19's others are best recovered, and a
+projection, by least squares, leads back to all of them; a low-rank layer has all channels and weights of low rank. No
+gradient, minutes on two cores.
 
 ``--given`` takes the narrow layers from a trained file, and ``--visited`` solves the factored ones on the pictures that
 the optimizer visited as well: what distillation does step by step, for the layers that it does worse.
@@ -30,7 +30,7 @@ from impasto.encoders.vgg import VGG
 logger = logging.getLogger(__name__)
 
 Shape = int | tuple[int, int]
-"""A layer's channels; or, of a `FactoredConv` with all of VGG19's, how many it squeezes its input to, and its rank."""
+"""A layer's channels; or, of a `LowRankConv` with all of VGG19's, how many it squeezes its input to, and its rank."""
 
 DEFAULT_SHAPES: tuple[Shape, ...] = (
     *(16, 16, 48, 48, 80, 80, 64, 80, 192),
@@ -84,7 +84,9 @@ def solve(
         if previous and previous[4] != layer[4]:
             wide, narrow = ([F.max_pool2d(x.float(), 2).half() for x in side] for side in (wide, narrow))
         if f"{layer}.head" in given:
-            state |= {name: given[name].float() for kind in ("weight", "bias", "head") for name in [f"{layer}.{kind}"]}
+            state |= {
+                name: given[name].float() for kind in ("weight", "bias", "projection") for name in [f"{layer}.{kind}"]
+            }
             solved[layer] = _kernel(state, layer)
             wide, narrow = (
                 [kernel(x.float()).relu_().half() for x in side]
@@ -98,8 +100,8 @@ def solve(
             scale = torch.stack([x.square().mean((0, 2, 3)) for x in narrow]).mean(0).clamp_min(1e-6).rsqrt()
             weight, bias = (weight * scale[:, None, None, None]).half().float(), (bias * scale).half().float()
             narrow = [x.mul_(scale[:, None, None]).half() for x in narrow]
-            head, error = _solve_head(wide, narrow, ridge_strength)
-            state |= {f"{layer}.weight": weight, f"{layer}.bias": bias, f"{layer}.head": head.half().float()}
+            projection, error = _solve_head(wide, narrow, ridge_strength)
+            state |= {f"{layer}.weight": weight, f"{layer}.bias": bias, f"{layer}.head": projection.half().float()}
             solved[layer] = _kernel(state, layer)
         else:
             wide, factors = _solve_factors(teacher, layer, wide, narrow, shape, ridge_strength)
@@ -265,9 +267,9 @@ def _solve_head(wide: list[Tensor], narrow: list[Tensor], ridge_strength: float)
         moments = moments + (rows.T @ rows).double()
         cross = cross + (rows.T @ target).double()
         energy += float(target.double().square().sum())
-    head = ridge(moments, cross, ridge_strength)
-    error = energy - 2 * float((head.T * cross).sum()) + float(((head @ moments) * head).sum())
-    return head.float(), error / energy
+    projection = ridge(moments, cross, ridge_strength)
+    error = energy - 2 * float((projection.T * cross).sum()) + float(((projection @ moments) * projection).sum())
+    return projection.float(), error / energy
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 From the closed-form start, towards agreement with VGG19 in features, Gram matrices and the gradient of the objective
 with respect to the pixels, on augmented pictures and on those that the optimizer visits with the network as it is.
-Kernels and heads move along natural gradients (`training.natural`); what is written is a running mean of the weights.
+Kernels and projections move along natural gradients (`training.natural`); a running mean of the weights is written.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from training.networks import LAYERS, load_teacher, save_compact
 from training.pictures import Crops, add_noise
 
 from impasto.encoders.compact import Compact
-from impasto.encoders.low_rank import FactoredConv
+from impasto.encoders.low_rank import LowRankConv
 from impasto.encoders.vgg import STYLE_LAYERS
 
 logger = logging.getLogger(__name__)
@@ -42,31 +42,37 @@ WARM_UP = 50
 
 
 class Student(nn.Module):
-    """A compact encoder whose weights and heads learn."""
+    """A compact encoder whose weights and projections learn."""
 
     def __init__(self, start: Compact) -> None:
         super().__init__()
         self.encoder = start
         self.encoder.requires_grad_(True)
-        heads = {layer: start.full_head(layer) for layer in LAYERS if not start.is_factored(layer)}
+        projections = {layer: start.full_projection(layer) for layer in LAYERS if not start.is_low_rank(layer)}
         # Brought to the size that other weight matrices have; the teacher's channels have any size.
-        self.scales = {layer: float(head[:, :-1].square().sum(1).mean().sqrt()) for layer, head in heads.items()}
-        self.heads = nn.ParameterDict({layer: nn.Parameter(head / self.scales[layer]) for layer, head in heads.items()})
+        self.scales = {
+            layer: float(projection[:, :-1].square().sum(1).mean().sqrt()) for layer, projection in projections.items()
+        }
+        self.projections = nn.ParameterDict(
+            {layer: nn.Parameter(projection / self.scales[layer]) for layer, projection in projections.items()}
+        )
 
     def full_heads(self, layers: tuple[str, ...]) -> dict[str, Tensor]:
-        """The heads of some layers in their own size, differentiable; the identity for a factored layer."""
+        """The projections of some layers in their own size, differentiable; the identity for a factored layer."""
         return {
-            layer: self.heads[layer] * self.scales[layer] if layer in self.heads else self.encoder.full_head(layer)
+            layer: self.projections[layer] * self.scales[layer]
+            if layer in self.projections
+            else self.encoder.full_projection(layer)
             for layer in layers
         }
 
     def maps(self) -> dict[str, tuple[nn.Parameter, nn.Parameter | None]]:
         """Weight and bias of all that learns, under the names of `training.natural.inverse_moments`."""
         maps: dict[str, tuple[nn.Parameter, nn.Parameter | None]] = {
-            f"{layer}.head": (head, None) for layer, head in self.heads.items()
+            f"{layer}.head": (projection, None) for layer, projection in self.projections.items()
         }
         for layer, conv in self.encoder.convs.items():
-            if isinstance(conv, FactoredConv):
+            if isinstance(conv, LowRankConv):
                 if conv.squeeze is not None:
                     maps[f"{layer}.squeeze"] = conv.squeeze, None
                 maps[f"{layer}.conv"], maps[f"{layer}.expand"] = (conv.weight, None), (conv.expand, conv.bias)
@@ -75,9 +81,12 @@ class Student(nn.Module):
         return maps
 
     def published(self) -> dict[str, Tensor]:
-        """All weights and heads under the file's names."""
+        """All weights and projections under the file's names."""
         state = {name: tensor.detach().clone() for name, tensor in self.encoder.convs.state_dict().items()}
-        return state | {f"{layer}.head": head.detach() for layer, head in self.full_heads(tuple(self.heads)).items()}
+        return state | {
+            f"{layer}.head": projection.detach()
+            for layer, projection in self.full_heads(tuple(self.projections)).items()
+        }
 
 
 class Distillation:
@@ -159,14 +168,14 @@ class Distillation:
         return self._of_features(narrow, wide, self.student.full_heads(LAYERS))
 
     def _of_features(
-        self, narrow: agreement.Features, wide: agreement.Features, heads: agreement.Features
+        self, narrow: agreement.Features, wide: agreement.Features, projections: agreement.Features
     ) -> dict[str, Tensor]:
         wide = {layer: features.detach() for layer, features in wide.items()}
         by_layer = {layer: agreement.moments(narrow[layer], wide[layer]) for layer in narrow}
         weights = self.config["layers"]
-        features = agreement.feature_disagreement(by_layer, heads, weights["features"])
+        features = agreement.feature_disagreement(by_layer, projections, weights["features"])
         with self._autocast():  # products of many small matrices take a good part of a step
-            gram = agreement.gram_disagreement(by_layer, wide, heads, self._drawn(weights["gram"], by_layer))
+            gram = agreement.gram_disagreement(by_layer, wide, projections, self._drawn(weights["gram"], by_layer))
         return {"features": features, "gram": gram}
 
     def _drawn(self, weights: dict[str, float], layers: Collection[str]) -> dict[str, float]:
@@ -192,10 +201,10 @@ class Distillation:
         with self._autocast():
             narrow_others = self.student.encoder(others, layers)
             narrow = self.student.encoder(pictures, layers)
-        heads = self.student.full_heads(layers)
-        own = agreement.narrow_objective(narrow, narrow_others, heads, weights)
+        projections = self.student.full_heads(layers)
+        own = agreement.narrow_objective(narrow, narrow_others, projections, weights)
         (gradient,) = torch.autograd.grad(own, pictures, create_graph=True)
-        terms = self._of_features(narrow, wide, heads)
+        terms = self._of_features(narrow, wide, projections)
         return terms | {"gradient": agreement.gradient_disagreement(gradient, target)}
 
     @torch.no_grad()

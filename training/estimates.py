@@ -2,8 +2,8 @@
 
 A style image is looked at once, a picture once an iteration. For the style image a narrow network can therefore afford
 what no iteration could: from all layers of a block and of the one before it, a linear map that comes closer to VGG19
-than the layer's own head does. Found by least squares, layer by layer, on paintings and photographs as they are; what
-the optimizer paints is left to the heads.
+than the layer's own projection does. Found by least squares, layer by layer, on paintings and photographs as they are;
+what the optimizer paints is left to the projections.
 
 Reference: Hoerl & Kennard (1970), Technometrics 12, for the shrinkage; Wang et al. (2020), arXiv:2003.08436, for linear
 maps between a narrow encoder's features and a wide one's.
@@ -35,13 +35,13 @@ def fit_estimates(encoder: Compact, teacher: VGG, crops: Crops, count: int) -> d
     """The maps of the layers that are estimated, under the file's names.
 
     Args:
-        encoder: With its heads.
+        encoder: With its projections.
         teacher: VGG19 in float32.
         crops: Where the pictures come from.
         count: How many to look at.
 
     Returns:
-        ``<layer>.estimate`` of shape (C, inputs + 1), as `Compact.visit_style` takes it.
+        ``<layer>.estimate`` of shape (C, inputs + 1), as `Compact.iter_style_features` takes it.
     """
     moments: dict[str, Tensor] = {}
     cross: dict[str, Tensor] = {}
@@ -55,7 +55,7 @@ def fit_estimates(encoder: Compact, teacher: VGG, crops: Crops, count: int) -> d
             moments[layer] = moments.get(layer, 0) + weight * (rows.T @ rows)
             cross[layer] = cross.get(layer, 0) + weight * (rows.T @ target)
     return {
-        f"{layer}.estimate": solve(moments[layer], cross[layer], encoder.full_head(layer).double()).float()
+        f"{layer}.estimate": solve(moments[layer], cross[layer], encoder.full_projection(layer).double()).float()
         for layer in ESTIMATED
     }
 
@@ -67,25 +67,25 @@ def _draw(crops: Crops) -> Tensor:
     return crops.photograph() if kind < PAINTINGS + PHOTOGRAPHS else crops.draw()
 
 
-def solve(moments: Tensor, cross: Tensor, head: Tensor, shrinkage: float = SHRINKAGE) -> Tensor:
-    """The map to the narrow channels that its head then leads closest to the teacher's, shrunk to the identity.
+def solve(moments: Tensor, cross: Tensor, projection: Tensor, shrinkage: float = SHRINKAGE) -> Tensor:
+    """The map to the narrow channels that its projection then leads closest to the teacher's, shrunk to the identity.
 
     Args:
         moments: Of the inputs [own channels; others; 1], float64.
         cross: Of inputs and the teacher's channels.
-        head: The layer's, shape (K, C + 1).
+        projection: The layer's, shape (K, C + 1).
         shrinkage: See `SHRINKAGE`.
 
     Returns:
         Shape (C, inputs + 1).
     """
-    channels = head.shape[1] - 1
-    start = torch.zeros(len(head), len(moments), dtype=head.dtype)
-    start[:, :channels], start[:, -1] = head[:, :-1], head[:, -1]
+    channels = projection.shape[1] - 1
+    start = torch.zeros(len(projection), len(moments), dtype=projection.dtype)
+    start[:, :channels], start[:, -1] = projection[:, :-1], projection[:, -1]
     penalty = torch.diag(shrinkage * moments.diagonal() + 1e-12)
     wide = torch.linalg.solve(moments + penalty, cross + penalty @ start.T).T
-    wide[:, -1] -= head[:, -1]
-    return torch.linalg.pinv(head[:, :-1]) @ wide
+    wide[:, -1] -= projection[:, -1]
+    return torch.linalg.pinv(projection[:, :-1]) @ wide
 
 
 def add_estimates(state: dict[str, Tensor], count: int) -> dict[str, Tensor]:

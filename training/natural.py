@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from training.networks import LAYERS, augment, patches
 
 from impasto.encoders.compact import Compact
-from impasto.encoders.low_rank import FactoredConv
+from impasto.encoders.low_rank import LowRankConv
 
 WINDOW = 24
 """Edge of the square of positions that a picture gives to a layer's moments."""
@@ -59,8 +59,8 @@ def _inputs(conv: nn.Module, before: Tensor, after: Tensor) -> dict[str, Tensor]
     A factored layer's are in units of what the map answers, which is of any size: steps are then relative to it.
     """
     square = slice(0, WINDOW)
-    if not isinstance(conv, FactoredConv):
-        return {"conv": patches(before, square, square), "head": augment(after[..., :WINDOW, :WINDOW])}
+    if not isinstance(conv, LowRankConv):
+        return {"conv": patches(before, square, square), "projection": augment(after[..., :WINDOW, :WINDOW])}
     squeezed, ranked = conv.inside(before)
     inputs = {} if conv.squeeze is None else {"squeeze": augment(before[..., :WINDOW, :WINDOW])[:, :-1]}
     inputs |= {"conv": patches(squeezed, square, square)[:, :-1], "expand": augment(ranked[..., :WINDOW, :WINDOW])}
@@ -100,7 +100,7 @@ class NaturalGradient:
             size: Root mean square of the change in each map's output.
         """
         for name, (weight, bias) in self.maps.items():
-            if weight.grad is None:  # the head of a layer that this step did not look at
+            if weight.grad is None:  # the projection of a layer that this step did not look at
                 continue
             gradient = weight.grad.flatten(1)
             if bias is not None:

@@ -14,48 +14,51 @@ logger = logging.getLogger(__name__)
 LARGEST_KEPT_BLOCK = 32 << 20
 """Larger blocks go back to the system at once: glibc keeps none (its ``DEFAULT_MMAP_THRESHOLD_MAX``)."""
 
-_LARGEST_KEPT_BLOCK_IF_LEAN = 1 << 20
+_LARGEST_KEPT_BLOCK_IF_LOW_MEMORY = 1 << 20
 
-_LARGEST_KEPT_BLOCK_IF_MADE_ONCE = 1 << 17
+_LARGEST_KEPT_BLOCK_IF_TEMPORARY = 1 << 17
 
-_MOST_KEPT, _MOST_KEPT_IF_LEAN = (1 << 31) - 1, 1 << 17  # at the end of the heap; the one is all, the other's usual
+_MOST_KEPT, _MOST_KEPT_IF_LOW_MEMORY = (
+    (1 << 31) - 1,
+    1 << 17,
+)  # at the end of the heap; the one is all, the other's usual
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of <malloc.h>
 
 
 @contextmanager
-def made_once(then: Callable[[], None]) -> Iterator[None]:
+def mmap_temporaries(then: Callable[[], None]) -> Iterator[None]:
     """For what leaves few blocks of many behind: each of them has a place of its own, and the heap no holes after it.
 
     Args:
-        then: `keep_freed_memory` or `return_freed_memory`, for what follows.
+        then: `retain_freed_pages` or `release_freed_pages`, for what follows.
     """
-    _set_allocator(_LARGEST_KEPT_BLOCK_IF_MADE_ONCE, _MOST_KEPT_IF_LEAN)
-    give_back_freed_memory()
+    _set_allocator(_LARGEST_KEPT_BLOCK_IF_TEMPORARY, _MOST_KEPT_IF_LOW_MEMORY)
+    trim_freed_pages()
     yield
     then()
 
 
-def keep_freed_memory() -> None:
+def retain_freed_pages() -> None:
     """Has the allocator keep blocks that are freed from now on for the next iteration; for the rest of the process.
 
     By itself it gives much of them back, and the system clears every page before it hands it out again: thousands in
-    an iteration. What is kept when a run is over goes back by `give_back_freed_memory`.
+    an iteration. What is kept when a run is over goes back by `trim_freed_pages`.
     """
-    give_back_freed_memory()
+    trim_freed_pages()
     _set_allocator(LARGEST_KEPT_BLOCK, _MOST_KEPT)
 
 
-def return_freed_memory() -> None:
+def release_freed_pages() -> None:
     """Has the allocator give freed blocks back at once instead of keeping holes; for the rest of the process.
 
     Without it a run holds up to half more than it uses; with it each new block costs the system's time to clear it.
     """
-    _set_allocator(_LARGEST_KEPT_BLOCK_IF_LEAN, _MOST_KEPT_IF_LEAN)
-    give_back_freed_memory()
+    _set_allocator(_LARGEST_KEPT_BLOCK_IF_LOW_MEMORY, _MOST_KEPT_IF_LOW_MEMORY)
+    trim_freed_pages()
 
 
-def give_back_freed_memory() -> None:
+def trim_freed_pages() -> None:
     """Gives back now what the allocator has kept. Where the C library is not glibc nothing changes."""
     _call_glibc("malloc_trim", 0)
 

@@ -263,7 +263,7 @@ def test_before_the_finish_its_encoder_corrects_the_one_that_imitates_it(
         encoders["vgg19"], "visit", lambda image, layers: asked.append(image.shape) or visit(image, layers)
     )
     events, whole = finished_by_vgg19(tmp_path)
-    assert len(asked) == 3 + 3 + 1  # content, style and the picture to correct at; the iterations; the influence
+    assert len(asked) == 3 + 3 + 1  # content, style and the picture to correct at; the iterations; the gradient_share
     assert [event.level for event in events[1:]] == [1] * 8 + [2] * 4 + [3] * 3
     totals = [event.losses["total"] for event in events[1:]]
     assert totals[8] != pytest.approx(totals[7], rel=0.01)  # the correction makes it another objective

@@ -15,16 +15,16 @@ def report_in_words(report: "RunReport") -> str:
     height, width = result.image.shape[-2:]
     where = f"Saved {report.final} ({width}×{height})" if report.final else "Nothing was saved"
     report_line = f"{where} after {result.iterations} iterations in {duration(result.seconds)}: {result.stop_reason}."
-    return f"{report_line} {influence_in_words(result.influence)}".rstrip()
+    return f"{report_line} {gradient_share_in_words(result.gradient_share)}".rstrip()
 
 
-def influence_in_words(influence: Mapping[str, float]) -> str:
+def gradient_share_in_words(gradient_share: Mapping[str, float]) -> str:
     """``"Influence on the pixels: content 44 %, style 52 %, tv 4 %."``; nothing if it was not measured."""
-    if not influence:
+    if not gradient_share:
         return ""
     return (
         "Influence on the pixels: "
-        + ", ".join(f"{term} {share:.0%}" for term, share in influence.items()).replace("%", " %")
+        + ", ".join(f"{term} {share:.0%}" for term, share in gradient_share.items()).replace("%", " %")
         + "."
     )
 

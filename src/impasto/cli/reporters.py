@@ -200,7 +200,7 @@ class Events(Reporter):
         self._event(
             "done", path=None if report.final is None else str(report.final), stop_reason=result.stop_reason,
             iterations=result.iterations, seconds=round(result.seconds, 3), losses=_finite(result.losses),
-            influence=_finite(result.influence),
+            gradient_share=_finite(result.gradient_share),
         )  # fmt: skip
 
     def summary(self, num_done: int, num_all: int) -> None:

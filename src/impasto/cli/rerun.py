@@ -32,20 +32,20 @@ def rerun(
     **values: Any,
 ) -> int:
     """Paint a picture again by the recipe that is written in it; options given here override its values."""
-    origin = read_origin(picture)
+    provenance = read_provenance(picture)
     notes: list[str] = []
-    given_styles: Sequence[Path | None] = style_image_path or [None] * len(origin.styles)
+    given_styles: Sequence[Path | None] = style_image_path or [None] * len(provenance.styles)
     given = [content_image_path, *given_styles]
-    recorded: list[InputFile | None] = [origin.content, *origin.styles]
+    recorded: list[InputFile | None] = [provenance.content, *provenance.styles]
     if len(given) != len(recorded):
         # Another number of styles is another picture; there is nothing to compare them with.
         recorded[1:] = [None] * (len(given) - 1)
     content, *styles = (_locate(*pair, near=picture, notes=notes) for pair in zip(given, recorded, strict=True))
-    recipe = _recipe(origin, values, near=picture, notes=notes)
+    recipe = _recipe(provenance, values, near=picture, notes=notes)
     # Masks that were given here replace the recorded ones; the others are looked for like the pictures.
     masks = {
         name: [_locate(None, file, near=picture, notes=notes) for file in files]
-        for name, files in origin.masks.items()
+        for name, files in provenance.masks.items()
         if values.get(name) is None
     }
     found = {name: paths[0] if name == "lock_mask" else paths for name, paths in masks.items() if paths}
@@ -61,7 +61,7 @@ class InputFile:
 
 
 @dataclass(frozen=True)
-class Origin:
+class Provenance:
     """What a picture remembers of its making."""
 
     recipe: Mapping[str, Any]
@@ -71,7 +71,7 @@ class Origin:
     weights_sha256: str
 
 
-def read_origin(picture: Path) -> Origin:
+def read_provenance(picture: Path) -> Provenance:
     """Reads what `Result.provenance` wrote into a picture.
 
     Raises:
@@ -82,7 +82,7 @@ def read_origin(picture: Path) -> Origin:
     text = read_recipe_json(picture)
     try:
         values = json.loads(text)
-        return Origin(
+        return Provenance(
             recipe=dict(values["recipe"]),
             content=InputFile(**values["content"]),
             styles=[InputFile(**style) for style in values["styles"]],
@@ -99,21 +99,21 @@ def read_origin(picture: Path) -> Origin:
         ) from None
 
 
-def _recipe(origin: Origin, values: Mapping[str, Any], *, near: Path, notes: list[str]) -> Recipe:
+def _recipe(provenance: Provenance, values: Mapping[str, Any], *, near: Path, notes: list[str]) -> Recipe:
     """The recorded recipe under the given values, with the file of a custom model found again."""
     from impasto.recipe.model_names import model_file, public_name
 
-    recorded, given = str(origin.recipe.get("model", "")), values.get("model")
+    recorded, given = str(provenance.recipe.get("model", "")), values.get("model")
     recorded_file, given_file = model_file(recorded), model_file(given or "")
     is_other_model = given is not None and public_name(given) != recorded
     if recorded_file is None or is_other_model:
-        recipe = build(Recipe, values, _base(origin.recipe, is_other_model=given is not None))
-        notes += _other_weights(origin, recipe)
+        recipe = build(Recipe, values, _base(provenance.recipe, is_other_model=given is not None))
+        notes += _other_weights(provenance, recipe)
         return recipe
-    identity = InputFile(recorded_file.name, origin.weights_sha256)
+    identity = InputFile(recorded_file.name, provenance.weights_sha256)
     file = _locate(given_file, identity, near=near, notes=notes, option="--model")
     model = str(file) + recorded.removeprefix(recorded_file.name)
-    return build(Recipe, {**values, "model": model}, _base(origin.recipe, is_other_model=False))
+    return build(Recipe, {**values, "model": model}, _base(provenance.recipe, is_other_model=False))
 
 
 def _base(values: Mapping[str, Any], *, is_other_model: bool) -> Recipe:
@@ -164,14 +164,14 @@ def _sha256(path: Path) -> str:
         raise ImageError(f"Cannot read '{path}': {error.strerror}.") from None
 
 
-def _other_weights(origin: Origin, recipe: Recipe) -> list[str]:
+def _other_weights(provenance: Provenance, recipe: Recipe) -> list[str]:
     """A warning if the weights on this machine are not those that the picture was painted with."""
     from impasto.encoders.weights.store import describe
     from impasto.recipe.model_names import is_custom
 
-    if recipe.model != origin.recipe.get("model") or is_custom(recipe.model):
+    if recipe.model != provenance.recipe.get("model") or is_custom(recipe.model):
         return []
     sha256 = describe(recipe.model).sha256
-    if not sha256 or not origin.weights_sha256 or sha256 == origin.weights_sha256:
+    if not sha256 or not provenance.weights_sha256 or sha256 == provenance.weights_sha256:
         return []
     return [f"the weights of {recipe.model} differ from those of the recorded run; the picture will differ."]

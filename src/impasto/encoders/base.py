@@ -36,10 +36,10 @@ class Encoder(nn.Module, ABC):
         content_layers: Layers (with weights) of the content loss where the recipe names none.
         style_layers: Layers (with weights) of the style loss where the recipe names none.
         weights_sha256: Of the weights' file, empty if they came from none.
-        can_be_lean: Whether it knows how to keep less for the gradient.
-        is_lean: Whether it does so: the gradient stays the same, about half of the memory is needed.
-        optimism: How many times as far from the style as it says pictures are that were painted by it; 1 for a network
-            that is its own measure, more for one that imitates another.
+        supports_low_memory: Whether it knows how to keep less for the gradient.
+        is_low_memory: Whether it does so: the gradient stays the same, about half of the memory is needed.
+        style_underestimate: By what factor it underestimates the style distance of pictures that were painted with it;
+            1 for a network that is its own measure, more for one that imitates another.
     """
 
     name: str
@@ -47,9 +47,9 @@ class Encoder(nn.Module, ABC):
     content_layers: Mapping[str, float]
     style_layers: Mapping[str, float]
     weights_sha256: str = ""
-    can_be_lean: bool = False
-    is_lean: bool = False
-    optimism: float = 1.0
+    supports_low_memory: bool = False
+    is_low_memory: bool = False
+    style_underestimate: float = 1.0
 
     @abstractmethod
     def forward(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
@@ -66,7 +66,7 @@ class Encoder(nn.Module, ABC):
             LayerError: If a name is unknown.
         """
 
-    def visit(self, image: Tensor, layers: Collection[str]) -> Iterator[tuple[str, Tensor]]:
+    def iter_features(self, image: Tensor, layers: Collection[str]) -> Iterator[tuple[str, Tensor]]:
         """The asked layers one by one, by name; arguments and errors as in `forward`.
 
         An encoder that computes a layer only when it is asked for the next one is leaner and faster: what is done with
@@ -74,18 +74,18 @@ class Encoder(nn.Module, ABC):
         """
         yield from self(image, layers).items()
 
-    def visit_style(self, image: Tensor, layers: Collection[str]) -> Iterator[tuple[str, Tensor]]:
-        """The asked layers of a style image, which is looked at once: an encoder may take more pains than in `visit`.
+    def iter_style_features(self, image: Tensor, layers: Collection[str]) -> Iterator[tuple[str, Tensor]]:
+        """The asked layers of a style image, which is looked at once, so that an encoder may spend more on it.
 
         Arguments and errors as in `forward`.
         """
-        yield from self.visit(image, layers)
+        yield from self.iter_features(image, layers)
 
     def style_sources(self, layer: str) -> Collection[str]:
-        """The layers that `visit_style` computes for the layer asked for."""
+        """The layers that `iter_style_features` computes for the layer asked for."""
         return [layer]
 
-    def head(self, layer: str) -> Tensor | None:
+    def projection(self, layer: str) -> Tensor | None:
         """The linear map that takes this layer's features to the space in which losses are to be measured.
 
         A narrow encoder that imitates a wide one publishes, for each layer, the affine map back to the wide one's

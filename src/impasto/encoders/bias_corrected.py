@@ -23,14 +23,14 @@ class Translated(Encoder):
     """A wide encoder's features in the channels of a narrow one: what the narrow one should have said.
 
     Args:
-        narrow: Its heads lead to the wide encoder's channels; here they are inverted by least squares.
+        narrow: Its projections lead to the wide encoder's channels; here they are inverted by least squares.
         wide: The encoder that it imitates.
     """
 
     def __init__(self, narrow: Compact, wide: Encoder) -> None:
         super().__init__()
-        if wide.name != narrow.imitates:
-            raise EncoderError(f"{narrow.name} imitates {narrow.imitates}, not {wide.name}.")
+        if wide.name != narrow.teacher:
+            raise EncoderError(f"{narrow.name} imitates {narrow.teacher}, not {wide.name}.")
         self.narrow, self.wide = narrow, wide
         self.name, self.layers = narrow.name, narrow.layers
         self.content_layers, self.style_layers = narrow.content_layers, narrow.style_layers
@@ -50,18 +50,18 @@ class Translated(Encoder):
         """The wide encoder's feature maps in the narrow one's channels, by layer."""
         return {layer: self._translate(layer, wide) for layer, wide in features.items()}
 
-    def head(self, layer: str) -> Tensor | None:
+    def projection(self, layer: str) -> Tensor | None:
         """Of the narrow encoder."""
-        return self.narrow.head(layer)
+        return self.narrow.projection(layer)
 
     def _translate(self, layer: str, features: Tensor) -> Tensor:
-        """The narrow features whose image under the head is the closest to the wide ones."""
-        if self.narrow.is_factored(layer):  # has the wide channels already
+        """The narrow features whose image under the projection is the closest to the wide ones."""
+        if self.narrow.is_low_rank(layer):  # has the wide channels already
             return features
-        head = self.narrow.full_head(layer)
+        projection = self.narrow.full_projection(layer)
         if layer not in self._inverses:
-            self._inverses[layer] = _inverse(head[:, :-1])
-        centered = features.float() - head[:, -1][:, None, None]
+            self._inverses[layer] = _inverse(projection[:, :-1])
+        centered = features.float() - projection[:, -1][:, None, None]
         translated = torch.einsum("ck,bkhw->bchw", self._inverses[layer], centered)
         return translated.to(features.dtype).contiguous(memory_format=torch.channels_last)
 
@@ -112,18 +112,18 @@ class Corrected(Encoder):
 
     def forward(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
         """See `Encoder.forward`. The layers of the first call are those that the wide encoder is asked for."""
-        return dict(self.visit(image, layers))
+        return dict(self.iter_features(image, layers))
 
-    def visit(self, image: Tensor, layers: Collection[str]) -> Iterator[tuple[str, Tensor]]:
+    def iter_features(self, image: Tensor, layers: Collection[str]) -> Iterator[tuple[str, Tensor]]:
         """As `forward`, each layer when it is asked for."""
         if not self._missing:
             self._missing = self._differences(layers)
-        for layer, features in self.narrow.visit(image, layers):
+        for layer, features in self.narrow.iter_features(image, layers):
             yield layer, features + self._missing[layer]
 
-    def head(self, layer: str) -> Tensor | None:
+    def projection(self, layer: str) -> Tensor | None:
         """Of the narrow encoder."""
-        return self.narrow.head(layer)
+        return self.narrow.projection(layer)
 
     @torch.no_grad()
     def _differences(self, layers: Collection[str]) -> dict[str, Tensor]:

@@ -1,9 +1,8 @@
 """The compact encoder: a narrow network that imitates VGG19, bundled with the package.
 
 It has the topology of VGG19 down to relu5_1. Its early layers have a quarter to a half of VGG19's channels. Each of
-them carries a *head*, the affine map from its own channels to those of VGG19, so that losses can be measured in the
-space of VGG19. Its late layers have all of VGG19's channels, by convolutions of low rank (`impasto.encoders.low_rank`).
-For style images, which are looked at once, it carries *estimates*: linear maps from more layers than one. `training/`
+them carries a *projection*, the affine map from its own channels to those of VGG19, so that losses can be measured in
+the space of VGG19. Its late layers have all of VGG19's channels, by convolutions of low rank (`low_rank`). For style images, which are looked at once, it carries *estimates*: linear maps from more layers than one. `training/`
 makes the file.
 """
 
@@ -18,10 +17,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from impasto.encoders.low_rank import FactoredConv
+from impasto.encoders.low_rank import LowRankConv
 from impasto.encoders.vgg import CONTENT_LAYERS, STYLE_LAYERS, VGG
 from impasto.errors import WeightsError
-from impasto.recipe import IMITATED
+from impasto.recipe import TEACHERS
 
 WEIGHTS = Path(__file__).with_name("compact.safetensors")
 """The bundled file."""
@@ -38,20 +37,21 @@ NUM_CONVS = (2, 2, 4, 4, 1)
 
 
 class Compact(VGG):
-    """A narrow VGG with heads to the channels of the VGG19 that it imitates, and factored layers.
+    """A narrow VGG with projections to the channels of the VGG19 that it imitates, and factored layers.
 
     Args:
-        state: Weight, bias and head (or factors) of each layer, and perhaps its estimate, under the file's names, in
-            any floating precision.
+        state: Weight, bias and projection (or factors) of each layer, and perhaps its estimate, under the file's names,
+            in any floating precision.
         pooling: See `VGG`.
         padding: See `VGG`.
 
     Attributes:
-        imitates: Name of the VGG19 that the heads lead to.
+        teacher: Name of the VGG19 that the projections lead to.
     """
 
-    imitates = IMITATED["compact"]
-    optimism = 1.75  # more pleases VGG19 better and leaves the dial no room: python -m benchmarks.optimism
+    teacher = TEACHERS["compact"]
+    # More pleases VGG19 better and leaves the dial no room: python -m benchmarks.style_underestimate
+    style_underestimate = 1.75
 
     def __init__(self, state: Mapping[str, Tensor], *, pooling: str = "max", padding: str = "zero") -> None:
         names = [[f"relu{block}_{index + 1}" for index in range(count)] for block, count in enumerate(NUM_CONVS, 1)]
@@ -69,27 +69,27 @@ class Compact(VGG):
             },
         )
         self.convs.load_state_dict({name: state[name] for name in self.convs.state_dict()})
-        self._full_heads = {  # cloned, to let go of the file
-            layer: state[f"{layer}.head"].clone() for layer in self.layers if not self.is_factored(layer)
+        self._full_projections = {  # cloned, to let go of the file
+            layer: state[f"{layer}.head"].clone() for layer in self.layers if not self.is_low_rank(layer)
         }
         self._estimates = {
             layer: state[name].clone() for layer in self.layers if (name := f"{layer}.estimate") in state
         }
-        self._heads: dict[str, Tensor] = {}  # reduced when first asked for: a recipe looks at few layers
+        self._projections: dict[str, Tensor] = {}  # reduced when first asked for: a recipe looks at few layers
 
-    def is_factored(self, layer: str) -> bool:
-        """Whether a layer has all of VGG19's channels, so that no head leads there."""
-        return isinstance(self.convs[layer], FactoredConv)
+    def is_low_rank(self, layer: str) -> bool:
+        """Whether a layer has all of VGG19's channels, so that no projection leads there."""
+        return isinstance(self.convs[layer], LowRankConv)
 
-    def visit_style(self, image: Tensor, layers: Collection[str]) -> Iterator[tuple[str, Tensor]]:
-        """See `Encoder.visit_style`: where the file has an estimate of a layer, it takes the place of its features.
+    def iter_style_features(self, image: Tensor, layers: Collection[str]) -> Iterator[tuple[str, Tensor]]:
+        """See `Encoder.iter_style_features`: a layer's estimate, if the file has one, takes the place of its features.
 
         Estimates are made for max pooling; with another one the features are returned as they are.
         """
         self.check_layers(layers)
         waiting = {layer: set(self.style_sources(layer)) for layer in layers}
         features: dict[str, Tensor] = {}
-        for name, seen in self.visit(image, set().union(*waiting.values())):
+        for name, seen in self.iter_features(image, set().union(*waiting.values())):
             features[name] = seen
             for layer in [layer for layer, sources in waiting.items() if sources <= features.keys()]:
                 yield layer, self._estimate(layer, features) if self._is_estimated(layer) else features[layer]
@@ -125,7 +125,7 @@ class Compact(VGG):
             result = result + F.conv2d(self.as_input(name, features[name], layer).float(), part[:, :, None, None])
         return result.to(features[layer].dtype)
 
-    def full_head(self, layer: str) -> Tensor:
+    def full_projection(self, layer: str) -> Tensor:
         """The affine map from this layer's features to VGG19's: ``H[:, :-1] @ features + H[:, -1:]``.
 
         Args:
@@ -135,34 +135,34 @@ class Compact(VGG):
             A float32 matrix of shape (VGG19's channels, C + 1); the identity for a factored layer.
         """
         self.check_layers([layer])
-        if self.is_factored(layer):
+        if self.is_low_rank(layer):
             channels = self.layers[layer].channels
             return torch.eye(channels, channels + 1, device=self.mean.device)
-        return self._full_heads[layer].float().to(self.mean.device)
+        return self._full_projections[layer].float().to(self.mean.device)
 
-    def head(self, layer: str) -> Tensor | None:
-        """The full head without its silent directions: see `reduced_head` and `Encoder.head`."""
+    def projection(self, layer: str) -> Tensor | None:
+        """The full projection without its silent directions: see `reduced_projection` and `Encoder.projection`."""
         self.check_layers([layer])
-        if self.is_factored(layer):
+        if self.is_low_rank(layer):
             return None
-        if layer not in self._heads:
-            self._heads[layer] = reduced_head(self._full_heads[layer])
-        return self._heads[layer].to(self.mean.device)
+        if layer not in self._projections:
+            self._projections[layer] = reduced_projection(self._full_projections[layer])
+        return self._projections[layer].to(self.mean.device)
 
 
-def reduced_head(head: Tensor) -> Tensor:
+def reduced_projection(projection: Tensor) -> Tensor:
     """The smallest matrix with the same inner products: R with ``Rᵀ R = Hᵀ H``.
 
     Gram matrices, covariances and squared distances are then those of the full space up to a rotation, so every loss
     that is a function of inner products has exactly its value there, at a fraction of the cost.
 
     Args:
-        head: H of shape (C_out, C + 1).
+        projection: H of shape (C_out, C + 1).
 
     Returns:
         Float32, upper triangular, shape (min(C_out, C + 1), C + 1), its diagonal not negative, which makes it unique.
     """
-    triangle: Tensor = torch.linalg.qr(head.double(), mode="r").R
+    triangle: Tensor = torch.linalg.qr(projection.double(), mode="r").R
     signs = torch.where(triangle.diagonal() < 0, -1.0, 1.0).to(triangle)
     reduced: Tensor = signs[:, None] * triangle
     return reduced.float()

@@ -18,7 +18,7 @@ from torch.nn.grad import conv2d_input
 from impasto.products import affine, affine_input
 
 
-class FactoredConv(nn.Module):
+class LowRankConv(nn.Module):
     """A frozen 3×3 convolution in factors; its weights are unset until they are loaded.
 
     Args:
@@ -47,15 +47,15 @@ class FactoredConv(nn.Module):
         squeezed = x if self.squeeze is None else _by_position(x, self.squeeze)
         return squeezed, F.conv2d(squeezed, self.weight, padding=self.padding)
 
-    def lean(self, x: Tensor, keeps_signs: bool) -> Tensor:
-        """The output and its ReLU, keeping what `impasto.encoders.memory_saving.LeanConv` keeps."""
-        lean: Tensor = _LeanFactoredConv.apply(x, self, keeps_signs)  # type: ignore[no-untyped-call]
+    def low_memory_forward(self, x: Tensor, keeps_signs: bool) -> Tensor:
+        """The output and its ReLU, keeping what `impasto.encoders.memory_saving.LowMemoryConv` keeps."""
+        lean: Tensor = _LowMemoryLowRankConv.apply(x, self, keeps_signs)  # type: ignore[no-untyped-call]
         return lean
 
 
-class _LeanFactoredConv(torch.autograd.Function):
+class _LowMemoryLowRankConv(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, conv: FactoredConv, keeps_signs: bool) -> Tensor:
+    def forward(ctx: Any, x: Tensor, conv: LowRankConv, keeps_signs: bool) -> Tensor:
         output: Tensor = conv(x).relu_()
         ctx.conv, ctx.size = conv, x.shape[-2:]
         ctx.save_for_backward(output > 0 if keeps_signs else None)

@@ -19,7 +19,7 @@ _CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))
 """Row and column within a pooling window, in the order in which the first of equal values wins."""
 
 
-class LeanMaxPool(torch.autograd.Function):
+class LowMemoryMaxPool(torch.autograd.Function):
     """`F.max_pool2d` with windows of 2×2, of activations that have passed a ReLU.
 
     What is kept is a byte a window: one bit for each corner, set for the winner's, the first of equals; none where all
@@ -52,7 +52,7 @@ class LeanMaxPool(torch.autograd.Function):
         return whole
 
 
-class LeanConv(torch.autograd.Function):
+class LowMemoryConv(torch.autograd.Function):
     """A frozen 3×3 convolution and its ReLU.
 
     Args:
@@ -60,7 +60,7 @@ class LeanConv(torch.autograd.Function):
         weight: Shape (K, C, 3, 3).
         bias: Shape (K,).
         padding: Zeros around the input, 0 or 1.
-        keeps_signs: Whether to remember where the output is positive; not needed if only `LeanMaxPool` looks at it.
+        keeps_signs: Whether to remember where the output is positive; not needed before a `LowMemoryMaxPool`.
     """
 
     @staticmethod

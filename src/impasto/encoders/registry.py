@@ -60,7 +60,7 @@ def build_encoder(
         pooling: ``"max"`` or ``"average"``.
         padding: ``"zero"``, ``"reflect"`` or ``"replicate"``.
         device: Where it is to compute.
-        precision: ``"float32"`` or ``"bfloat16"``: of the weights and the features. Preprocessing and heads stay
+        precision: ``"float32"`` or ``"bfloat16"``: of the weights and the features. Preprocessing and projections stay
             float32.
         smoothing: Temperature of the softmax that evens out a custom model's features; 0 is off.
         trust: Whether the file of a custom model may run its code.
@@ -113,6 +113,8 @@ def outline_encoder(
 
 
 def _placed(encoder: Encoder, device: str | torch.device, precision: str) -> Encoder:
-    for parameter in encoder.parameters():  # buffers hold preprocessing and heads, which half precision would spoil
+    for (
+        parameter
+    ) in encoder.parameters():  # buffers hold preprocessing and projections, which half precision would spoil
         parameter.data = parameter.data.to(getattr(torch, precision))
     return encoder.to(device=torch.device(device), memory_format=torch.channels_last).freeze()  # type: ignore[call-overload, no-any-return]

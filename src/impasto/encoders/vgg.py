@@ -12,8 +12,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from impasto.encoders.base import Encoder, Layer, is_finite
-from impasto.encoders.low_rank import FactoredConv
-from impasto.encoders.memory_saving import LeanConv, LeanMaxPool
+from impasto.encoders.low_rank import LowRankConv
+from impasto.encoders.memory_saving import LowMemoryConv, LowMemoryMaxPool
 from impasto.errors import EncoderError
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -51,9 +51,9 @@ class _Conv(nn.Conv2d):
         """Sets random weights."""
         super().reset_parameters()
 
-    def lean(self, x: Tensor, keeps_signs: bool) -> Tensor:
-        """The output and its ReLU; see `LeanConv`."""
-        lean: Tensor = LeanConv.apply(x, self.weight, self.bias, self.padding[0], keeps_signs)  # type: ignore[no-untyped-call]
+    def low_memory_forward(self, x: Tensor, keeps_signs: bool) -> Tensor:
+        """The output and its ReLU; see `LowMemoryConv`."""
+        lean: Tensor = LowMemoryConv.apply(x, self.weight, self.bias, self.padding[0], keeps_signs)  # type: ignore[no-untyped-call]
         return lean
 
 
@@ -69,10 +69,10 @@ class VGG(Encoder):
         style_layers: See `Encoder`.
         pooling: ``"max"`` or ``"average"`` (its gain corrected).
         padding: ``"zero"``, ``"reflect"``, ``"replicate"`` or ``"circular"``.
-        factors: Channels that a layer's convolution squeezes its input to, and its rank, where it is a `FactoredConv`.
+        factors: Channels that a layer's convolution squeezes its input to, and its rank, where it is a `LowRankConv`.
     """
 
-    can_be_lean = True
+    supports_low_memory = True
     mean: Tensor
     std: Tensor
 
@@ -100,7 +100,7 @@ class VGG(Encoder):
                 layer = f"relu{block + 1}_{index + 1}"
                 margin = 1 if padding == "zero" else 0
                 if squeezed_and_rank := (factors or {}).get(layer):
-                    factored = FactoredConv(channels, *squeezed_and_rank, width, padding=margin)
+                    factored = LowRankConv(channels, *squeezed_and_rank, width, padding=margin)
                     self.convs[layer], inner = factored, factored.inner
                 else:
                     self.convs[layer], inner = _Conv(channels, width, 3, padding=margin), 0
@@ -114,10 +114,10 @@ class VGG(Encoder):
 
     def forward(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
         """Computes the asked layers, and nothing past the deepest of them; see `Encoder.forward`."""
-        return dict(self.visit(image, layers))
+        return dict(self.iter_features(image, layers))
 
-    def visit(self, image: Tensor, layers: Collection[str]) -> Iterator[tuple[str, Tensor]]:
-        """Computes each layer when it is asked for; see `Encoder.visit`."""
+    def iter_features(self, image: Tensor, layers: Collection[str]) -> Iterator[tuple[str, Tensor]]:
+        """Computes each layer when it is asked for; see `Encoder.iter_features`."""
         self.check_layers(layers)
         missing = set(layers)
         x = self._preprocess(image, missing)
@@ -139,15 +139,15 @@ class VGG(Encoder):
 
         Max pooling and ReLU may change places: the ReLU is then left to `_pool`, which has a quarter of the positions.
         """
-        conv = cast(_Conv | FactoredConv, self.convs[layer])
+        conv = cast(_Conv | LowRankConv, self.convs[layer])
         is_left_to_pool = is_for_pool and self.pooling == "max"
-        if self.is_lean and x.requires_grad:
-            return conv.lean(x, keeps_signs=not is_left_to_pool)
+        if self.is_low_memory and x.requires_grad:
+            return conv.low_memory_forward(x, keeps_signs=not is_left_to_pool)
         output: Tensor = conv(x)
         if is_left_to_pool:
             return output
         # In place it would take less memory for a moment, but autograd copies what is changed through a view.
-        return torch.relu(output) if isinstance(conv, FactoredConv) else torch.relu_(output)
+        return torch.relu(output) if isinstance(conv, LowRankConv) else torch.relu_(output)
 
     def _preprocess(self, image: Tensor, layers: Collection[str]) -> Tensor:
         """Normalises, and continues pictures below the reach of the deepest layer by their edge."""
@@ -165,8 +165,8 @@ class VGG(Encoder):
 
     def _pool(self, x: Tensor, stride: int) -> Tensor:
         if self.pooling == "max":
-            if self.is_lean and x.requires_grad:
-                return LeanMaxPool.apply(x)  # type: ignore[no-untyped-call, no-any-return]
+            if self.is_low_memory and x.requires_grad:
+                return LowMemoryMaxPool.apply(x)  # type: ignore[no-untyped-call, no-any-return]
             return torch.relu_(F.max_pool2d(x, 2))
         return F.avg_pool2d(x, 2) * self.average_pooling_gains[stride.bit_length() - 1]
 

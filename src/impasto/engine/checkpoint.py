@@ -33,7 +33,7 @@ MAX_SHARE = 0.05
 
 _DTYPES = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64", torch.bool: "BOOL"}
 _CHECKSUM = "checksum"
-_FORMAT = "3"
+_FORMAT = "4"
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class Checkpoint:
     """A run between two iterations.
 
     Attributes:
-        origin: What decides its pixels: recipe, inputs and weights; see `impasto.pipeline.provenance`.
+        provenance: What decides its pixels: recipe, inputs and weights; see `impasto.pipeline.provenance`.
         state: Of `impasto.engine.loop.Engine.state`.
         surroundings: What may change the last bits: versions, device, threads.
     """
 
-    origin: Mapping[str, Any]
+    provenance: Mapping[str, Any]
     state: Mapping[str, Any]
     surroundings: Mapping[str, Any]
 
@@ -57,7 +57,11 @@ class Checkpoint:
             OutputError: If it cannot be written; the one before is then untouched.
         """
         tensors: list[Tensor] = []
-        values = {"origin": self.origin, "surroundings": self.surroundings, "state": _without(self.state, tensors)}
+        values = {
+            "provenance": self.provenance,
+            "surroundings": self.surroundings,
+            "state": _without(self.state, tensors),
+        }
         replace_file(path, _file_parts(tensors, json.dumps(values)))
 
     @classmethod
@@ -77,7 +81,7 @@ class Checkpoint:
                 metadata = file.metadata() or {}
                 values = json.loads(metadata["impasto"])
                 tensors = [file.get_tensor(str(index)) for index in range(len(values["state"]["strides"]))]
-            return cls(values["origin"], _with(values["state"], tensors, device), values["surroundings"])
+            return cls(values["provenance"], _with(values["state"], tensors, device), values["surroundings"])
         except OSError as error:
             raise CheckpointError(f"Cannot read the checkpoint '{path}': {error.strerror or error}.") from None
         except (SafetensorError, ValueError, KeyError, TypeError, IndexError):
@@ -111,7 +115,7 @@ class Checkpointer:
     Args:
         place: Where and how often; None for a run without checkpoints.
         engine: Of the run, before its first iteration.
-        origin: As in `Checkpoint`.
+        provenance: As in `Checkpoint`.
         surroundings: As in `Checkpoint`.
         device: Where the run computes.
 
@@ -123,12 +127,12 @@ class Checkpointer:
         self,
         place: Checkpoints | None,
         engine: Engine,
-        origin: Mapping[str, Any],
+        provenance: Mapping[str, Any],
         surroundings: Mapping[str, Any],
         device: torch.device,
     ) -> None:
         self._place, self._engine = place, engine
-        self._origin, self._surroundings = origin, surroundings
+        self._provenance, self._surroundings = provenance, surroundings
         self._interval = place.every_seconds if place else 0.0
         self._last = time.monotonic()
         if place is not None and place.resume:
@@ -150,14 +154,14 @@ class Checkpointer:
             return
         start = time.monotonic()
         try:
-            Checkpoint(self._origin, self._engine.state(), self._surroundings).save(self._place.path)
+            Checkpoint(self._provenance, self._engine.state(), self._surroundings).save(self._place.path)
         except OutputError as error:
             logger.warning("%s No checkpoint can be kept for now; the run goes on.", error)
         self._last = time.monotonic()
         self._interval = max(self._place.every_seconds, (self._last - start) / MAX_SHARE)
 
     def _resume(self, checkpoint: Checkpoint, path: Path) -> None:
-        difference = first_difference(checkpoint.origin, self._origin)
+        difference = first_difference(checkpoint.provenance, self._provenance)
         if difference:
             raise CheckpointError(
                 f"The checkpoint '{path}' is of another run: {difference}. Give what it began with, or start anew "
@@ -190,11 +194,11 @@ def first_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """
     for name in {**now["recipe"], **before["recipe"]}:
         default = Recipe.model_fields[name].default if name in Recipe.model_fields else None
-        old, new = (origin["recipe"].get(name, default) for origin in (before, now))
+        old, new = (provenance["recipe"].get(name, default) for provenance in (before, now))
         if old != new and name != "total_iterations":
             return f"{name} was {old} and is {new} now"
     for name in (name for name in {**now, **before} if name not in ("recipe", *_WEIGHTS)):
-        old_pictures, pictures = (_listed(origin.get(name)) for origin in (before, now))
+        old_pictures, pictures = (_listed(provenance.get(name)) for provenance in (before, now))
         if len(old_pictures) != len(pictures):
             return f"of {name} there were {len(old_pictures)} and are {len(pictures)} now"
         for number, (old, new) in enumerate(zip(old_pictures, pictures, strict=True), start=1):
@@ -208,11 +212,11 @@ def first_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 
 _WEIGHTS = {"weights_sha256": "model", "finish_weights_sha256": "finish"}
-"""Hashes of weights in an origin, and the parameter that names their encoder."""
+"""Hashes of weights in a provenance, and the parameter that names their encoder."""
 
 
 def _listed(pictures: Any) -> list[dict[str, str]]:
-    """The pictures of one kind that an origin names: one, some, or none."""
+    """The pictures of one kind that a provenance names: one, some, or none."""
     return pictures if isinstance(pictures, list) else [pictures] if pictures else []
 
 

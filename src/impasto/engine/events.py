@@ -73,7 +73,7 @@ class Control:
         """Sets weights, strength or budget anew before the next iteration.
 
         Args:
-            values: By name, as ``strength=70``; see `impasto.recipe.LIVE`.
+            values: By name, as ``strength=70``; see `impasto.recipe.LIVE_TUNABLE`.
 
         Raises:
             RecipeError: If a parameter cannot be changed on the way, or a value is out of its range.

@@ -50,7 +50,7 @@ class Engine:
         losses: The objective and its parts at the best picture so far.
         iteration: Evaluations so far.
         stop_reason: Why the run ended, in words.
-        influence: Each term's share of the pull on the pixels at the end; empty if the run was ended from outside.
+        gradient_share: Each term's share of the pull on the pixels at the end; empty if the run was ended from outside.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Engine:
         self.iteration = 0
         self.losses: Mapping[str, float] = {}
         self.stop_reason = ""
-        self.influence: Mapping[str, float] = {}
+        self.gradient_share: Mapping[str, float] = {}
         self._objective_at, self._resample, self._finish = objective_at, resample, finish
         self._enlarge = enlarge or resample
         self._save_memory = save_memory
@@ -131,7 +131,7 @@ class Engine:
                 return
             if self._spent[-1] >= self._level.iterations or self._is_level_exhausted():
                 if objective is not None and len(self._spent) == len(self.levels):
-                    self._measure_influence(objective)
+                    self._measure_gradient_share(objective)
                 return
             best_before = self._optimizer.best_loss
             try:
@@ -160,11 +160,11 @@ class Engine:
             self._clock.lap(math.prod(level.size), pause)
             yield self._progress(losses)
 
-    def _measure_influence(self, objective: Objective) -> None:
+    def _measure_gradient_share(self, objective: Objective) -> None:
         try:
             image = self._optimizer.best_image
             gradient = objective.evaluate(image).gradient if self._gradient is None else self._gradient
-            self.influence = objective.influence(image, gradient)
+            self.gradient_share = objective.gradient_share(image, gradient)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -203,7 +203,7 @@ class Engine:
             if "total_iterations" in values:
                 self.levels = rebudget(self.levels, self._spent, int(values["total_iterations"]))
         if any(set(values) - {"total_iterations"} for values in due):
-            self._optimizer.forget()
+            self._optimizer.reset_curvature()
             self._level_bests, self._gradient = [], None
             return True
         return False

@@ -5,7 +5,7 @@ for each loss, `registry` (the style losses by name).
 """
 
 from impasto.losses.base import StyleLoss, relative, relative_square, squared_norm
-from impasto.losses.content import content_loss, energy
+from impasto.losses.content import content_loss, projected_squared_norm
 from impasto.losses.gram import gram_loss, gram_matrix
 from impasto.losses.registry import STYLE_LOSSES
 from impasto.losses.statistics import Moments, moments
@@ -16,10 +16,10 @@ __all__ = [
     "Moments",
     "StyleLoss",
     "content_loss",
-    "energy",
     "gram_loss",
     "gram_matrix",
     "moments",
+    "projected_squared_norm",
     "relative",
     "relative_square",
     "squared_norm",

@@ -1,6 +1,6 @@
 """What all losses share: relative distances, and the contract of a style loss.
 
-Legend: B pictures (1 where a summary is sorted), C channels, K channels after the head, N positions.
+Legend: B pictures (1 where a summary is sorted), C channels, K channels after the projection, N positions.
 """
 
 from abc import ABC, abstractmethod
@@ -53,13 +53,13 @@ class StyleLoss(ABC):
     """A summary of features and the distance of two summaries."""
 
     @abstractmethod
-    def summarize(self, features: Tensor, weights: Tensor | None = None, head: Tensor | None = None) -> Any:
+    def summarize(self, features: Tensor, weights: Tensor | None = None, projection: Tensor | None = None) -> Any:
         """What the loss keeps of features: a tensor or a tuple of tensors, differentiable.
 
         Args:
             features: Shape (1, C, H, W).
             weights: Weight of each position in [0, 1], shape (1, 1, H, W); None counts each once.
-            head: An affine map of the features, shape (K, C + 1), its last column the constant; None for none.
+            projection: An affine map of the features, shape (K, C + 1), its last column the constant; None for none.
         """
 
     def prepare(self, summary: Any) -> Any:

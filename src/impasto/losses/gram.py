@@ -41,20 +41,20 @@ def gram_loss(gram: Tensor, target: Tensor) -> Tensor:
 class Gram(StyleLoss):
     """Gram matrices; see `gram_loss`.
 
-    With a head H, ‖H S Hᵀ‖² is tr(M S M S) with M = HᵀH: a product less on the way there and one on the way back.
+    With a projection H, ‖H S Hᵀ‖² is tr(M S M S) with M = HᵀH: a product less on the way there and one on the way back.
     """
 
     def summarize(
-        self, features: Tensor, weights: Tensor | None = None, head: Tensor | None = None
+        self, features: Tensor, weights: Tensor | None = None, projection: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """The Gram matrix, shape (1, C, C), with a head (1, C + 1, C + 1) for the constant; and the head."""
+        """The Gram matrix, shape (1, C, C), or (1, C + 1, C + 1) with a projection; and the projection."""
         sums = moments(features, weights)
-        return (sums.gram() if head is None else sums.augmented_gram()), head
+        return (sums.gram() if projection is None else sums.augmented_gram()), projection
 
     def prepare(self, summary: tuple[Tensor, Tensor | None]) -> tuple[Tensor, Tensor | None, Tensor]:
-        """The Gram matrix, the head's metric, and the squared norm in it."""
-        gram, head = summary
-        metric = None if head is None else head.mT @ head
+        """The Gram matrix, the projection's metric, and the squared norm in it."""
+        gram, projection = summary
+        metric = None if projection is None else projection.mT @ projection
         return gram, metric, _squared_norm(gram, metric)
 
     def distance(self, summary: tuple[Tensor, Tensor | None], target: tuple[Tensor, Tensor | None, Tensor]) -> Tensor:

@@ -16,10 +16,10 @@ class Histogram(StyleLoss):
     """
 
     def summarize(
-        self, features: Tensor, weights: Tensor | None = None, head: Tensor | None = None
+        self, features: Tensor, weights: Tensor | None = None, projection: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """The Gram matrix, shape (1, K, K), and each channel's values in rising order, shape (K, N)."""
-        return moments(features, weights).gram(head), sorted_values(features, weights, head)
+        return moments(features, weights).gram(projection), sorted_values(features, weights, projection)
 
     def distance(self, summary: tuple[Tensor, Tensor], target: tuple[Tensor, Tensor]) -> Tensor:
         """Mean of the two relative squares."""

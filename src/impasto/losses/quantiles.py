@@ -10,14 +10,14 @@ from torch import Tensor
 from impasto.losses.base import relative_square
 
 
-def sorted_values(features: Tensor, weights: Tensor | None, head: Tensor | None) -> Tensor:
+def sorted_values(features: Tensor, weights: Tensor | None, projection: Tensor | None) -> Tensor:
     """Each channel's values in rising order, shape (K, N); positions that weigh less than half are left out."""
     values = features[0].flatten(1).float()
     if weights is not None:
         inside = weights.flatten() >= 0.5
         values = values[:, inside] if bool(inside.any()) else values
-    if head is not None:
-        values = torch.addmm(head[:, -1:], head[:, :-1], values)
+    if projection is not None:
+        values = torch.addmm(projection[:, -1:], projection[:, :-1], values)
     return values.sort(dim=1).values
 
 

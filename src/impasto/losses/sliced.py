@@ -14,12 +14,12 @@ class Sliced(StyleLoss):
     same in each iteration, so that the objective stays a function of the picture and L-BFGS may be used.
     """
 
-    def summarize(self, features: Tensor, weights: Tensor | None = None, head: Tensor | None = None) -> Tensor:
+    def summarize(self, features: Tensor, weights: Tensor | None = None, projection: Tensor | None = None) -> Tensor:
         """Values along each direction in rising order, shape (K, N)."""
-        channels = features.shape[1] if head is None else head.shape[0]
+        channels = features.shape[1] if projection is None else projection.shape[0]
         directions = _directions(channels).to(features.device)
         identity = torch.eye(features.shape[1], features.shape[1] + 1, device=features.device)
-        return sorted_values(features, weights, directions @ (identity if head is None else head))
+        return sorted_values(features, weights, directions @ (identity if projection is None else projection))
 
     def distance(self, summary: Tensor, target: Tensor) -> Tensor:
         """Relative square of the difference of quantiles."""

@@ -68,21 +68,21 @@ class Moments:
     def __add__(self, other: "Moments") -> "Moments":
         return Moments(self.count + other.count, self.first + other.first, self.second + other.second)
 
-    def gram(self, head: Tensor | None = None) -> Tensor:
+    def gram(self, projection: Tensor | None = None) -> Tensor:
         """The Gram matrix, divided by positions.
 
         Args:
-            head: An affine map of the features, shape (K, C + 1), its last column the constant; None for none.
+            projection: An affine map of the features, shape (K, C + 1), its last column the constant; None for none.
 
         Returns:
-            Shape (B, C, C); with a head (B, K, K), the Gram matrix that the mapped features would have.
+            Shape (B, C, C); with a projection (B, K, K), the Gram matrix that the mapped features would have.
         """
         count = self.count[:, None, None].clamp(min=1e-12)
         second = self.second / count
-        if head is None:
+        if projection is None:
             return second
         mean = (self.first / count[..., 0])[..., None]
-        linear, constant = head[:, :-1], head[:, -1:]
+        linear, constant = projection[:, :-1], projection[:, -1:]
         cross = linear @ mean @ constant.mT
         return linear @ second @ linear.mT + cross + cross.mT + constant @ constant.mT
 
@@ -92,16 +92,16 @@ class Moments:
         corner = torch.cat([mean, torch.ones_like(mean[:, :1])], 1)
         return torch.cat([torch.cat([self.gram(), mean.mT], 1), corner], 2)
 
-    def mean(self, head: Tensor | None = None) -> Tensor:
-        """The mean feature, shape (B, C); with a head (B, K), that of the mapped features."""
+    def mean(self, projection: Tensor | None = None) -> Tensor:
+        """The mean feature, shape (B, C); with a projection (B, K), that of the mapped features."""
         mean = self.first / self.count[:, None].clamp(min=1e-12)
-        return mean if head is None else mean @ head[:, :-1].mT + head[:, -1]
+        return mean if projection is None else mean @ projection[:, :-1].mT + projection[:, -1]
 
-    def covariance(self, head: Tensor | None = None) -> Tensor:
-        """The covariance by positions, shape (B, C, C); with a head (B, K, K), that of the mapped features."""
+    def covariance(self, projection: Tensor | None = None) -> Tensor:
+        """The covariance by positions, shape (B, C, C); with a projection (B, K, K), that of the mapped features."""
         mean = self.mean()
         covariance = self.second / self.count[:, None, None].clamp(min=1e-12) - mean[:, :, None] * mean[:, None, :]
-        return covariance if head is None else head[:, :-1] @ covariance @ head[:, :-1].mT
+        return covariance if projection is None else projection[:, :-1] @ covariance @ projection[:, :-1].mT
 
 
 def moments(features: Tensor, weights: Tensor | None = None) -> Moments:

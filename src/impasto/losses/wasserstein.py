@@ -22,11 +22,11 @@ class GaussianMoments(StyleLoss):
     FLOOR = 0.1
 
     def summarize(
-        self, features: Tensor, weights: Tensor | None = None, head: Tensor | None = None
+        self, features: Tensor, weights: Tensor | None = None, projection: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Mean, shape (1, K), and covariance, shape (1, K, K)."""
         sums = moments(features, weights)
-        return sums.mean(head), sums.covariance(head)
+        return sums.mean(projection), sums.covariance(projection)
 
     def prepare(self, summary: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Mean and covariance, the eigenbasis, the weights of its pairs, and the squared distance from black."""

@@ -14,16 +14,16 @@ from torch import Tensor
 
 from impasto.encoders.base import Encoder, is_finite
 from impasto.errors import EncoderError
-from impasto.losses import STYLE_LOSSES, content_loss, energy, total_variation
+from impasto.losses import STYLE_LOSSES, content_loss, projected_squared_norm, total_variation
 from impasto.objective.masks import Style, style_shares, to_grid
 from impasto.objective.weighting import (
     BLENDED_SLOPE,
     STYLE_LOSS_SCALE,
     TERMS,
-    dial_nearness,
-    eased,
+    knee_factor,
     layer_shares,
-    near_distance,
+    soft_thresholded,
+    style_knee,
     term_factors,
 )
 from impasto.recipe import Recipe
@@ -77,8 +77,8 @@ class Objective:
         self.wraps = recipe.tileable
         self.style_loss = STYLE_LOSSES[recipe.style_loss]
         self.style_scale = STYLE_LOSS_SCALE[recipe.style_loss]
-        self.near = near_distance(recipe, encoder.optimism)
-        self.blended_slope = BLENDED_SLOPE ** dial_nearness(recipe.strength)
+        self.near = style_knee(recipe, encoder.style_underestimate)
+        self.blended_slope = BLENDED_SLOPE ** knee_factor(recipe.strength)
         self.styles = [style if isinstance(style, Style) else Style(style) for style in styles]
         self.style_shares = style_shares(self.styles)
         everywhere = [
@@ -94,16 +94,19 @@ class Objective:
         }
         encoder.check_layers([*layers["content"], *layers["style"]])
         self.content_layers, self.style_layers = (layer_shares(layers[kind]) for kind in ("content", "style"))
-        self.heads = {layer: encoder.head(layer) for layer in (*self.content_layers, *self.style_layers)}
+        self.projections = {layer: encoder.projection(layer) for layer in (*self.content_layers, *self.style_layers)}
         with torch.no_grad():
             at_work, content = self._at_work(), self._active("content")
             self.content_targets = {
                 layer: _finite(features, layer, encoder)
-                for layer, features in ((target_encoder or encoder).visit(content_image, at_work) if content else ())
+                for layer, features in (
+                    (target_encoder or encoder).iter_features(content_image, at_work) if content else ()
+                )
                 if layer in content
             }
-            self.content_energies = {
-                layer: energy(target, self.heads[layer]) for layer, target in self.content_targets.items()
+            self.content_squared_norms = {
+                layer: projected_squared_norm(target, self.projections[layer])
+                for layer, target in self.content_targets.items()
             }
             self.style_targets = [self._style_target(style, target_encoder) for style in self.styles]
 
@@ -152,7 +155,7 @@ class Objective:
             "tv": total_variation(image, self.wraps).item() if self.factors["tv"] else 0.0,
         }
 
-    def influence(self, image: Tensor, gradient: Tensor) -> dict[str, float]:
+    def gradient_share(self, image: Tensor, gradient: Tensor) -> dict[str, float]:
         """Each term's share of the pull on the pixels: the norm of its gradient over the sum of the norms.
 
         Args:
@@ -180,11 +183,11 @@ class Objective:
         content = image.new_zeros(())
         styles = [content] * len(self.styles)
         missing = {layer for term in ("content", "style") if term in terms for layer in self._active(term)}
-        for layer, features in self.encoder.visit(image, self._at_work()) if missing else ():
+        for layer, features in self.encoder.iter_features(image, self._at_work()) if missing else ():
             missing.discard(layer)
             if "content" in terms and layer in self.content_targets:
-                target, energy_of_it = self.content_targets[layer], self.content_energies[layer]
-                distance = content_loss(features, target, self.heads[layer], energy_of_it)
+                target, norm = self.content_targets[layer], self.content_squared_norms[layer]
+                distance = content_loss(features, target, self.projections[layer], norm)
                 content = content + self.content_layers[layer] * distance
             if "style" in terms and (share := self._active("style").get(layer)):
                 for index, distance in enumerate(self._style_distances(layer, features)):
@@ -198,7 +201,7 @@ class Objective:
         for style, distance, share in zip(self.styles, distances, self.style_shares, strict=True):
             scaled = self.style_scale * distance
             is_blended = self.is_blend and style.content_mask is None
-            term = term + share * (self.blended_slope * scaled if is_blended else eased(scaled, self.near))
+            term = term + share * (self.blended_slope * scaled if is_blended else soft_thresholded(scaled, self.near))
         return term
 
     def _style_distances(self, layer: str, features: Tensor) -> Iterator[Tensor]:
@@ -214,14 +217,14 @@ class Objective:
     def _style_target(self, style: Style, encoder: Encoder | None) -> dict[str, Any]:
         targets = {}
         layers = self._active("style")
-        for layer, features in (encoder or self.encoder).visit_style(style.image, layers) if layers else ():
+        for layer, features in (encoder or self.encoder).iter_style_features(style.image, layers) if layers else ():
             _finite(features, layer, self.encoder)
             targets[layer] = self.style_loss.prepare(self._summarize(layer, features, style.style_mask))
         return targets
 
     def _summarize(self, layer: str, features: Tensor, mask: Tensor | None) -> Any:
         weights = None if mask is None else to_grid(mask, (features.shape[-2], features.shape[-1]))
-        return self.style_loss.summarize(features, weights, self.heads[layer])
+        return self.style_loss.summarize(features, weights, self.projections[layer])
 
     def _at_work(self) -> dict[str, float]:
         """The layers of both terms.

@@ -15,8 +15,8 @@ OBJECTIVE_SCALE: Mapping[str, float] = {"content": 0.01, "style": 3.0, "tv": 0.1
 STYLE_LOSS_SCALE: Mapping[str, float] = {"gram": 1.0, "moments": 0.35, "histogram": 1.2, "sliced": 3.0}
 """Constant of each style loss, at which it pulls about as hard as the Gram loss at the balanced picture."""
 
-NEAR = 0.06
-"""Style distance, times `STYLE_LOSS_SCALE`, below which the style lets go; see `eased`."""
+STYLE_KNEE = 0.06
+"""Style distance, times `STYLE_LOSS_SCALE`, below which the style lets go; see `soft_thresholded`."""
 
 BALANCED_RATIO = Recipe.model_fields["content_weight"].default / Recipe.model_fields["style_weight"].default
 """Of content to style weight."""
@@ -25,8 +25,8 @@ FARTHEST = 1e9
 """Ratio of the weights above which it makes no difference any more."""
 
 BLENDED_SLOPE = 0.2
-"""Of the style term where several styles meet, which no picture is near to; `eased` has it at the balanced picture.
-Above 50 it rises to 1, as that of `eased` does."""
+"""Linear slope of the style term for blended styles, which cannot all be matched; `soft_thresholded` has this slope at
+the balanced picture. Above 50 on the dial it rises to 1, as that of `soft_thresholded` does."""
 
 ROUGHEST = 0.1
 """What is left of the total variation at the upper end of the dial."""
@@ -67,8 +67,8 @@ def strength_factors(strength: float) -> dict[str, float]:
     return {"content": content, "style": style, "tv": style * (ROUGHEST + (1 - ROUGHEST) * content)}
 
 
-def near_distance(recipe: Recipe, optimism: float = 1.0) -> float:
-    """Where the style lets go: `NEAR` at the default weights, and in proportion to content over style weight.
+def style_knee(recipe: Recipe, style_underestimate: float = 1.0) -> float:
+    """Where the style lets go: `STYLE_KNEE` at the default weights, and in proportion to content over style weight.
 
     A picture comes to rest in proportion to the third root of that ratio times the square of this distance, so weights
     act in full. Above 50 the dial brings it down to nothing, and with it what an optimistic encoder takes off it: there
@@ -76,15 +76,15 @@ def near_distance(recipe: Recipe, optimism: float = 1.0) -> float:
 
     Args:
         recipe: With weights and strength.
-        optimism: Of the encoder; see `Encoder`.
+        style_underestimate: Of the encoder; see `Encoder`.
     """
     ratio = min(recipe.content_weight / recipe.style_weight, FARTHEST) if recipe.style_weight else 0.0
-    nearness = dial_nearness(recipe.strength)
-    return float(NEAR * nearness / (1 + (optimism - 1) * nearness) * ratio / BALANCED_RATIO)
+    nearness = knee_factor(recipe.strength)
+    return float(STYLE_KNEE * nearness / (1 + (style_underestimate - 1) * nearness) * ratio / BALANCED_RATIO)
 
 
-def dial_nearness(strength: float) -> float:
-    """What the dial multiplies `near_distance` by: 1 up to 50, and from there down to 0.
+def knee_factor(strength: float) -> float:
+    """What the dial multiplies `style_knee` by: 1 up to 50, and from there down to 0.
 
     Args:
         strength: From 0 to 100.
@@ -92,7 +92,7 @@ def dial_nearness(strength: float) -> float:
     return min(1.0, 2 * (1 - strength / 100))
 
 
-def eased(distance: Tensor, near: float = NEAR) -> Tensor:
+def soft_thresholded(distance: Tensor, near: float = STYLE_KNEE) -> Tensor:
     """What a style distance counts: itself where it is large, next to nothing once it is smaller than `near`.
 
     d³ / (d² + near²). Were it the distance itself, a picture would come to rest at a distance in proportion to what its

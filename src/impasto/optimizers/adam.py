@@ -38,7 +38,7 @@ class Adam(PixelOptimizer):
         size = (self._second / (1 - self.BETA_2**self._num_moves)).sqrt_()
         self.candidate = (self._image - self._rate * first / (size + self.EPSILON * size.mean())).clamp_(0, 1)
 
-    def _take_back(self) -> None:
+    def _backtrack(self) -> None:
         self._rate *= 0.5
         self._forget_moments()
         if self._unit:
@@ -50,9 +50,9 @@ class Adam(PixelOptimizer):
         self._first, self._second = torch.zeros_like(self._image), torch.zeros_like(self._image)
         self._num_moves = 0
 
-    def forget(self) -> None:
+    def reset_curvature(self) -> None:
         """Drops moments and best; goes on from the present picture."""
-        super().forget()
+        super().reset_curvature()
         self._forget_moments()
 
     def resize(self, image: Tensor, resample: Callable[[Tensor, tuple[int, int]], Tensor]) -> None:

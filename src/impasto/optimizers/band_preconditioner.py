@@ -51,7 +51,7 @@ class Bands:
         self._count_in_column = (in_column * multiplicity).repeat_interleave(2, 0).to(device)
         self._opponent = OPPONENT.to(device)
 
-    def energies(self, image: Tensor) -> Tensor:
+    def squared_norms(self, image: Tensor) -> Tensor:
         """The sum of squares in each band, shape (3, rows, columns); together that of the picture.
 
         Args:
@@ -104,5 +104,5 @@ def inverse_curvatures(steps: Sequence[Tensor], changes: Sequence[Tensor]) -> Te
             counts no more than a short one.
         changes: Energies of the changes of the gradient, each over the same.
     """
-    step, change = (torch.stack(list(energies)).sum(0) for energies in (steps, changes))
+    step, change = (torch.stack(list(squared_norms)).sum(0) for squared_norms in (steps, changes))
     return ((step + RIDGE * step.mean()) / (change + RIDGE * change.mean())).sqrt()

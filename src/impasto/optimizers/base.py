@@ -56,7 +56,7 @@ class PixelOptimizer(ABC):
             The objective and its parts at the candidate, as numbers; they may be infinite or NaN.
         """
         gradient = evaluation.gradient / self._unit if self._unit else evaluation.gradient
-        on_device = [evaluation.total, gradient.abs().mean(), *evaluation.parts, *self._inquiries(gradient)]
+        on_device = [evaluation.total, gradient.abs().mean(), *evaluation.parts, *self._extra_scalars(gradient)]
         loss, magnitude, *rest = torch.stack([value.float() for value in on_device]).tolist()
         num_parts = len(evaluation.parts)
         parts, answers = rest[:num_parts], rest[num_parts:]
@@ -75,10 +75,10 @@ class PixelOptimizer(ABC):
             if self._num_not_finite > MAX_NOT_FINITE:
                 self.stop_reason = "the objective is not finite, however short the step"
             else:
-                self._take_back()
+                self._backtrack()
         return loss, parts
 
-    def _inquiries(self, gradient: Tensor) -> list[Tensor]:
+    def _extra_scalars(self, gradient: Tensor) -> list[Tensor]:
         """Further scalars on the device that `_move` wants to know, fetched in the one synchronization."""
         return []
 
@@ -87,10 +87,10 @@ class PixelOptimizer(ABC):
         """Chooses the next candidate after a finite evaluation."""
 
     @abstractmethod
-    def _take_back(self) -> None:
+    def _backtrack(self) -> None:
         """Chooses a more careful candidate after an evaluation that was not finite."""
 
-    def forget(self) -> None:
+    def reset_curvature(self) -> None:
         """Drops curvature and best, because the objective is going to be another one; the picture stays."""
         self._unit = 0.0
         self.best_image = self.candidate

@@ -59,8 +59,8 @@ class LBFGS(PixelOptimizer):
         self._steps: list[Tensor] = []
         self._changes: list[Tensor] = []  # of the gradient, one for each step
         self._curvatures: list[float] = []  # their inner products
-        self._step_energies: list[Tensor] = []  # by band, over the step's
-        self._change_energies: list[Tensor] = []
+        self._step_norms: list[Tensor] = []  # by band, over the step's
+        self._change_norms: list[Tensor] = []
         self._last_curvature = 1.0  # along the last step, a unit of it
         self._direction: Tensor | None = None
         self._step_length = 1.0
@@ -70,7 +70,7 @@ class LBFGS(PixelOptimizer):
         self._num_fruitless = 0
         self._lowest = math.inf  # objective of all evaluations, in units
 
-    def _inquiries(self, gradient: Tensor) -> list[Tensor]:
+    def _extra_scalars(self, gradient: Tensor) -> list[Tensor]:
         if self._gradient is None:
             return []
         step, change = self.candidate - self._image, gradient - self._gradient
@@ -108,8 +108,8 @@ class LBFGS(PixelOptimizer):
         self._changes.append(change)
         self._curvatures.append(curvature)
         self._last_curvature = curvature / squared_step
-        self._step_energies.append(self._bands.energies(step) / squared_step)
-        self._change_energies.append(self._bands.energies(change) / squared_step)
+        self._step_norms.append(self._bands.squared_norms(step) / squared_step)
+        self._change_norms.append(self._bands.squared_norms(change) / squared_step)
         if len(self._steps) > self.history_size:
             for pairs in self._history:
                 del pairs[0]
@@ -137,7 +137,7 @@ class LBFGS(PixelOptimizer):
             self._step_length *= min(max(shorter, 0.1), 0.5)
         self._propose()
 
-    def _take_back(self) -> None:
+    def _backtrack(self) -> None:
         self._forget_curvature()
         self._bare_step *= 0.1
         self._propose()
@@ -149,7 +149,7 @@ class LBFGS(PixelOptimizer):
 
     @property
     def _history(self) -> tuple[list[Tensor] | list[float], ...]:
-        return self._steps, self._changes, self._curvatures, self._step_energies, self._change_energies
+        return self._steps, self._changes, self._curvatures, self._step_norms, self._change_norms
 
     def _forget_curvature(self) -> None:
         for pairs in self._history:
@@ -202,13 +202,13 @@ class LBFGS(PixelOptimizer):
 
     def _first_estimate(self) -> Tensor:
         """The inverse Hessian before any pair is applied, by band; the last pair decides its scale."""
-        gains = inverse_curvatures(self._step_energies, self._change_energies)
-        return gains * (self._last_curvature / (gains * self._change_energies[-1]).sum())
+        gains = inverse_curvatures(self._step_norms, self._change_norms)
+        return gains * (self._last_curvature / (gains * self._change_norms[-1]).sum())
 
-    def forget(self) -> None:
+    def reset_curvature(self) -> None:
         """Drops curvature and best; goes on from the last accepted picture."""
         self.candidate = self._image
-        super().forget()
+        super().reset_curvature()
         self._forget_curvature()
         self._forget_position()
 
@@ -217,7 +217,7 @@ class LBFGS(PixelOptimizer):
         if self.history_size <= LEAST_HISTORY:
             return ""
         before, self.history_size = self.history_size, LEAST_HISTORY
-        self.forget()
+        self.reset_curvature()
         return f"history_size is {LEAST_HISTORY} instead of {before} from here on, so a rerun will differ"
 
     def _forget_position(self) -> None:

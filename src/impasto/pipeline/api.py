@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from impasto.devices import give_back_freed_memory, pick_device, return_freed_memory
+from impasto.devices import pick_device, release_freed_pages, trim_freed_pages
 from impasto.encoders import Encoder
 from impasto.engine import Control, Progress
 from impasto.engine.checkpoint import Checkpointer, Checkpoints
@@ -20,7 +20,7 @@ from impasto.pipeline.build import build_engine, complete, encoder_of, for_encod
 from impasto.pipeline.color_preservation import stays_gray
 from impasto.pipeline.level_images import style_sizes, target_size
 from impasto.pipeline.memory import MemoryPlan, Sizes, plan_memory
-from impasto.pipeline.provenance import Inputs, origin_of
+from impasto.pipeline.provenance import Inputs, provenance_of
 from impasto.recipe import Recipe
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class Result:
         seconds: Time at work.
         stop_reason: Why the run ended, in words.
         losses: ``total`` and its weighted parts at the picture.
-        influence: Share of ``content``, ``style`` and ``tv`` in the pull on the pixels at the end, adding up to 1;
+        gradient_share: Share of ``content``, ``style`` and ``tv`` in the pull on the pixels at the end, adding up to 1;
             empty if the run was ended from outside.
         is_cancelled: Whether the run was cancelled.
         weights_sha256: Of the encoder's weights.
@@ -52,7 +52,7 @@ class Result:
     seconds: float
     stop_reason: str
     losses: Mapping[str, float]
-    influence: Mapping[str, float]
+    gradient_share: Mapping[str, float]
     is_cancelled: bool
     weights_sha256: str
     finish_sha256: str = ""
@@ -69,9 +69,9 @@ class Result:
 
     def provenance(self) -> str:
         """What `impasto rerun` needs to make this picture again, as one line of ASCII JSON; it holds no path."""
-        origin = origin_of(self.recipe, self.inputs, self.weights_sha256, self.finish_sha256)
+        provenance = provenance_of(self.recipe, self.inputs, self.weights_sha256, self.finish_sha256)
         ending = {"iterations": self.iterations, "stop_reason": self.stop_reason}
-        return json.dumps({"impasto": version("impasto"), **origin, **ending}, ensure_ascii=True)
+        return json.dumps({"impasto": version("impasto"), **provenance, **ending}, ensure_ascii=True)
 
 
 def stylize(
@@ -128,7 +128,7 @@ def stylize(
     Reference: Gatys, Ecker & Bethge (2016), CVPR, "Image Style Transfer Using Convolutional Neural Networks".
     """
     recipe = (recipe or Recipe()).replace(**changes)
-    return_freed_memory()
+    release_freed_pages()
     inputs = Inputs(
         content=as_picture(content),
         styles=[as_picture(style) for style in _listed(styles)],
@@ -150,15 +150,15 @@ def stylize(
     recipe = _within_memory(inputs, recipe, finishing_encoder or encoder, max_memory, on_plan)
     engine = build_engine(inputs, recipe, encoder, place, control, finishing_encoder)
     finish_sha256 = finishing_encoder.weights_sha256 if finishing_encoder is not None else ""
-    origin = origin_of(recipe, inputs, encoder.weights_sha256, finish_sha256)
-    checkpointer = Checkpointer(checkpoints, engine, origin, _surroundings(place), place)
+    provenance = provenance_of(recipe, inputs, encoder.weights_sha256, finish_sha256)
+    checkpointer = Checkpointer(checkpoints, engine, provenance, _surroundings(place), place)
     try:
         for progress in engine.run():
             if on_progress is not None:
                 on_progress(progress)
             checkpointer.after_iteration()
     finally:
-        give_back_freed_memory()
+        trim_freed_pages()
     checkpointer.close()
     return Result(
         image=engine.image.detach().cpu(),
@@ -168,7 +168,7 @@ def stylize(
         seconds=engine.seconds,
         stop_reason=engine.stop_reason,
         losses=dict(engine.losses),
-        influence=dict(engine.influence),
+        gradient_share=dict(engine.gradient_share),
         is_cancelled=engine.control.is_cancelled,
         weights_sha256=encoder.weights_sha256,
         finish_sha256=finish_sha256,
@@ -194,8 +194,8 @@ def _within_memory(
     plan = plan_memory(encoder, for_encoder(recipe, encoder), memory_sizes(inputs, recipe), limit)
     for sentence in plan.lowered:
         logger.warning("%s", sentence)
-    if plan.is_lean:
-        encoder.is_lean = True
+    if plan.is_low_memory:
+        encoder.is_low_memory = True
     if plan.recipe.history_size != recipe.history_size:
         recipe = recipe.replace(history_size=plan.recipe.history_size)
     if on_plan is not None:

@@ -5,7 +5,7 @@ import logging
 import torch
 from torch import Tensor
 
-from impasto.devices import keep_freed_memory, made_once, return_freed_memory
+from impasto.devices import mmap_temporaries, release_freed_pages, retain_freed_pages
 from impasto.encoders import Encoder, build_encoder
 from impasto.encoders.bias_corrected import Corrected, Overheard, Translated
 from impasto.encoders.compact import Compact
@@ -16,7 +16,7 @@ from impasto.images import Picture
 from impasto.objective.masks import check_mask
 from impasto.objective.objective import Objective
 from impasto.pipeline.color_preservation import finisher, prepare
-from impasto.pipeline.level_images import Scene, largest_sizes, target_size
+from impasto.pipeline.level_images import LevelImages, largest_sizes, target_size
 from impasto.pipeline.provenance import Inputs
 from impasto.recipe import Recipe
 
@@ -35,7 +35,7 @@ def build_engine(
     size = target_size(inputs.content.size, recipe)
     largest = largest_sizes(inputs.content.size, [style.size for style in inputs.styles], size, recipe)
     content, styles = prepare(inputs.content, inputs.styles, recipe, *largest)
-    scene = Scene(
+    scene = LevelImages(
         content.pixels,
         [style.pixels for style in styles],
         recipe,
@@ -51,9 +51,9 @@ def build_engine(
     finish: list[tuple[Recipe, Objective]] = []  # made ready when its encoder looks at the pictures anyway
 
     def objective_at(level: Level, now: Recipe, begin: Tensor) -> Objective:
-        is_lean = encoder.is_lean or (finishing_encoder is not None and finishing_encoder.is_lean)
-        keeps = device.type == "cpu" and not is_lean
-        with made_once(keep_freed_memory if keeps else return_freed_memory):
+        is_low_memory = encoder.is_low_memory or (finishing_encoder is not None and finishing_encoder.is_low_memory)
+        keeps = device.type == "cpu" and not is_low_memory
+        with mmap_temporaries(retain_freed_pages if keeps else release_freed_pages):
             return make_objective(level, now, begin)
 
     def make_objective(level: Level, now: Recipe, begin: Tensor) -> Objective:
@@ -78,19 +78,23 @@ def build_engine(
         scene.resample,
         control,
         lambda image: scene.keep_locked(finish_color(image), inputs.content),
-        lambda: _lean_on(encoder, finishing_encoder),
+        lambda: _save_encoder_memory(encoder, finishing_encoder),
         scene.enlarged,
     )
 
 
-def _lean_on(*encoders: Encoder | None) -> str:
+def _save_encoder_memory(*encoders: Encoder | None) -> str:
     """Makes encoders lean that can be and are not yet; says so, or nothing if there are none."""
-    able = [encoder for encoder in encoders if encoder is not None and encoder.can_be_lean and not encoder.is_lean]
+    able = [
+        encoder
+        for encoder in encoders
+        if encoder is not None and encoder.supports_low_memory and not encoder.is_low_memory
+    ]
     for encoder in able:
-        encoder.is_lean = True
+        encoder.is_low_memory = True
     if not able:
         return ""
-    return_freed_memory()
+    release_freed_pages()
     return "activations are kept as bytes, a little slower, the same picture"
 
 

@@ -28,7 +28,7 @@ REGION_EDGE = 320
 NOISE_DEVIATION = 90 / 255
 
 
-class Scene:
+class LevelImages:
     """All pictures of a run.
 
     Args:

@@ -67,13 +67,13 @@ class MemoryPlan:
 
     Attributes:
         recipe: Perhaps with a shorter history.
-        is_lean: Whether the encoder keeps a byte for an activation; the gradient stays the same.
+        is_low_memory: Whether the encoder keeps a byte for an activation; the gradient stays the same.
         peak_bytes: Expected peak of the process.
         lowered: A sentence for each thing that was lowered.
     """
 
     recipe: Recipe
-    is_lean: bool
+    is_low_memory: bool
     peak_bytes: int
     lowered: tuple[str, ...] = ()
 
@@ -92,7 +92,9 @@ def plan_memory(encoder: Encoder, recipe: Recipe, sizes: Sizes, limit: int | Non
     Raises:
         OutOfMemoryError: If the leanest plan takes more than the limit.
     """
-    plan = MemoryPlan(recipe, encoder.is_lean, peak_bytes(encoder, recipe, sizes, is_lean=encoder.is_lean))
+    plan = MemoryPlan(
+        recipe, encoder.is_low_memory, peak_bytes(encoder, recipe, sizes, is_low_memory=encoder.is_low_memory)
+    )
     for lower in (_lean, _with_short_history):
         if limit is None or plan.peak_bytes <= limit:
             return plan
@@ -106,21 +108,21 @@ def plan_memory(encoder: Encoder, recipe: Recipe, sizes: Sizes, limit: int | Non
 
 
 def _lean(plan: MemoryPlan, encoder: Encoder, sizes: Sizes) -> MemoryPlan:
-    if plan.is_lean or not encoder.can_be_lean:
+    if plan.is_low_memory or not encoder.supports_low_memory:
         return plan
-    peak = peak_bytes(encoder, plan.recipe, sizes, is_lean=True)
+    peak = peak_bytes(encoder, plan.recipe, sizes, is_low_memory=True)
     sentence = (
         f"To save memory, activations are kept as bytes: {size_in_words(peak)} instead of "
         f"{size_in_words(plan.peak_bytes)}, a little slower, the same picture."
     )
-    return replace(plan, is_lean=True, peak_bytes=peak, lowered=(*plan.lowered, sentence))
+    return replace(plan, is_low_memory=True, peak_bytes=peak, lowered=(*plan.lowered, sentence))
 
 
 def _with_short_history(plan: MemoryPlan, encoder: Encoder, sizes: Sizes) -> MemoryPlan:
     if plan.recipe.optimizer != "lbfgs" or plan.recipe.history_size <= LEAST_HISTORY:
         return plan
     recipe = plan.recipe.replace(history_size=LEAST_HISTORY)
-    peak = peak_bytes(encoder, recipe, sizes, is_lean=plan.is_lean)
+    peak = peak_bytes(encoder, recipe, sizes, is_low_memory=plan.is_low_memory)
     sentence = (
         f"To save memory, history_size is {LEAST_HISTORY} instead of {plan.recipe.history_size}: {size_in_words(peak)} "
         f"instead of {size_in_words(plan.peak_bytes)}."
@@ -136,7 +138,7 @@ def _way_out(encoder: Encoder, plan: MemoryPlan, sizes: Sizes, limit: int) -> st
         scaled = [(height, max(1, round(sizes.output[1] * scale)))]
         scaled += [(max(1, round(h * scale)), max(1, round(w * scale))) for h, w in sizes.styles]
         there = Sizes(scaled[0], sizes.inputs, scaled[1:])
-        return peak_bytes(encoder, plan.recipe, there, is_lean=plan.is_lean) <= limit
+        return peak_bytes(encoder, plan.recipe, there, is_low_memory=plan.is_low_memory) <= limit
 
     lowest, highest = 0, sizes.output[0]
     while highest - lowest > 1:
@@ -147,37 +149,37 @@ def _way_out(encoder: Encoder, plan: MemoryPlan, sizes: Sizes, limit: int) -> st
     return f"--height {lowest} would fit."
 
 
-def peak_bytes(encoder: Encoder, recipe: Recipe, sizes: Sizes, *, is_lean: bool = False) -> int:
+def peak_bytes(encoder: Encoder, recipe: Recipe, sizes: Sizes, *, is_low_memory: bool = False) -> int:
     """Expected peak memory of a run's process in bytes, by arithmetic; encoder and pictures included.
 
     Args:
         encoder: Only its layers and the number of its weights are looked at.
         recipe: With layers filled in.
         sizes: Of the pictures.
-        is_lean: Whether the encoder keeps a byte for an activation.
+        is_low_memory: Whether the encoder keeps a byte for an activation.
     """
     pixels = math.prod(sizes.output)
     largest_style = max((math.prod(size) for size in sizes.styles), default=0)
     inputs = [math.prod(size) for size in sizes.inputs]
     weights = 4 * sum(parameter.numel() for parameter in encoder.parameters())
     network = _Network(encoder, recipe)
-    loop = network.lean_bytes() if is_lean else network.plain_bytes()
+    loop = network.low_memory_bytes() if is_low_memory else network.plain_bytes()
     at_work = max(
-        _resident(((size * pixels) for size in loop), is_lean),
-        _resident(((size * largest_style) for size in network.target_bytes()), is_lean),
+        _resident(((size * pixels) for size in loop), is_low_memory),
+        _resident(((size * largest_style) for size in network.target_bytes()), is_low_memory),
     )
     pictures = [_PICTURE * pixels] * (PICTURES_ALIVE + _optimizer_pictures(recipe, sizes.output))
     pictures += [_PICTURE * math.prod(size) for size in sizes.styles]
-    running = at_work + _resident(pictures, is_lean)
+    running = at_work + _resident(pictures, is_low_memory)
     loading = LOADING_COPIES * _PICTURE * max(inputs, default=0)
     transforms = TRANSFORM_BYTES if recipe.optimizer == "lbfgs" else 0
     constant = PROCESS_BYTES + transforms + WEIGHT_COPIES * weights
     return int(constant + _SAMPLES * sum(inputs) + max(running, loading))
 
 
-def _resident(blocks: "Sequence[float] | Iterator[float]", is_lean: bool) -> float:
-    """Resident bytes of blocks in use; a lean run leaves no holes, see `return_freed_memory`."""
-    return sum(block if is_lean or block >= LARGEST_KEPT_BLOCK else block * FRAGMENTATION for block in blocks)
+def _resident(blocks: "Sequence[float] | Iterator[float]", is_low_memory: bool) -> float:
+    """Resident bytes of blocks in use; a lean run leaves no holes, see `release_freed_pages`."""
+    return sum(block if is_low_memory or block >= LARGEST_KEPT_BLOCK else block * FRAGMENTATION for block in blocks)
 
 
 def _optimizer_pictures(recipe: Recipe, output: tuple[int, int]) -> int:
@@ -198,7 +200,9 @@ class _Network:
         self.wanted = {*self.content, *style}
         self.style_sources = [set(encoder.style_sources(layer)) for layer in style]
         self.sorted = style if recipe.style_loss in _SORTING_LOSSES else []
-        self.heads = {layer: head for layer in self.content if (head := encoder.head(layer)) is not None}
+        self.projections = {
+            layer: projection for layer in self.content if (projection := encoder.projection(layer)) is not None
+        }
         names = list(encoder.layers)
         deepest = max(names.index(layer) for layer in self.wanted)
         self.layers = {name: encoder.layers[name] for name in names[: deepest + 1]}
@@ -214,14 +218,16 @@ class _Network:
         return self.layers[layer].channels / self.layers[layer].stride ** 2
 
     def loss_bytes(self) -> list[float]:
-        """What losses hold in float32: the content's differences and squares, also in the space of the head.
+        """What losses hold in float32: the content's differences and squares, also in the space of the projection.
 
         Style losses that sort hold the places and the targets of all values besides.
         """
         places = [size * self.values(layer) for layer in self.sorted for size in (8, 4)]
         own = [4 * self.values(layer) for layer in self.content]
-        heads = [4 * len(head) / self.layers[layer].stride ** 2 for layer, head in self.heads.items()]
-        return 3 * own + 3 * heads + places
+        projections = [
+            4 * len(projection) / self.layers[layer].stride ** 2 for layer, projection in self.projections.items()
+        ]
+        return 3 * own + 3 * projections + places
 
     def plain_bytes(self) -> list[float]:
         """At the start of the backward pass: everything that autograd holds; and a gradient of features on its way."""
@@ -232,7 +238,7 @@ class _Network:
         pools = [size for _, _, values in self.pools for size in (values * self.width, values * 8)]
         return [*maps, *padded, *gradients, *pools, *self.loss_bytes()]
 
-    def lean_bytes(self) -> list[float]:
+    def low_memory_bytes(self) -> list[float]:
         """The same with bytes for signs and winners, and with features freed as their gradients come."""
         silent = {before for before, _, _ in self.pools} - self.wanted
         marks = [self.values(layer) for layer in self.layers if layer not in silent]

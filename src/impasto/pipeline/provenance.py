@@ -45,7 +45,7 @@ def _identity(pictures: Picture | Sequence[Picture]) -> Any:
     return [_identity(picture) for picture in pictures]
 
 
-def origin_of(recipe: Recipe, inputs: Inputs, weights_sha256: str, finish_sha256: str = "") -> dict[str, Any]:
+def provenance_of(recipe: Recipe, inputs: Inputs, weights_sha256: str, finish_sha256: str = "") -> dict[str, Any]:
     """What decides the pixels of a run, without any path: recipe, base names and SHA-256 of pictures, weights."""
     finish = {"finish_weights_sha256": finish_sha256} if finish_sha256 else {}
     return {

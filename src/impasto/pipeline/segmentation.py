@@ -59,9 +59,9 @@ def auto_regions(
 def _directions_of(encoder: Encoder, image: Tensor, layer: str) -> Tensor:
     """A layer's features in the space where losses are measured, each position scaled to unit length."""
     features = encoder(image, [layer])[layer].float()
-    head = encoder.head(layer)
-    if head is not None:
-        features = torch.einsum("kc,bchw->bkhw", head[:, :-1], features) + head[:, -1].view(1, -1, 1, 1)
+    projection = encoder.projection(layer)
+    if projection is not None:
+        features = torch.einsum("kc,bchw->bkhw", projection[:, :-1], features) + projection[:, -1].view(1, -1, 1, 1)
     return F.normalize(features, dim=1)
 
 

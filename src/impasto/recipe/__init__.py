@@ -8,14 +8,23 @@ Rooms: `recipe`, `run_options`, `parameters` (types and the common base), `messa
 
 from impasto.recipe.messages import allowed_values, option_name
 from impasto.recipe.parameters import LayerWeights, size_in_words
-from impasto.recipe.recipe import DEFAULT_ITERATIONS, IMITATED, LIVE, MAX_RECIPE_BYTES, Change, Finish, Recipe, choices
+from impasto.recipe.recipe import (
+    DEFAULT_ITERATIONS,
+    LIVE_TUNABLE,
+    MAX_RECIPE_BYTES,
+    TEACHERS,
+    Change,
+    Finish,
+    Recipe,
+    choices,
+)
 from impasto.recipe.run_options import RunOptions
 
 __all__ = [
     "DEFAULT_ITERATIONS",
-    "IMITATED",
-    "LIVE",
+    "LIVE_TUNABLE",
     "MAX_RECIPE_BYTES",
+    "TEACHERS",
     "Change",
     "Finish",
     "LayerWeights",

@@ -26,7 +26,7 @@ ModelName = (
 )
 OptimizerName = Literal["lbfgs", "adam"]
 
-IMITATED: Mapping[str, str] = {"compact": "vgg19"}
+TEACHERS: Mapping[str, str] = {"compact": "vgg19"}
 """The encoder that another one imitates, by name."""
 
 DEFAULT_ITERATIONS: Mapping[str, int] = {"lbfgs": 1000, "adam": 3000}
@@ -36,7 +36,7 @@ MAX_RECIPE_BYTES = 64 * 1024
 """A recipe embedded in a picture stays below this."""
 
 
-LIVE = ("content_weight", "style_weight", "tv_weight", "strength", "total_iterations")
+LIVE_TUNABLE = ("content_weight", "style_weight", "tv_weight", "strength", "total_iterations")
 """Parameters of a recipe that may be changed while a run goes on."""
 
 
@@ -54,8 +54,10 @@ class Change(Parameters):
     @classmethod
     def _check(cls, values: dict[str, float]) -> dict[str, float]:
         for name in values:
-            if name not in LIVE:
-                raise RecipeError(f"{name} cannot be changed while a run goes on; these can: {', '.join(LIVE)}.")
+            if name not in LIVE_TUNABLE:
+                raise RecipeError(
+                    f"{name} cannot be changed while a run goes on; these can: {', '.join(LIVE_TUNABLE)}."
+                )
         Recipe(**values)
         return values
 
@@ -285,8 +287,8 @@ class Recipe(Parameters):
 
     @property
     def is_corrected(self) -> bool:
-        """Whether the finishing encoder is the one that the run's imitates, and so can correct it."""
-        return self.finishing is not None and self.finishing.model == IMITATED.get(self.model)
+        """Whether the finishing encoder is the teacher of the run's own, and so can correct it."""
+        return self.finishing is not None and self.finishing.model == TEACHERS.get(self.model)
 
     @property
     def num_iterations(self) -> int:

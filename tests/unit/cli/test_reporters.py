@@ -30,7 +30,7 @@ def event(iteration: int = 3, **changes: object) -> Progress:
 def report(final: Path | None = Path("out.png")) -> RunReport:
     result = SimpleNamespace(
         image=torch.zeros(1, 3, 20, 30), iterations=10, seconds=2.0, stop_reason="the budget is used up",
-        losses={"total": math.inf}, influence={"content": 0.44, "style": 0.52, "tv": 0.04},
+        losses={"total": math.inf}, gradient_share={"content": 0.44, "style": 0.52, "tv": 0.04},
     )  # fmt: skip
     return RunReport(result, final, None)  # type: ignore[arg-type]
 

@@ -28,11 +28,14 @@ def wide() -> VGG:
 def test_a_translation_is_as_close_to_the_wide_features_as_a_head_can_come(narrow: Compact, wide: VGG) -> None:
     translated, features = Translated(narrow, wide)(picture(0), LAYERS), wide(picture(0), LAYERS)
     for layer in LAYERS:
-        head = narrow.full_head(layer).double()
-        back = torch.einsum("kc,bchw->bkhw", head[:, :-1], translated[layer].double()) + head[:, -1][:, None, None]
+        projection = narrow.full_projection(layer).double()
+        back = (
+            torch.einsum("kc,bchw->bkhw", projection[:, :-1], translated[layer].double())
+            + projection[:, -1][:, None, None]
+        )
         rest = back - features[layer]
-        reachable = torch.einsum("kc,bkhw->bchw", head[:, :-1], rest)
-        assert reachable.norm() <= 1e-5 * head.norm() * rest.norm()
+        reachable = torch.einsum("kc,bkhw->bchw", projection[:, :-1], rest)
+        assert reachable.norm() <= 1e-5 * projection.norm() * rest.norm()
 
 
 def test_at_its_picture_a_corrected_encoder_says_what_the_wide_one_does(narrow: Compact, wide: VGG) -> None:

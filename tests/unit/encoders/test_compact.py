@@ -11,7 +11,7 @@ from torch import Tensor
 
 from impasto.encoders import compact
 from impasto.encoders.base import Layer
-from impasto.encoders.compact import Compact, load_compact, reduced_head
+from impasto.encoders.compact import Compact, load_compact, reduced_projection
 from impasto.errors import LayerError, WeightsError
 
 
@@ -42,14 +42,14 @@ def test_layers_have_the_names_and_strides_of_vgg19(encoder: Compact) -> None:
 def test_every_layer_has_a_head_to_the_channels_of_vgg19(encoder: Compact) -> None:
     widths = {1: 64, 2: 128, 3: 256, 4: 512, 5: 512}
     for name, layer in encoder.layers.items():
-        assert encoder.full_head(name).shape == (widths[int(name[4])], layer.channels + 1)
-        if encoder.is_factored(name):
-            assert encoder.full_head(name)[:, :-1].equal(torch.eye(layer.channels))
-            assert encoder.head(name) is None
+        assert encoder.full_projection(name).shape == (widths[int(name[4])], layer.channels + 1)
+        if encoder.is_low_rank(name):
+            assert encoder.full_projection(name)[:, :-1].equal(torch.eye(layer.channels))
+            assert encoder.projection(name) is None
             continue
-        assert encoder.head(name).dtype == torch.float32
-        assert encoder.head(name).shape[1] == layer.channels + 1
-        assert encoder.head(name).shape[0] <= layer.channels + 1
+        assert encoder.projection(name).dtype == torch.float32
+        assert encoder.projection(name).shape[1] == layer.channels + 1
+        assert encoder.projection(name).shape[0] <= layer.channels + 1
 
 
 @pytest.mark.parametrize("padding", ["zero", "reflect"])
@@ -80,8 +80,8 @@ def test_the_lean_gradient_of_factored_layers_is_the_plain_one_to_the_last_bit(
 ) -> None:
     encoder, image = load_compact(padding=padding), torch.rand(1, 3, *size)
     gradients = []
-    for is_lean in (False, True):
-        encoder.is_lean, start = is_lean, image.clone().requires_grad_()
+    for is_low_memory in (False, True):
+        encoder.is_low_memory, start = is_low_memory, image.clone().requires_grad_()
         features = encoder(start, ["relu4_1", "relu4_3", "relu4_4", "relu5_1"])
         total = sum((x.square().sum() for x in features.values()), start=features["relu4_3"].sin().sum())
         gradients.append(torch.autograd.grad(total, start)[0])
@@ -90,8 +90,8 @@ def test_the_lean_gradient_of_factored_layers_is_the_plain_one_to_the_last_bit(
 
 
 def test_reduced_heads_keep_every_inner_product(encoder: Compact) -> None:
-    for name in (name for name in encoder.layers if not encoder.is_factored(name)):
-        full, reduced = encoder.full_head(name).double(), encoder.head(name).double()
+    for name in (name for name in encoder.layers if not encoder.is_low_rank(name)):
+        full, reduced = encoder.full_projection(name).double(), encoder.projection(name).double()
         expected = full.T @ full
         assert (reduced.T @ reduced - expected).norm() <= 1e-6 * expected.norm()
 
@@ -104,14 +104,14 @@ def test_style_distance_through_reduced_heads_is_that_of_the_full_channels(encod
         rows = torch.cat([features[0].flatten(1), torch.ones(1, features[0, 0].numel())]).double()
         moments.append(rows @ rows.T / rows.shape[1])
     difference = moments[0] - moments[1]
-    full, reduced = encoder.full_head("relu3_1").double(), encoder.head("relu3_1").double()
+    full, reduced = encoder.full_projection("relu3_1").double(), encoder.projection("relu3_1").double()
     torch.testing.assert_close(
         (reduced @ difference @ reduced.T).norm(), (full @ difference @ full.T).norm(), rtol=1e-5, atol=0
     )
 
 
 def test_reduction_of_a_head_is_upper_triangular_with_a_diagonal_not_negative() -> None:
-    reduced = reduced_head(torch.randn(20, 6, generator=torch.Generator().manual_seed(1)))
+    reduced = reduced_projection(torch.randn(20, 6, generator=torch.Generator().manual_seed(1)))
     assert torch.equal(reduced, reduced.triu())
     assert (reduced.diagonal() >= 0).all()
 
@@ -132,7 +132,7 @@ def test_a_style_image_is_seen_through_its_estimates(encoder: Compact) -> None:
     expected = torch.einsum("kc,bchw->bkhw", estimate, inputs)
     estimated = with_estimate("relu2_1", estimate)
     assert estimated.style_sources("relu2_1") == names
-    (seen,) = estimated.visit_style(image, ["relu2_1"])
+    (seen,) = estimated.iter_style_features(image, ["relu2_1"])
     assert seen[0] == "relu2_1"
     torch.testing.assert_close(seen[1], expected, atol=1e-4, rtol=1e-4)
     assert estimated(image, ["relu2_1"])["relu2_1"].equal(features["relu2_1"])  # pictures are not
@@ -141,7 +141,9 @@ def test_a_style_image_is_seen_through_its_estimates(encoder: Compact) -> None:
 def test_estimates_are_for_max_pooling() -> None:
     encoder = with_estimate("relu2_1", torch.zeros(48, 129), pooling="average")
     image = torch.rand(1, 3, 16, 16)
-    assert dict(encoder.visit_style(image, ["relu2_1"]))["relu2_1"].equal(encoder(image, ["relu2_1"])["relu2_1"])
+    assert dict(encoder.iter_style_features(image, ["relu2_1"]))["relu2_1"].equal(
+        encoder(image, ["relu2_1"])["relu2_1"]
+    )
 
 
 def test_all_style_layers_of_the_bundled_file_but_the_deepest_are_estimated(encoder: Compact) -> None:
@@ -165,7 +167,7 @@ def test_features_of_a_style_image_are_let_go_when_no_layer_waits_for_them(encod
         patch.setattr(encoder, "visit", watched)
         layers = list(encoder.style_layers)
         seen = {}
-        for layer, features in encoder.visit_style(torch.rand(1, 3, 32, 32), layers):
+        for layer, features in encoder.iter_style_features(torch.rand(1, 3, 32, 32), layers):
             del features
             seen[layer] = {name for name, reference in alive.items() if reference() is not None}
     assert list(seen) == layers  # each when its sources are there
@@ -183,7 +185,7 @@ def test_any_pooling_and_padding_gives_finite_features_of_the_same_shape(pooling
 
 def test_unknown_layer_is_named_with_the_closest_known_one(encoder: Compact) -> None:
     with pytest.raises(LayerError, match=r"Unknown layer 'relu5_2' of compact\. Did you mean 'relu5_1'\?"):
-        encoder.full_head("relu5_2")
+        encoder.full_projection("relu5_2")
 
 
 def test_damaged_file_is_refused_in_one_sentence(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def gradient(encoder: TinyEncoder, image: Tensor, layers: tuple[str, ...] = LAYE
 
 def both(encoder: TinyEncoder, image: Tensor, layers: tuple[str, ...] = LAYERS) -> tuple[Tensor, Tensor]:
     plain = gradient(encoder, image, layers)
-    encoder.is_lean = True
+    encoder.is_low_memory = True
     return plain, gradient(encoder, image, layers)
 
 
@@ -51,14 +51,14 @@ def test_equal_values_in_a_window_give_the_same_gradient() -> None:
 def test_features_are_the_same_without_a_gradient() -> None:
     encoder, image = TinyEncoder(), torch.rand(1, 3, 20, 20)
     plain = encoder(image, LAYERS)
-    encoder.is_lean = True
+    encoder.is_low_memory = True
     assert all(plain[layer].equal(features) for layer, features in encoder(image, LAYERS).items())
 
 
 def test_less_is_kept_for_the_way_back() -> None:
-    def kept_bytes(is_lean: bool) -> int:
+    def kept_bytes(is_low_memory: bool) -> int:
         encoder = TinyEncoder()
-        encoder.is_lean = is_lean
+        encoder.is_low_memory = is_low_memory
         weights = {parameter.untyped_storage().data_ptr() for parameter in encoder.parameters()}
         kept: dict[int, int] = {}
 

@@ -127,18 +127,18 @@ def test_layers_are_visited_in_order_and_each_computed_when_it_is_asked_for(tiny
     calls = []
     for conv in tiny_encoder.convs.values():
         conv.register_forward_hook(lambda *_: calls.append(1))
-    visit = tiny_encoder.visit(torch.rand(1, 3, 16, 16), ["relu3_1", "relu1_1"])
+    visit = tiny_encoder.iter_features(torch.rand(1, 3, 16, 16), ["relu3_1", "relu1_1"])
     assert not calls
     assert [(layer, len(calls)) for layer, _ in visit] == [("relu1_1", 1), ("relu3_1", 5)]
 
 
-@pytest.mark.parametrize("is_lean", [False, True])
+@pytest.mark.parametrize("is_low_memory", [False, True])
 @pytest.mark.parametrize("layers", [["relu3_1"], ["relu1_2", "relu2_2", "relu3_1"]])
 def test_pooling_before_the_relu_gives_the_features_and_gradient_of_pooling_after_it(
-    layers: list[str], is_lean: bool
+    layers: list[str], is_low_memory: bool
 ) -> None:
     encoder = TinyEncoder()
-    encoder.is_lean = is_lean
+    encoder.is_low_memory = is_low_memory
     image = torch.rand(1, 3, 21, 34, requires_grad=True)
     x, expected = (image - encoder.mean) / encoder.std, {}
     for layer, conv in encoder.convs.items():

@@ -209,8 +209,10 @@ def test_fewer_iterations_are_refused(path):
         resumed(path, build(Recipe(total_iterations=5, levels=1)))
 
 
-def resumed(path: Path, engine: Engine, origin: object = ORIGIN, surroundings: object = SURROUNDINGS) -> Checkpointer:
-    return Checkpointer(Checkpoints(path, 10, resume=True), engine, origin, surroundings, CPU)
+def resumed(
+    path: Path, engine: Engine, provenance: object = ORIGIN, surroundings: object = SURROUNDINGS
+) -> Checkpointer:
+    return Checkpointer(Checkpoints(path, 10, resume=True), engine, provenance, surroundings, CPU)
 
 
 class TestAnotherRun:

@@ -250,12 +250,12 @@ def test_a_state_remembers_the_changes_that_were_made() -> None:
 def test_a_run_ends_with_each_terms_share_of_the_pull() -> None:
     engine = build(Recipe(total_iterations=10, levels=2))
     run(engine)
-    assert list(engine.influence) == list(TERMS)
-    assert sum(engine.influence.values()) == pytest.approx(1)
-    assert min(engine.influence.values()) > 0
+    assert list(engine.gradient_share) == list(TERMS)
+    assert sum(engine.gradient_share.values()) == pytest.approx(1)
+    assert min(engine.gradient_share.values()) > 0
 
 
 def test_a_term_that_is_off_has_no_influence() -> None:
     engine = build(Recipe(total_iterations=5, levels=1, tv_weight=0))
     run(engine)
-    assert engine.influence["tv"] == 0
+    assert engine.gradient_share["tv"] == 0

@@ -88,18 +88,18 @@ def test_moments_weigh_positions() -> None:
 
 
 def test_gram_under_a_head_is_the_gram_of_the_mapped_features() -> None:
-    features, head = (
+    features, projection = (
         random_features(1, 3, 5, 6, dtype=torch.float64),
         random_features(7, 4, dtype=torch.float64, seed=1),
     )
-    mapped = torch.einsum("kc,bchw->bkhw", head[:, :-1], features) + head[:, -1].view(1, -1, 1, 1)
-    torch.testing.assert_close(moments(features).gram(head), gram_matrix(mapped))
+    mapped = torch.einsum("kc,bchw->bkhw", projection[:, :-1], features) + projection[:, -1].view(1, -1, 1, 1)
+    torch.testing.assert_close(moments(features).gram(projection), gram_matrix(mapped))
 
 
 def test_moments_pass_the_gradient_check() -> None:
     features = random_features(2, 3, 3, 2, dtype=torch.float64).requires_grad_()
-    head = random_features(4, 4, dtype=torch.float64, seed=2)
-    assert torch.autograd.gradcheck(lambda f: moments(f).gram(head), features)
+    projection = random_features(4, 4, dtype=torch.float64, seed=2)
+    assert torch.autograd.gradcheck(lambda f: moments(f).gram(projection), features)
 
 
 def test_weighted_moments_pass_the_gradient_check() -> None:
@@ -133,11 +133,12 @@ def test_content_loss_has_a_known_answer() -> None:
 
 def test_content_loss_under_a_head_is_that_of_the_mapped_features() -> None:
     features, target = (random_features(1, 3, 4, 4, seed=seed) for seed in (0, 1))
-    head = random_features(5, 4, seed=2)
+    projection = random_features(5, 4, seed=2)
     mapped = [
-        torch.einsum("kc,bchw->bkhw", head[:, :-1], f) + head[:, -1].view(1, -1, 1, 1) for f in (features, target)
+        torch.einsum("kc,bchw->bkhw", projection[:, :-1], f) + projection[:, -1].view(1, -1, 1, 1)
+        for f in (features, target)
     ]
-    torch.testing.assert_close(content_loss(features, target, head), content_loss(*mapped))
+    torch.testing.assert_close(content_loss(features, target, projection), content_loss(*mapped))
 
 
 def test_content_loss_passes_the_gradient_check() -> None:

@@ -103,10 +103,14 @@ def test_a_mask_looks_at_its_region_only(loss: StyleLoss) -> None:
 
 @pytest.mark.parametrize("loss", LOSSES, ids=IDS)
 def test_a_head_measures_the_mapped_features(loss: StyleLoss) -> None:
-    head = torch.randn((6, 5), generator=torch.Generator().manual_seed(4))
+    projection = torch.randn((6, 5), generator=torch.Generator().manual_seed(4))
     one, other = features(1, 4, 6, 6, seed=1), features(1, 4, 5, 5)
-    mapped = [torch.einsum("kc,bchw->bkhw", head[:, :-1], f) + head[:, -1].view(1, -1, 1, 1) for f in (one, other)]
-    through_head = loss.distance(loss.summarize(one, None, head), loss.prepare(loss.summarize(other, None, head)))
+    mapped = [
+        torch.einsum("kc,bchw->bkhw", projection[:, :-1], f) + projection[:, -1].view(1, -1, 1, 1) for f in (one, other)
+    ]
+    through_head = loss.distance(
+        loss.summarize(one, None, projection), loss.prepare(loss.summarize(other, None, projection))
+    )
     torch.testing.assert_close(through_head, distance(loss, *mapped), rtol=1e-3, atol=1e-5)
 
 

@@ -14,11 +14,11 @@ from impasto.objective.weighting import (
     BALANCED_RATIO,
     BLENDED_SLOPE,
     FARTHEST,
-    NEAR,
     OBJECTIVE_SCALE,
+    STYLE_KNEE,
     TERMS,
-    eased,
-    near_distance,
+    soft_thresholded,
+    style_knee,
     term_factors,
 )
 from impasto.recipe import Recipe
@@ -45,7 +45,7 @@ def test_terms_agree_with_the_losses_they_are_made_of(tiny_encoder: TinyEncoder)
         "content": content_weight / 8 * content_loss(of_image[content_layer], of_content[content_layer]),
         "style": style_weight
         / 8
-        * eased(torch.stack(by_layer).mean(), NEAR * content_weight / style_weight / BALANCED_RATIO),
+        * soft_thresholded(torch.stack(by_layer).mean(), STYLE_KNEE * content_weight / style_weight / BALANCED_RATIO),
         "tv": tv_weight / 8 * total_variation(image),
     }
     actual = dict(zip(TERMS, objective.parts(image), strict=True))
@@ -74,30 +74,30 @@ def test_terms_agree_with_the_losses_they_are_made_of(tiny_encoder: TinyEncoder)
 def test_the_distance_at_which_the_style_lets_go_follows_dial_and_weights(
     values: dict[str, float], share: float
 ) -> None:
-    assert near_distance(Recipe(**values)) == pytest.approx(NEAR * share)
+    assert style_knee(Recipe(**values)) == pytest.approx(STYLE_KNEE * share)
 
 
 @pytest.mark.parametrize(("strength", "share"), [(0, 1 / 3), (50, 1 / 3), (75, 0.5 / 2), (100, 0)])
 def test_with_an_optimistic_encoder_the_style_lets_go_nearer(strength: int, share: float) -> None:
     recipe, encoder = Recipe(strength=strength), TinyEncoder()
-    assert near_distance(recipe, 3.0) == pytest.approx(NEAR * share)
-    encoder.optimism = 3.0
+    assert style_knee(recipe, 3.0) == pytest.approx(STYLE_KNEE * share)
+    encoder.style_underestimate = 3.0
     assert Objective(encoder, torch.rand(1, 3, 16, 16), [torch.rand(1, 3, 16, 16)], recipe).near == pytest.approx(
-        NEAR * share
+        STYLE_KNEE * share
     )
 
 
 def test_a_style_lets_go_as_it_comes_near() -> None:
-    """Known values: half of the distance at `NEAR`, all of it far away, its cube near by; and a rising function."""
-    near = torch.tensor(NEAR, dtype=torch.float64)
-    assert eased(near).item() == pytest.approx(NEAR / 2)
-    assert eased(1000 * near).item() == pytest.approx(1000 * NEAR, rel=1e-5)
-    assert eased(near / 1000).item() == pytest.approx(NEAR * 1e-9, rel=1e-5)
-    assert eased(torch.tensor(3e30)).item() == pytest.approx(3e30)
-    assert eased(near, 0).item() == pytest.approx(NEAR)
-    assert eased(torch.zeros(()), 0).item() == 0
+    """Known values: half of the distance at `STYLE_KNEE`, all of it far away, its cube near by; and it rises."""
+    near = torch.tensor(STYLE_KNEE, dtype=torch.float64)
+    assert soft_thresholded(near).item() == pytest.approx(STYLE_KNEE / 2)
+    assert soft_thresholded(1000 * near).item() == pytest.approx(1000 * STYLE_KNEE, rel=1e-5)
+    assert soft_thresholded(near / 1000).item() == pytest.approx(STYLE_KNEE * 1e-9, rel=1e-5)
+    assert soft_thresholded(torch.tensor(3e30)).item() == pytest.approx(3e30)
+    assert soft_thresholded(near, 0).item() == pytest.approx(STYLE_KNEE)
+    assert soft_thresholded(torch.zeros(()), 0).item() == 0
     grid = torch.logspace(-6, 3, 200, dtype=torch.float64).requires_grad_()
-    (slope,) = torch.autograd.grad(torch.stack([eased(distance) for distance in grid]).sum(), grid)
+    (slope,) = torch.autograd.grad(torch.stack([soft_thresholded(distance) for distance in grid]).sum(), grid)
     assert (slope > 0).all()
     assert slope.max() < 1.13
 
@@ -249,9 +249,9 @@ def test_influence_is_the_same_however_lean_the_encoder_is(tiny_encoder: TinyEnc
     image = picture(5)
     objective = build(tiny_encoder)
     gradient = objective.evaluate(image).gradient
-    plain = objective.influence(image, gradient)
-    tiny_encoder.is_lean = True
-    assert build(tiny_encoder).influence(image, gradient) == pytest.approx(plain, rel=1e-5)
+    plain = objective.gradient_share(image, gradient)
+    tiny_encoder.is_low_memory = True
+    assert build(tiny_encoder).gradient_share(image, gradient) == pytest.approx(plain, rel=1e-5)
     norms = {}
     for index, term in enumerate(TERMS):
         pixels = image.clone().requires_grad_()

@@ -26,11 +26,11 @@ def wave(frequency: float, color: int, size: tuple[int, int] = (64, 64)) -> Tens
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_the_energies_of_the_bands_are_that_of_the_picture(size: tuple[int, int]) -> None:
+def test_the_squared_norms_of_the_bands_add_up_to_the_pictures(size: tuple[int, int]) -> None:
     image = noise(size)
-    energies = Bands(size, CPU).energies(image)
-    assert energies.shape == (3, NUM_BANDS, NUM_BANDS)
-    torch.testing.assert_close(energies.sum(), image.square().sum())
+    squared_norms = Bands(size, CPU).squared_norms(image)
+    assert squared_norms.shape == (3, NUM_BANDS, NUM_BANDS)
+    torch.testing.assert_close(squared_norms.sum(), image.square().sum())
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -40,14 +40,16 @@ def test_gains_scale_symmetrically_and_by_band(size: tuple[int, int]) -> None:
     gains = torch.rand(3, NUM_BANDS, NUM_BANDS, generator=torch.Generator().manual_seed(2)) + 0.5
     scaled = bands.scaled(one, gains)
     torch.testing.assert_close((other * scaled).sum(), (bands.scaled(other, gains) * one).sum())
-    torch.testing.assert_close(bands.energies(scaled), bands.energies(one) * gains.square(), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(
+        bands.squared_norms(scaled), bands.squared_norms(one) * gains.square(), rtol=1e-4, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize(("frequency", "column"), [(0.0, 0), (1 / 64, 1), (1 / 16, 3), (0.25, 5), (0.5, 7)])
 @pytest.mark.parametrize("color", range(3))
 def test_a_wave_is_in_its_band_alone(frequency: float, column: int, color: int) -> None:
-    energies = Bands((64, 64), CPU).energies(wave(frequency, color))
-    assert energies[color, 0, column] == pytest.approx(float(energies.sum()), rel=1e-5)
+    squared_norms = Bands((64, 64), CPU).squared_norms(wave(frequency, color))
+    assert squared_norms[color, 0, column] == pytest.approx(float(squared_norms.sum()), rel=1e-5)
 
 
 def test_bands_of_a_size_are_made_once() -> None:

@@ -178,7 +178,7 @@ def test_the_first_step_for_another_encoder_is_cautious() -> None:
 @pytest.mark.parametrize("optimizer", both())
 def test_forgetting_keeps_the_picture_and_follows_the_new_objective(optimizer: PixelOptimizer) -> None:
     minimize(optimizer, lambda image: image.mean(), 10)
-    optimizer.forget()
+    optimizer.reset_curvature()
     assert optimizer.best_loss == math.inf
     losses = minimize(optimizer, lambda image: 100 * (image - target()).square().mean(), 100)
     assert min(losses) < 0.05 * losses[0]

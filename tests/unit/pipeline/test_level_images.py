@@ -6,7 +6,7 @@ from torch import Tensor
 
 from impasto.errors import RecipeError, UserError
 from impasto.images import Picture, resample
-from impasto.pipeline.level_images import Scene, largest_sizes, periodic_component, style_sizes, target_size
+from impasto.pipeline.level_images import LevelImages, largest_sizes, periodic_component, style_sizes, target_size
 from impasto.recipe import Recipe
 from tests.tiny import TinyEncoder
 
@@ -17,9 +17,9 @@ def picture(height: int, width: int, seed: int = 0) -> Tensor:
     return torch.rand((1, 3, height, width), generator=torch.Generator().manual_seed(seed))
 
 
-def scene(num_styles: int = 1, **values: object) -> Scene:
+def scene(num_styles: int = 1, **values: object) -> LevelImages:
     styles = [picture(30, 20, 5 + k) for k in range(num_styles)]
-    return Scene(picture(24, 36), styles, Recipe(**values), TinyEncoder(), CPU)
+    return LevelImages(picture(24, 36), styles, Recipe(**values), TinyEncoder(), CPU)
 
 
 def test_the_width_follows_the_contents_aspect_ratio() -> None:
@@ -51,7 +51,9 @@ def test_blend_is_the_styles_weight() -> None:
 
 def test_masks_come_at_the_size_of_their_picture() -> None:
     both = {"content_masks": [torch.ones(1, 1, 5, 7)], "style_masks": [torch.ones(1, 1, 9, 3)]}
-    (style,) = Scene(picture(24, 36), [picture(30, 20)], Recipe(), TinyEncoder(), CPU, **both).pictures_at((12, 18))[1]
+    (style,) = LevelImages(picture(24, 36), [picture(30, 20)], Recipe(), TinyEncoder(), CPU, **both).pictures_at(
+        (12, 18)
+    )[1]
     assert style.content_mask is not None
     assert style.style_mask is not None
     assert style.content_mask.shape[-2:] == (12, 18)
@@ -60,19 +62,21 @@ def test_masks_come_at_the_size_of_their_picture() -> None:
 
 def test_masks_have_to_pair_with_styles() -> None:
     with pytest.raises(UserError, match="masks: 2, of style images: 1"):
-        Scene(picture(9, 9), [picture(9, 9)], Recipe(), TinyEncoder(), CPU, content_masks=[torch.ones(1, 1, 9, 9)] * 2)
+        LevelImages(
+            picture(9, 9), [picture(9, 9)], Recipe(), TinyEncoder(), CPU, content_masks=[torch.ones(1, 1, 9, 9)] * 2
+        )
 
 
 @pytest.mark.parametrize("kind", ["content_masks", "style_masks"])
 def test_automatic_regions_and_masks_exclude_each_other(kind: str) -> None:
     masks = {kind: [torch.ones(1, 1, 9, 9)]}
     with pytest.raises(RecipeError, match="either it or masks"):
-        Scene(picture(9, 9), [picture(9, 9)], Recipe(auto_mask=2), TinyEncoder(), CPU, **masks)
+        LevelImages(picture(9, 9), [picture(9, 9)], Recipe(auto_mask=2), TinyEncoder(), CPU, **masks)
 
 
 def test_a_blend_of_nothing_is_refused() -> None:
     with pytest.raises(RecipeError, match="style_blend is 0 for every style"):
-        Scene(picture(9, 9), [picture(9, 9)] * 2, Recipe(style_blend=[0, 0]), TinyEncoder(), CPU)
+        LevelImages(picture(9, 9), [picture(9, 9)] * 2, Recipe(style_blend=[0, 0]), TinyEncoder(), CPU)
 
 
 def test_automatic_regions_become_styles_with_masks() -> None:
@@ -143,7 +147,7 @@ def test_a_locked_region_is_put_back() -> None:
     lock = torch.zeros(1, 1, 24, 36)
     lock[..., :10, :] = 1
     content = picture(24, 36)
-    locked = Scene(content, [picture(30, 20)], Recipe(), TinyEncoder(), CPU, lock_mask=lock)
+    locked = LevelImages(content, [picture(30, 20)], Recipe(), TinyEncoder(), CPU, lock_mask=lock)
     kept = locked.keep_locked(torch.zeros(1, 3, 24, 36), Picture(content))
     assert kept[..., :10, :].equal(content[..., :10, :])
     assert kept[..., 10:, :].abs().max() == 0

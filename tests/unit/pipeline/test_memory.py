@@ -35,11 +35,11 @@ class NeedyEncoder(TinyEncoder):
         super().__init__()
         self.has_too_little, self.error, self.num_calls = has_too_little, error, 0
 
-    def visit(self, image: Tensor, layers: Any) -> Iterator[tuple[str, Tensor]]:
+    def iter_features(self, image: Tensor, layers: Any) -> Iterator[tuple[str, Tensor]]:
         self.num_calls += 1
         if self.has_too_little(self):
             raise self.error
-        return super().visit(image, layers)
+        return super().iter_features(image, layers)
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +58,7 @@ def engine_with(encoder: TinyEncoder, recipe: Recipe, save_memory: Callable[[], 
 
 
 def full(encoder: NeedyEncoder) -> bool:
-    return not encoder.is_lean and encoder.num_calls > 4
+    return not encoder.is_low_memory and encoder.num_calls > 4
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_more_pixels_more_history_and_float32_take_more() -> None:
     assert peak_bytes(encoder, recipe.replace(history_size=20), SIZES) > usual
     assert peak_bytes(encoder, recipe.replace(precision="bfloat16"), SIZES) < usual
     assert peak_bytes(encoder, recipe.replace(optimizer="adam"), SIZES) < usual
-    assert peak_bytes(encoder, recipe, SIZES, is_lean=True) < usual
+    assert peak_bytes(encoder, recipe, SIZES, is_low_memory=True) < usual
     smaller = Sizes((500, 750), SIZES.inputs, [(500, 500)])
     assert peak_bytes(encoder, recipe, smaller) < usual
 
@@ -96,28 +96,28 @@ def test_a_short_run_is_not_charged_for_a_history_that_it_cannot_fill() -> None:
 
 def test_without_a_limit_nothing_is_lowered() -> None:
     plan = plan_memory(TinyEncoder(), Recipe(), SIZES)
-    assert (plan.lowered, plan.is_lean, plan.recipe) == ((), False, Recipe())
+    assert (plan.lowered, plan.is_low_memory, plan.recipe) == ((), False, Recipe())
 
 
 def test_activations_go_first_then_history() -> None:
     encoder, recipe = TinyEncoder(), Recipe(total_iterations=50)
     usual = peak_bytes(encoder, recipe, SIZES)
-    lean = peak_bytes(encoder, recipe, SIZES, is_lean=True)
+    lean = peak_bytes(encoder, recipe, SIZES, is_low_memory=True)
     first = plan_memory(encoder, recipe, SIZES, usual - 1)
-    assert (first.is_lean, first.recipe.history_size, len(first.lowered)) == (True, recipe.history_size, 1)
+    assert (first.is_low_memory, first.recipe.history_size, len(first.lowered)) == (True, recipe.history_size, 1)
     second = plan_memory(encoder, recipe, SIZES, lean - 1)
-    assert (second.is_lean, second.recipe.history_size, len(second.lowered)) == (True, LEAST_HISTORY, 2)
+    assert (second.is_low_memory, second.recipe.history_size, len(second.lowered)) == (True, LEAST_HISTORY, 2)
     assert second.peak_bytes < lean - 1
 
 
 def test_what_cannot_fit_is_refused_with_the_height_that_would() -> None:
     encoder, recipe = TinyEncoder(), Recipe(total_iterations=50)
-    leanest = peak_bytes(encoder, recipe.replace(history_size=LEAST_HISTORY), SIZES, is_lean=True)
+    leanest = peak_bytes(encoder, recipe.replace(history_size=LEAST_HISTORY), SIZES, is_low_memory=True)
     with pytest.raises(OutOfMemoryError, match=r"at its leanest.*--height \d+ would fit") as refusal:
         plan_memory(encoder, recipe, SIZES, leanest * 9 // 10)
     height = int(str(refusal.value).split("--height ")[1].split()[0])
     smaller = Sizes((height, height * 3 // 2), SIZES.inputs, [(height, height)])
-    assert plan_memory(encoder, recipe, smaller, leanest * 9 // 10).is_lean
+    assert plan_memory(encoder, recipe, smaller, leanest * 9 // 10).is_low_memory
     with pytest.raises(OutOfMemoryError, match="allow at least"):
         plan_memory(encoder, recipe, SIZES, 1000)
 
@@ -126,7 +126,7 @@ def test_a_lowered_history_is_in_the_recipe_and_the_plan_is_told(caplog: pytest.
     content, style = torch.rand(3, 64, 96), torch.rand(3, 64, 64)
     plans: list[Any] = []
     encoder = TinyEncoder()
-    encoder.is_lean = True
+    encoder.is_low_memory = True
     plain = stylize(content, style, height=64, total_iterations=12, encoder=encoder, on_plan=plans.append)
     result = stylize(
         content, style, height=64, total_iterations=12, encoder=TinyEncoder(),
@@ -134,7 +134,7 @@ def test_a_lowered_history_is_in_the_recipe_and_the_plan_is_told(caplog: pytest.
     )  # fmt: skip
     assert (plain.recipe.history_size, result.recipe.history_size) == (5, LEAST_HISTORY)
     assert plans[1].recipe == result.recipe
-    assert plans[1].is_lean
+    assert plans[1].is_low_memory
     assert "To save memory, history_size is 3 instead of 5" in caplog.text
 
 
@@ -202,7 +202,7 @@ def starve(event):
 
 result = stylize(content, style, height=600, levels=1, total_iterations=4, optimizer="adam", encoder=encoder,
                  on_progress=starve)
-print(result.iterations, encoder.is_lean, result.stop_reason)
+print(result.iterations, encoder.is_low_memory, result.stop_reason)
 """
 
 
@@ -237,18 +237,18 @@ RESIDENT_MB = """
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the allocator is told nothing where it is not glibc's")
-@pytest.mark.parametrize(("way", "is_kept"), [("keep_freed_memory", True), ("return_freed_memory", False)])
+@pytest.mark.parametrize(("way", "is_kept"), [("retain_freed_pages", True), ("release_freed_pages", False)])
 def test_freed_memory_is_kept_until_it_is_given_back(way: str, is_kept: bool) -> None:
     program = f"""
     import torch
-    from impasto.pipeline.memory import give_back_freed_memory, {way}
+    from impasto.pipeline.memory import trim_freed_pages, {way}
     {RESIDENT_MB}
     {way}()
     before = resident_mb()
     blocks = [torch.ones(2_500_000) for _ in range(20)]  # of 10 MB
     del blocks
     freed = resident_mb() - before
-    give_back_freed_memory()
+    trim_freed_pages()
     print(freed, resident_mb() - before)
     """
     freed, given_back = printed(program)
@@ -260,7 +260,7 @@ def test_freed_memory_is_kept_until_it_is_given_back(way: str, is_kept: bool) ->
 def test_what_is_made_once_leaves_no_holes() -> None:
     program = f"""
     import torch
-    from impasto.pipeline.memory import keep_freed_memory, made_once
+    from impasto.pipeline.memory import retain_freed_pages, mmap_temporaries
     {RESIDENT_MB}
     def left_behind():
         before = resident_mb()
@@ -269,8 +269,8 @@ def test_what_is_made_once_leaves_no_holes() -> None:
         del blocks
         return resident_mb() - before, left
 
-    keep_freed_memory()
-    with made_once(keep_freed_memory):
+    retain_freed_pages()
+    with mmap_temporaries(retain_freed_pages):
         once, left_once = left_behind()
     otherwise, left = left_behind()
     print(once, otherwise)

@@ -15,15 +15,15 @@ LAYER = "relu1_1"
 
 @pytest.fixture
 def example() -> tuple[Tensor, Tensor, Tensor]:
-    """Narrow features, a teacher's, and a head, in float64."""
+    """Narrow features, a teacher's, and a projection, in float64."""
     generator = torch.Generator().manual_seed(0)
     shapes = (2, 5, 6, 7), (2, 9, 6, 7), (9, 6)
-    narrow, wide, head = (torch.randn(shape, generator=generator) for shape in shapes)
-    return narrow.requires_grad_(), wide, head.requires_grad_()
+    narrow, wide, projection = (torch.randn(shape, generator=generator) for shape in shapes)
+    return narrow.requires_grad_(), wide, projection.requires_grad_()
 
 
-def mapped(features: Tensor, head: Tensor) -> Tensor:
-    return torch.einsum("kc,bchw->bkhw", head[:, :-1], features) + head[:, -1].view(1, -1, 1, 1)
+def mapped(features: Tensor, projection: Tensor) -> Tensor:
+    return torch.einsum("kc,bchw->bkhw", projection[:, :-1], features) + projection[:, -1].view(1, -1, 1, 1)
 
 
 def naive_gram(features: Tensor) -> Tensor:
@@ -31,23 +31,23 @@ def naive_gram(features: Tensor) -> Tensor:
     return rows @ rows.mT / rows.shape[2]
 
 
-def naive_features(narrow: Tensor, wide: Tensor, head: Tensor) -> Tensor:
-    return (mapped(narrow, head) - wide).square().sum() / wide.square().sum()
+def naive_features(narrow: Tensor, wide: Tensor, projection: Tensor) -> Tensor:
+    return (mapped(narrow, projection) - wide).square().sum() / wide.square().sum()
 
 
-def naive_grams(narrow: Tensor, wide: Tensor, head: Tensor) -> Tensor:
+def naive_grams(narrow: Tensor, wide: Tensor, projection: Tensor) -> Tensor:
     target = naive_gram(wide)
-    error = (naive_gram(mapped(narrow, head)) - target).square().sum((1, 2)) / target.square().sum((1, 2))
+    error = (naive_gram(mapped(narrow, projection)) - target).square().sum((1, 2)) / target.square().sum((1, 2))
     return error.log1p().mean()
 
 
-def through_features(narrow: Tensor, wide: Tensor, head: Tensor) -> Tensor:
-    return agreement.feature_disagreement({LAYER: agreement.moments(narrow, wide)}, {LAYER: head}, {LAYER: 1.0})
+def through_features(narrow: Tensor, wide: Tensor, projection: Tensor) -> Tensor:
+    return agreement.feature_disagreement({LAYER: agreement.moments(narrow, wide)}, {LAYER: projection}, {LAYER: 1.0})
 
 
-def through_grams(narrow: Tensor, wide: Tensor, head: Tensor) -> Tensor:
+def through_grams(narrow: Tensor, wide: Tensor, projection: Tensor) -> Tensor:
     by_layer = {LAYER: agreement.moments(narrow, wide)}
-    return agreement.gram_disagreement(by_layer, {LAYER: wide}, {LAYER: head}, {LAYER: 1.0})
+    return agreement.gram_disagreement(by_layer, {LAYER: wide}, {LAYER: projection}, {LAYER: 1.0})
 
 
 @pytest.mark.parametrize(
@@ -60,9 +60,11 @@ def test_disagreement_through_moments_is_that_of_the_feature_maps(
 ) -> None:
     expected, actual = naive(*example), through(*example)
     torch.testing.assert_close(actual, expected)
-    narrow, _, head = example
+    narrow, _, projection = example
     for one, other in zip(
-        torch.autograd.grad(actual, [narrow, head]), torch.autograd.grad(expected, [narrow, head]), strict=True
+        torch.autograd.grad(actual, [narrow, projection]),
+        torch.autograd.grad(expected, [narrow, projection]),
+        strict=True,
     ):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
@@ -73,11 +75,11 @@ def test_the_narrow_objective_is_that_of_the_mapped_features() -> None:
     pictures, targets = (
         {layer: torch.rand((count, 4, 5, 6), generator=generator) for layer in layers} for count in (2, 4)
     )
-    heads = {layer: torch.randn((7, 5), generator=generator) for layer in layers}
+    projections = {layer: torch.randn((7, 5), generator=generator) for layer in layers}
     weights = {layer: 0.5 + index for index, layer in enumerate(layers)}
-    wide = ({layer: mapped(x, heads[layer]) for layer, x in features.items()} for features in (pictures, targets))
+    wide = ({layer: mapped(x, projections[layer]) for layer, x in features.items()} for features in (pictures, targets))
     torch.testing.assert_close(
-        agreement.narrow_objective(pictures, targets, heads, weights),
+        agreement.narrow_objective(pictures, targets, projections, weights),
         agreement.objective(*wide, weights),
         rtol=1e-4,
         atol=0,
@@ -86,14 +88,14 @@ def test_the_narrow_objective_is_that_of_the_mapped_features() -> None:
 
 def test_an_estimate_recovers_the_map_that_made_the_targets() -> None:
     generator = torch.Generator().manual_seed(0)
-    inputs, head, made_by = (
+    inputs, projection, made_by = (
         torch.randn(shape, generator=generator).double() for shape in ((4000, 9), (12, 4 + 1), (4, 9 + 1))
     )
     rows = torch.cat([inputs, torch.ones(4000, 1).double()], 1)
-    targets = rows @ made_by.T @ head[:, :-1].T + head[:, -1]
-    estimate = estimates.solve(rows.T @ rows, rows.T @ targets, head, shrinkage=1e-6)
+    targets = rows @ made_by.T @ projection[:, :-1].T + projection[:, -1]
+    estimate = estimates.solve(rows.T @ rows, rows.T @ targets, projection, shrinkage=1e-6)
     torch.testing.assert_close(estimate, made_by, atol=1e-4, rtol=0)
-    kept = estimates.solve(rows.T @ rows, rows.T @ targets, head, shrinkage=1e6)
+    kept = estimates.solve(rows.T @ rows, rows.T @ targets, projection, shrinkage=1e6)
     torch.testing.assert_close(kept, torch.eye(4, 10).double(), atol=1e-4, rtol=0)  # the layer's own features
 
 

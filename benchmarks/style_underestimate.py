@@ -1,8 +1,9 @@
-"""How far the compact encoder flatters its own pictures: ``python -m benchmarks.optimism [FILE] [--try 1,2.4]``.
+"""How far the compact encoder underestimates the style distance of its own pictures.
 
-An optimizer finds the pictures that a narrow network misjudges. For each optimism (see `Encoder.optimism`), development
-pairs are painted at height 224 in 60 iterations, and VGG19 says what it thinks of them: its objective by the default
-recipe, which is to be the lowest, and the distances in it; last, how many times the network's own distance its is.
+``python -m benchmarks.style_underestimate [FILE] [--try 1,2.4]``. An optimizer finds the pictures that a narrow network
+misjudges. For each candidate value of `Encoder.style_underestimate`, development pairs are painted at height 224 in 60
+iterations and measured by VGG19: its objective by the default recipe, which should be lowest, and its distances; last,
+the ratio of VGG19's style distance to the network's own.
 """
 
 import argparse
@@ -35,17 +36,17 @@ def main() -> None:
     torch.set_num_threads(1)
     judge = load_teacher()
     recipe = Recipe(height=HEIGHT, levels=1, total_iterations=60)
-    print("optimism  objective  content   style  of its own")
-    for optimism in map(float, arguments.candidates.split(",")):
+    print("style_underestimate  objective  content   style  of its own")
+    for style_underestimate in map(float, arguments.candidates.split(",")):
         encoder = load_compact(path=arguments.file, sha256=None)
-        encoder.optimism = optimism
+        encoder.style_underestimate = style_underestimate
         rows = []
         for pair in PAIRS:
             image = stylize(*paths_of(pair), recipe, encoder=encoder).image
             row, own = judged(judge, pair, recipe, image), judged(encoder, pair, recipe, image)
             rows.append((row["objective"], row["content"], row["style"], row["style"] / own["style"]))
         objective, content, style, ratio = (statistics.mean(column) for column in zip(*rows, strict=True))
-        print(f"{optimism:8.2f} {objective:10.4f} {content:8.3f} {style:7.4f} {ratio:11.2f}", flush=True)
+        print(f"{style_underestimate:8.2f} {objective:10.4f} {content:8.3f} {style:7.4f} {ratio:11.2f}", flush=True)
 
 
 if __name__ == "__main__":
