@@ -1,8 +1,8 @@
-"""What three low-level tricks gain, each switched off in turn: ``python -m benchmarks.ablation``.
+"""What two low-level tricks gain, each switched off in turn: ``python -m benchmarks.ablation``.
 
-Products of matrices by convolution kernels (`impasto.products`), own autograd functions for the squared norm and total
-variation, and the allocator's policy (`impasto.devices`). The fastest of some evaluations of objective and
-gradient, medians of processes of their own, in turn; a gain above 1 is what the trick makes faster.
+Own autograd functions for the squared norm and total variation, and the allocator's policy (`impasto.devices`). The
+fastest of some evaluations of objective and gradient, medians of processes of their own, in turn; a gain above 1 is
+what the trick makes faster.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-VARIANTS = ("all on", "products off", "own autograd off", "allocator off")
+VARIANTS = ("all on", "own autograd off", "allocator off")
 CASES = (("compact", 256, 384), ("compact", 400, 600), ("vgg19", 256, 384))
 
 
@@ -24,7 +24,7 @@ def measure(variant: str, model: str, height: int, width: int, count: int) -> di
 
     import torch
 
-    from impasto import Recipe, build_encoder, devices, products
+    from impasto import Recipe, build_encoder, devices
     from impasto.examples import example_path
     from impasto.images import load_picture, resize
     from impasto.losses import base, total_variation
@@ -42,8 +42,6 @@ def measure(variant: str, model: str, height: int, width: int, count: int) -> di
             rows, columns = image.diff(dim=-1).abs().sum(), image.diff(dim=-2).abs().sum()
             return (rows + columns) / image.numel()
 
-    if variant == "products off":
-        products._are_convolutions_faster = lambda: False
     if variant == "own autograd off":
         base._SquaredNorm = PlainNorm
         sys.modules[total_variation.__module__]._TotalVariation = PlainVariation

@@ -59,7 +59,7 @@ def builds(monkeypatch) -> list[str]:
     monkeypatch.setattr(impasto.encoders, "build_encoder", build)
     monkeypatch.setattr("impasto.encoders.weights.store.describe", lambda _: SimpleNamespace(sha256=WEIGHTS_SHA256))
     # Not by the module's dotted name, under which the package shows its function.
-    monkeypatch.setattr(importlib.import_module("impasto.pipeline.api"), "build_encoder", build)
+    monkeypatch.setattr(importlib.import_module("impasto.pipeline.build"), "build_encoder", build)
     monkeypatch.setattr(importlib.import_module("impasto.pipeline.estimate"), "outline_encoder", lambda *_, **__: None)
     return asked
 
@@ -275,7 +275,7 @@ class TestMistakes:
         def build(*_: object, **__: object) -> TinyEncoder:
             raise WeightsError("No weights. Use --model compact.")
 
-        monkeypatch.setattr(importlib.import_module("impasto.pipeline.api"), "build_encoder", build)
+        monkeypatch.setattr(importlib.import_module("impasto.pipeline.build"), "build_encoder", build)
         assert main(["stylize", "photo.png", "oil.png", "-o", "out.png", *SMALL]) == 1
         assert capsys.readouterr().err == "impasto: No weights. Use --model compact.\n"
         assert not (folder / "out").exists()

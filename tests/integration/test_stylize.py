@@ -258,9 +258,11 @@ def test_before_the_finish_its_encoder_corrects_the_one_that_imitates_it(
         sys.modules["impasto.pipeline.api"], "encoder_of", lambda recipe, *_, **__: encoders[recipe.model]
     )
     asked = []
-    visit = encoders["vgg19"].visit
+    iter_features = encoders["vgg19"].iter_features
     monkeypatch.setattr(
-        encoders["vgg19"], "visit", lambda image, layers: asked.append(image.shape) or visit(image, layers)
+        encoders["vgg19"],
+        "iter_features",
+        lambda image, layers: asked.append(image.shape) or iter_features(image, layers),
     )
     events, whole = finished_by_vgg19(tmp_path)
     assert len(asked) == 3 + 3 + 1  # content, style and the picture to correct at; the iterations; the gradient_share

@@ -1,7 +1,6 @@
 """Imports go downward only, and help pages never wait for torch."""
 
 import ast
-import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ import impasto
 PACKAGE = Path(impasto.__file__).parent
 
 ROOMS = [
-    "errors", "recipe", "formats", "devices", "images", "products", "losses", "encoders", "objective", "optimizers",
+    "errors", "recipe", "formats", "devices", "images", "losses", "encoders", "objective", "optimizers",
     "engine", "pipeline", "examples", "runs", "cli", "__main__",
 ]  # fmt: skip
 """From the ground up: a room may import those before it."""
@@ -94,10 +93,6 @@ class TestPublicNames:
     def test_an_unknown_name_is_an_attribute_error(self):
         with pytest.raises(AttributeError, match="no attribute 'stylise'"):
             impasto.stylise  # noqa: B018
-
-    def test_the_function_stylize_is_not_hidden_by_the_module_of_that_name(self):
-        importlib.import_module("impasto.pipeline.api")
-        assert callable(impasto.pipeline.api)
 
     def test_every_error_of_the_tree_is_public(self):
         from impasto import errors

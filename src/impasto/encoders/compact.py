@@ -2,8 +2,9 @@
 
 It has the topology of VGG19 down to relu5_1. Its early layers have a quarter to a half of VGG19's channels. Each of
 them carries a *projection*, the affine map from its own channels to those of VGG19, so that losses can be measured in
-the space of VGG19. Its late layers have all of VGG19's channels, by convolutions of low rank (`low_rank`). For style images, which are looked at once, it carries *estimates*: linear maps from more layers than one. `training/`
-makes the file.
+the space of VGG19. Its late layers have all of VGG19's channels, by convolutions of low rank (`low_rank`). For style
+images, which are looked at once, it carries *estimates*: linear maps from more layers than one. `training/` makes the
+file.
 """
 
 import hashlib

@@ -15,8 +15,6 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_input
 
-from impasto.products import affine, affine_input
-
 
 class LowRankConv(nn.Module):
     """A frozen 3×3 convolution in factors; its weights are unset until they are loaded.
@@ -74,12 +72,12 @@ class _LowMemoryLowRankConv(torch.autograd.Function):
 
 def _by_position(x: Tensor, matrix: Tensor, constant: Tensor | None = None) -> Tensor:
     """A 1×1 convolution: (B, C, H, W) to (B, K, H, W)."""
-    return _in_grid(affine(_rows(x), matrix, constant), x)
+    return _in_grid(F.linear(_rows(x), matrix, constant), x)
 
 
 def _back_by_position(gradient: Tensor, matrix: Tensor) -> Tensor:
     """The gradient of what a 1×1 convolution took in."""
-    return _in_grid(affine_input(_rows(gradient), matrix), gradient)
+    return _in_grid(_rows(gradient) @ matrix, gradient)
 
 
 def _rows(x: Tensor) -> Tensor:

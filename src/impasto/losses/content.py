@@ -4,10 +4,10 @@ Legend: B pictures, C channels, K channels after the projection.
 """
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from impasto.losses.base import relative, squared_norm
-from impasto.products import affine
 
 
 def content_loss(
@@ -25,7 +25,7 @@ def content_loss(
     """
     difference = (features - target).to(torch.promote_types(features.dtype, torch.float32))
     if projection is not None:
-        difference = affine(_by_position(difference), projection[:, :-1])
+        difference = F.linear(_by_position(difference), projection[:, :-1])
     if target_squared_norm is None:
         target_squared_norm = projected_squared_norm(target, projection)
     return relative(squared_norm(difference), target_squared_norm)
@@ -35,7 +35,7 @@ def projected_squared_norm(features: Tensor, projection: Tensor | None = None) -
     """Squared norm of feature maps, a scalar; arguments as those of `content_loss`."""
     features = features.to(torch.promote_types(features.dtype, torch.float32))
     if projection is not None:
-        features = affine(_by_position(features), projection[:, :-1], projection[:, -1])
+        features = F.linear(_by_position(features), projection[:, :-1], projection[:, -1])
     return squared_norm(features)
 
 

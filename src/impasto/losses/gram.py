@@ -7,7 +7,6 @@ from torch import Tensor
 
 from impasto.losses.base import StyleLoss, relative, relative_square, squared_norm
 from impasto.losses.statistics import moments
-from impasto.products import affine
 
 
 def gram_matrix(features: Tensor) -> Tensor:
@@ -67,5 +66,5 @@ def _squared_norm(gram: Tensor, metric: Tensor | None) -> Tensor:
     """‖S‖² of a symmetric matrix, or ‖H S Hᵀ‖² for the metric HᵀH."""
     if metric is None:
         return squared_norm(gram)
-    product = affine(gram[0], metric)
+    product = gram[0] @ metric
     return (product * product.mT).sum()

@@ -12,8 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from impasto.products import affine, inner_products
-
 _POSITIONS_AT_A_TIME = 1 << 16
 """Half-precision features are converted to float32 in slices of so many positions, to keep the copy small."""
 
@@ -31,10 +29,7 @@ class _Sums(torch.autograd.Function):
             part = features[:, start : start + step].to(wide)
             weighted = part if weights is None else part * weights[:, start : start + step, None]
             firsts.append(weighted.sum(1))
-            if len(part) == 1:  # as nearly always
-                seconds.append(inner_products(weighted[0], part[0])[None])
-            else:
-                seconds.append(weighted.mT @ part)
+            seconds.append(weighted.mT @ part)
         first, second = (sum(sums[1:], start=sums[0]) for sums in (firsts, seconds))
         ctx.save_for_backward(features, weights)
         return first, second
@@ -44,10 +39,7 @@ class _Sums(torch.autograd.Function):
         features, weights = ctx.saved_tensors
         d_first, d_second = (gradient.to(features.dtype) for gradient in gradients)
         matrices = d_second + d_second.mT
-        if len(features) == 1:
-            gradient = affine(features[0], matrices[0], d_first[0])[None]
-        else:
-            gradient = torch.baddbmm(d_first[:, None, :], features, matrices)
+        gradient = torch.baddbmm(d_first[:, None, :], features, matrices)
         return gradient if weights is None else gradient * weights[..., None].to(gradient.dtype), None
 
 

@@ -155,16 +155,16 @@ def test_all_style_layers_of_the_bundled_file_but_the_deepest_are_estimated(enco
 
 def test_features_of_a_style_image_are_let_go_when_no_layer_waits_for_them(encoder: Compact) -> None:
     alive: dict[str, weakref.ref[Tensor]] = {}
-    visit = encoder.visit
+    iter_features = encoder.iter_features
 
     def watched(image: Tensor, layers: Collection[str]) -> Iterator[tuple[str, Tensor]]:
-        for name, features in visit(image, layers):
+        for name, features in iter_features(image, layers):
             alive[name] = weakref.ref(features)
             yield name, features
             del features
 
     with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(encoder, "visit", watched)
+        patch.setattr(encoder, "iter_features", watched)
         layers = list(encoder.style_layers)
         seen = {}
         for layer, features in encoder.iter_style_features(torch.rand(1, 3, 32, 32), layers):

@@ -234,9 +234,11 @@ def test_a_term_alone_is_what_it_is_among_the_others_however_small_the_picture(s
 
 def test_a_term_alone_costs_no_layer_past_its_own(tiny_encoder: TinyEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
     objective, seen = build(tiny_encoder), []
-    visit = tiny_encoder.visit
+    iter_features = tiny_encoder.iter_features
     monkeypatch.setattr(
-        tiny_encoder, "visit", lambda *asked: ((seen.append(layer), (layer, maps))[1] for layer, maps in visit(*asked))
+        tiny_encoder,
+        "iter_features",
+        lambda *asked: ((seen.append(layer), (layer, maps))[1] for layer, maps in iter_features(*asked)),
     )
     objective.parts(picture(5), ["content"])
     assert seen == ["relu1_1", "relu2_1", "relu2_2"]

@@ -45,7 +45,7 @@ class NeedyEncoder(TinyEncoder):
 @pytest.fixture(autouse=True)
 def _allocator_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its new ways would stay for all tests to come, and slow them down."""
-    monkeypatch.setattr("impasto.pipeline.memory._set_allocator", lambda *_: None)
+    monkeypatch.setattr("impasto.devices._set_allocator", lambda *_: None)
 
 
 def engine_with(encoder: TinyEncoder, recipe: Recipe, save_memory: Callable[[], str] = lambda: "") -> Engine:
@@ -223,7 +223,7 @@ def test_losses_that_sort_take_more() -> None:
 def test_no_weights_are_fetched_for_an_estimate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("IMPASTO_WEIGHTS_DIR", str(tmp_path))
     monkeypatch.setenv("IMPASTO_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr("impasto.encoders.find_weights", lambda *_, **__: pytest.fail("weights were looked for"))
+    monkeypatch.setattr("impasto.encoders.registry.find_weights", lambda *_, **__: pytest.fail("looked for weights"))
     plan = estimate(Recipe(model="vgg16", height=64), (64, 64), [(64, 64)], "cpu")
     assert plan.memory.peak_bytes > 300_000_000
     assert plan.seconds > 0
@@ -241,7 +241,7 @@ RESIDENT_MB = """
 def test_freed_memory_is_kept_until_it_is_given_back(way: str, is_kept: bool) -> None:
     program = f"""
     import torch
-    from impasto.pipeline.memory import trim_freed_pages, {way}
+    from impasto.devices import trim_freed_pages, {way}
     {RESIDENT_MB}
     {way}()
     before = resident_mb()
@@ -260,7 +260,7 @@ def test_freed_memory_is_kept_until_it_is_given_back(way: str, is_kept: bool) ->
 def test_what_is_made_once_leaves_no_holes() -> None:
     program = f"""
     import torch
-    from impasto.pipeline.memory import retain_freed_pages, mmap_temporaries
+    from impasto.devices import mmap_temporaries, retain_freed_pages
     {RESIDENT_MB}
     def left_behind():
         before = resident_mb()
