@@ -102,12 +102,11 @@ def _resident_bytes() -> int:
 
 
 def _run_impasto(build: Callable[[], Any], content: Any, iterations: int, recipe: Any) -> tuple[list[float], float]:
-    from impasto.engine import Engine
+    from impasto.engine import Engine, PlainProblem
     from impasto.engine.pyramid import Level
-    from impasto.images import resample
 
     level = Level((content.shape[-2], content.shape[-1]), iterations)
-    engine = Engine([level], lambda *_: build(), content, recipe, resample)
+    engine = Engine([level], PlainProblem(content, lambda *_: build()), recipe)
     stamps = [time.perf_counter() for progress in engine.run() if progress.iteration]
     return stamps, engine.losses["total"]
 

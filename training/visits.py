@@ -16,7 +16,7 @@ from training.pictures import Crops
 
 from impasto.encoders.base import Encoder
 from impasto.encoders.compact import load_compact
-from impasto.engine import Engine
+from impasto.engine import Engine, PlainProblem
 from impasto.engine.pyramid import build_pyramid
 from impasto.images import resample
 from impasto.objective.objective import Objective
@@ -62,13 +62,11 @@ def run(encoder: Encoder, crops: Crops, iterations: int, device: torch.device) -
     def at(picture: Tensor, edge: tuple[int, int]) -> Tensor:
         return F.interpolate(picture, edge, mode="bilinear", antialias=True).clamp(0, 1).to(device)
 
-    engine = Engine(
-        levels,
-        lambda level, *_: Objective(encoder, at(content[None], level.size), [at(style[None], level.size)], recipe),
+    problem = PlainProblem(
         at(start, levels[0].size),
-        recipe,
-        resample,
+        lambda level, *_: Objective(encoder, at(content[None], level.size), [at(style[None], level.size)], recipe),
     )
+    engine = Engine(levels, problem, recipe)
     wanted = {int(share * iterations) for share in rng.uniform(0.1, 1, KEPT - 1)} | {iterations}
     visits = []
     for progress in engine.run():

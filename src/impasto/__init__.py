@@ -28,8 +28,8 @@ if TYPE_CHECKING:
         WeightsError,
     )
     from impasto.images import Picture, load_picture, save_picture
-    from impasto.pipeline import Result, stylize
-    from impasto.recipe import Recipe, RunOptions
+    from impasto.pipeline import Execution, Masks, Result, stylize
+    from impasto.recipe import Recipe, RunOptions, StopReason
 
     __version__: str
 
@@ -38,9 +38,11 @@ __all__ = [
     "Control",
     "Encoder",
     "EncoderError",
+    "Execution",
     "ImageError",
     "ImpastoError",
     "LayerError",
+    "Masks",
     "OutOfMemoryError",
     "OutputError",
     "Picture",
@@ -49,6 +51,7 @@ __all__ = [
     "RecipeError",
     "Result",
     "RunOptions",
+    "StopReason",
     "UserError",
     "WeightsError",
     "__version__",
@@ -64,8 +67,8 @@ _NAMES_BY_MODULE = {
     "engine": ["Control", "Progress"],
     "errors": [name for name in __all__ if name.endswith("Error")],
     "images": ["Picture", "load_picture", "save_picture"],
-    "recipe": ["Recipe", "RunOptions"],
-    "pipeline": ["Result", "stylize"],
+    "recipe": ["Recipe", "RunOptions", "StopReason"],
+    "pipeline": ["Execution", "Masks", "Result", "stylize"],
 }
 _HOME = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
 

@@ -397,7 +397,7 @@ class TestProcess:
         run.send_signal(number)
         out, err = run.communicate(timeout=60)
         assert run.returncode == code
-        assert json.loads(out.splitlines()[-1])["stop_reason"].startswith("stopped")
+        assert json.loads(out.splitlines()[-1])["stop_reason"] == "stopped"
         assert err.count("\n") == 1 and "Traceback" not in err
         assert load_picture("out.png").size == (400, 533)
         assert {path.name for path in (folder / "out").iterdir()} == {"00000.png", "checkpoint", "losses.csv"}

@@ -9,6 +9,7 @@ from impasto.images import resize
 from impasto.losses import gram_loss, gram_matrix
 from impasto.objective.objective import Objective
 from impasto.objective.weighting import strength_factors
+from impasto.pipeline import Masks
 from tests.tiny import TinyEncoder
 
 
@@ -64,7 +65,7 @@ def test_the_ends_of_the_dial_switch_a_term_off() -> None:
 def test_each_region_takes_its_own_style(tiny_encoder: TinyEncoder) -> None:
     result = stylize(
         CONTENT, [RED, BLUE], encoder=tiny_encoder, height=48, total_iterations=120, levels=1,
-        content_masks=[LEFT.expand(1, 3, -1, -1), 1 - LEFT.expand(1, 3, -1, -1)], content_weight=0.5,
+        masks=Masks(content=[LEFT.expand(1, 3, -1, -1), 1 - LEFT.expand(1, 3, -1, -1)]), content_weight=0.5,
     )  # fmt: skip
     for region, own, other in ((result.image[..., :32], RED, BLUE), (result.image[..., 32:], BLUE, RED)):
         to_own, to_other = (
@@ -81,7 +82,12 @@ def test_each_region_takes_its_own_style(tiny_encoder: TinyEncoder) -> None:
 
 def test_a_locked_region_is_the_resized_content_byte_for_byte(tiny_encoder: TinyEncoder) -> None:
     result = stylize(
-        CONTENT, RED, encoder=tiny_encoder, height=36, total_iterations=20, lock_mask=LEFT.expand(1, 3, -1, -1)
+        CONTENT,
+        RED,
+        encoder=tiny_encoder,
+        height=36,
+        total_iterations=20,
+        masks=Masks(lock=LEFT.expand(1, 3, -1, -1)),
     )
     resized = resize(CONTENT, (36, 48))
     written, expected = ((image * 255).round() for image in (result.image, resized))

@@ -17,6 +17,7 @@ from impasto import Control, Progress, Recipe, Result, stylize
 from impasto.encoders import build_encoder
 from impasto.encoders.vgg import build_vgg
 from impasto.engine.checkpoint import Checkpoints
+from impasto.pipeline import Execution
 from impasto.pipeline.level_images import WIDEST_STYLE, style_size
 from tests.tiny import TinyEncoder
 
@@ -189,7 +190,7 @@ def test_no_style_at_all_is_refused(tiny_encoder: TinyEncoder) -> None:
 
 def test_a_device_that_is_not_there_is_refused(tiny_encoder: TinyEncoder) -> None:
     with pytest.raises(impasto.RecipeError, match="use --device auto or cpu"):
-        stylize(CONTENT, STYLE, encoder=tiny_encoder, device="cuda:99")
+        stylize(CONTENT, STYLE, encoder=tiny_encoder, execution=Execution(device="cuda:99"))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (5, 3)])
@@ -244,7 +245,12 @@ def finished_by_vgg19(folder: Path, *, stop_at: int = 0, resume: bool = False) -
     recipe = Recipe(height=32, total_iterations=15, levels=1, model="compact", finish="vgg19:3")
     checkpoints = Checkpoints(folder / "checkpoint", every_seconds=1000, resume=resume)
     result = stylize(
-        CONTENT, STYLE, recipe, threads=1, on_progress=on_progress, control=control, checkpoints=checkpoints
+        CONTENT,
+        STYLE,
+        recipe,
+        execution=Execution(threads=1, checkpoints=checkpoints),
+        on_progress=on_progress,
+        control=control,
     )
     return events, result
 

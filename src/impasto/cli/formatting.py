@@ -14,16 +14,17 @@ def report_in_words(report: "RunReport") -> str:
     result = report.result
     height, width = result.image.shape[-2:]
     where = f"Saved {report.final} ({width}×{height})" if report.final else "Nothing was saved"
-    report_line = f"{where} after {result.iterations} iterations in {duration(result.seconds)}: {result.stop_reason}."
-    return f"{report_line} {gradient_share_in_words(result.gradient_share)}".rstrip()
+    why = result.stop_reason.sentence
+    line = f"{where} after {result.iterations} iterations in {duration(result.seconds)}: {why}."
+    return f"{line} {gradient_share_in_words(result.gradient_share)}".rstrip()
 
 
 def gradient_share_in_words(gradient_share: Mapping[str, float]) -> str:
-    """``"Influence on the pixels: content 44 %, style 52 %, tv 4 %."``; nothing if it was not measured."""
+    """``"Share of the gradient: content 44 %, style 52 %, tv 4 %."``; nothing if it was not measured."""
     if not gradient_share:
         return ""
     return (
-        "Influence on the pixels: "
+        "Share of the gradient: "
         + ", ".join(f"{term} {share:.0%}" for term, share in gradient_share.items()).replace("%", " %")
         + "."
     )

@@ -12,7 +12,7 @@ from impasto.cli.dry_run import show_plan
 from impasto.cli.reporters import Reporter, reporter_for
 from impasto.cli.signals import stop_on_signal
 from impasto.errors import ImageError, ImpastoError, OutOfMemoryError, OutputError, UserError
-from impasto.recipe import Recipe, RunOptions
+from impasto.recipe import Recipe, RunOptions, StopReason
 
 if TYPE_CHECKING:
     from impasto.encoders.base import Encoder
@@ -149,13 +149,12 @@ def _going_on(content: Path, options: RunOptions) -> tuple[Path, RunOptions]:
 
 def _is_finished(picture: Path) -> bool:
     """Whether a picture is there, and is not what an interrupted run has kept."""
-    from impasto.engine import STOPPED
     from impasto.images import read_recipe_json
 
     if not picture.exists():
         return False
     try:
-        return bool(json.loads(read_recipe_json(picture))["stop_reason"] != STOPPED)
+        return StopReason.read(json.loads(read_recipe_json(picture))["stop_reason"]) is not StopReason.STOPPED
     except (ImageError, ValueError, KeyError, TypeError):
         return True  # somebody else's: it is not touched
 

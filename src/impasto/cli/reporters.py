@@ -199,6 +199,7 @@ class Events(Reporter):
         result = report.result
         self._event(
             "done", path=None if report.final is None else str(report.final), stop_reason=result.stop_reason,
+            sentence=result.stop_reason.sentence,
             iterations=result.iterations, seconds=round(result.seconds, 3), losses=_finite(result.losses),
             gradient_share=_finite(result.gradient_share),
         )  # fmt: skip

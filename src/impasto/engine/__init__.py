@@ -1,6 +1,7 @@
-"""The engine: the loop over levels and iterations, its events, and the reins that it takes."""
+"""The engine: the loop over levels and iterations, its events, and the control that it takes."""
 
 from impasto.engine.events import Control, Progress
-from impasto.engine.loop import STOPPED, Engine
+from impasto.engine.loop import Engine
+from impasto.engine.problem import PlainProblem, Problem
 
-__all__ = ["STOPPED", "Control", "Engine", "Progress"]
+__all__ = ["Control", "Engine", "PlainProblem", "Problem", "Progress"]

@@ -5,27 +5,25 @@ The engine never prints and knows no file. Progress bars, CSV files, previews an
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
 from impasto.devices import is_out_of_memory
 from impasto.engine.events import Clock, Control, Progress
+from impasto.engine.problem import Problem
 from impasto.engine.pyramid import Level, extend_pyramid, rebudget
 from impasto.errors import OutOfMemoryError
 from impasto.objective.objective import Objective
 from impasto.objective.weighting import TERMS
 from impasto.optimizers import PixelOptimizer, build_optimizer
-from impasto.recipe import Change, Recipe
+from impasto.recipe import Change, Recipe, StopReason
 
 logger = logging.getLogger(__name__)
 
 PLATEAU_WINDOW = 50
 """Iterations over which the recipe's `plateau` measures progress."""
-
-STOPPED = "stopped on request; the best picture so far is kept"
-"""The reason of a run that could go on."""
 
 
 class Engine:
@@ -33,15 +31,9 @@ class Engine:
 
     Args:
         levels: From `impasto.engine.pyramid.build_pyramid`.
-        objective_at: Builds a level's objective for a recipe, which changes on the way may have altered, and for the
-            picture that the level began with.
-        start: The picture to start from, shape (1, 3, H, W) of the first level's size, in [0, 1].
+        problem: The pictures and what is asked of them.
         recipe: The optimizer's part of it, and the changes on the way.
-        resample: Brings a (1, 3, H, W) tensor of any range to a height and width.
         control: Pauses and ends the run.
-        finish: What the picture goes through on its way out, as for its colors; from and to shape (1, 3, H, W).
-        save_memory: Called when memory ran out: makes evaluations leaner and says how, or says nothing if it cannot.
-        enlarge: Brings the picture of one level to the height and width of the next; by default, resamples it.
 
     Raises:
         OutOfMemoryError: By `run`, if memory runs out before anything was gained. Later, the best picture is kept.
@@ -49,33 +41,26 @@ class Engine:
     Attributes:
         losses: The objective and its parts at the best picture so far.
         iteration: Evaluations so far.
-        stop_reason: Why the run ended, in words.
-        gradient_share: Each term's share of the pull on the pixels at the end; empty if the run was ended from outside.
+        stop_reason: Why the run ended; None before that.
+        gradient_share: Each term's share of the gradient at the end; empty if the run was ended from outside.
     """
 
     def __init__(
         self,
         levels: Sequence[Level],
-        objective_at: Callable[[Level, Recipe, Tensor], Objective],
-        start: Tensor,
+        problem: Problem,
         recipe: Recipe,
-        resample: Callable[[Tensor, tuple[int, int]], Tensor],
         control: Control | None = None,
-        finish: Callable[[Tensor], Tensor] = lambda image: image,
-        save_memory: Callable[[], str] = lambda: "",
-        enlarge: Callable[[Tensor, tuple[int, int]], Tensor] | None = None,
     ) -> None:
         self.levels, self.recipe = levels, recipe
         self.control = control or Control()
         self.iteration = 0
         self.losses: Mapping[str, float] = {}
-        self.stop_reason = ""
+        self.stop_reason: StopReason | None = None
         self.gradient_share: Mapping[str, float] = {}
-        self._objective_at, self._resample, self._finish = objective_at, resample, finish
-        self._enlarge = enlarge or resample
-        self._save_memory = save_memory
+        self._problem = problem
         self._is_out_of_memory = False
-        self._optimizer: PixelOptimizer = build_optimizer(start, recipe)
+        self._optimizer: PixelOptimizer = build_optimizer(problem.start(levels[0].size), recipe)
         self._clock = Clock()
         self._asked = sum(level.iterations for level in levels)  # before any live change
         self._spent = [0]  # iterations, of each level that has begun
@@ -88,7 +73,7 @@ class Engine:
     @property
     def image(self) -> Tensor:
         """The best picture so far, finished, of the size of the level at work; of the output's once the run is over."""
-        return self._finish(self._optimizer.best_image if self._enlarged is None else self._enlarged)
+        return self._problem.postprocess(self._optimizer.best_image if self._enlarged is None else self._enlarged)
 
     @property
     def seconds(self) -> float:
@@ -105,7 +90,7 @@ class Engine:
         yield self._progress({})
         yield from self._run_level()
         while len(self._spent) < len(self.levels) and not self.control.is_ended and not self._is_out_of_memory:
-            self._optimizer.resize(self._best_at(self.levels[len(self._spent)].size), self._resample)
+            self._optimizer.resize(self._best_at(self.levels[len(self._spent)].size), self._problem.resample)
             self._spent.append(0)
             self._begin = self._optimizer.best_image if self._level.is_corrected else None
             self._gradient = None
@@ -113,12 +98,12 @@ class Engine:
             yield from self._run_level()
         self._enlarged = self._best_at(self.levels[-1].size)  # a checkpoint still can resume on a coarse level
         self.stop_reason = self._reason()
-        logger.info("Ended after %d iterations: %s", self.iteration, self.stop_reason)
+        logger.info("Ended after %d iterations: %s", self.iteration, self.stop_reason.sentence)
 
     def _best_at(self, size: tuple[int, int]) -> Tensor:
         """The best picture so far, as a level of that size begins with it."""
         best = self._optimizer.best_image
-        return best if best.shape[-2:] == size else self._enlarge(best, size).clamp_(0, 1)
+        return best if best.shape[-2:] == size else self._problem.enlarge(best, size).clamp_(0, 1)
 
     def _run_level(self) -> Iterator[Progress]:
         level = self._level
@@ -137,7 +122,7 @@ class Engine:
             try:
                 if objective is None:
                     begin = self._optimizer.best_image if self._begin is None else self._begin
-                    objective = self._objective_at(level, self.recipe.at(self.iteration), begin)
+                    objective = self._problem.objective(level, self.recipe.at(self.iteration), begin)
                 evaluation = objective.evaluate(self._optimizer.candidate)
                 total, parts = self._optimizer.update(evaluation)
             except (MemoryError, RuntimeError) as error:
@@ -171,17 +156,17 @@ class Engine:
 
     def _is_relieved(self) -> bool:
         """Lowers what the run takes after memory ran out; False, with the end prepared, if nothing is left to lower."""
-        sentence = self._save_memory() or self._optimizer.save_memory()
+        sentence = self._problem.save_memory() or self._optimizer.save_memory()
         if sentence:
             logger.warning("Memory ran out after %d iterations; %s.", self.iteration, sentence)
             return True
         if not self.iteration:
             raise OutOfMemoryError(
-                f"Memory ran out at {self._level.size[1]}×{self._level.size[0]}, even at the leanest. "
+                f"Memory ran out at {self._level.size[1]}×{self._level.size[0]}, with all memory savings on. "
                 "Lower --height, take --model compact, or close other programs."
             )
         self._is_out_of_memory = True
-        logger.warning("Memory ran out after %d iterations, even at the leanest.", self.iteration)
+        logger.warning("Memory ran out after %d iterations, with all memory savings on.", self.iteration)
         return False
 
     def _apply_changes(self) -> bool:
@@ -266,18 +251,16 @@ class Engine:
         before, now = self._level_bests[-1 - PLATEAU_WINDOW], self._level_bests[-1]
         return before - now < self.recipe.plateau * before
 
-    def _reason(self) -> str:
+    def _reason(self) -> StopReason:
         if self.control.is_cancelled:
-            return "cancelled"
+            return StopReason.CANCELLED
         if self.control.is_stopped:
-            return STOPPED
+            return StopReason.STOPPED
         if self._is_out_of_memory:
-            return "memory ran out, even at the leanest; the best picture so far is kept"
+            return StopReason.OUT_OF_MEMORY
         if self._optimizer.stop_reason:
-            return self._optimizer.stop_reason
-        if self._is_on_plateau():
-            return f"the last {PLATEAU_WINDOW} iterations lowered the objective by less than {self.recipe.plateau:g}"
-        return f"the budget of {self.total_iterations} iterations is used up"
+            return StopReason(self._optimizer.stop_reason)
+        return StopReason.PLATEAU if self._is_on_plateau() else StopReason.BUDGET
 
     def _progress(self, losses: Mapping[str, float]) -> Progress:
         index = len(self._spent) - 1

@@ -1,6 +1,6 @@
 """What all losses share: relative distances, and the contract of a style loss.
 
-Legend: B pictures (1 where a summary is sorted), C channels, K channels after the projection, N positions.
+Legend: B pictures (1 where values are sorted), C channels, K channels after the projection, N positions.
 """
 
 from abc import ABC, abstractmethod
@@ -50,11 +50,22 @@ def relative_square(difference: Tensor, reference: Tensor) -> Tensor:
 
 
 class StyleLoss(ABC):
-    """A summary of features and the distance of two summaries."""
+    """What is compared of a style: statistics of features, and the distance of one from a target.
+
+    Statistics of two parts of a picture add up (``+``) to those of the whole, so masks, several styles and tiles need
+    no second implementation.
+
+    Attributes:
+        scale: Constant at which it pulls about as hard as the Gram loss at the balanced picture.
+        sorts: Whether it sorts all values, which takes memory for the places and the targets of each.
+    """
+
+    scale: float = 1.0
+    sorts: bool = False
 
     @abstractmethod
-    def summarize(self, features: Tensor, weights: Tensor | None = None, projection: Tensor | None = None) -> Any:
-        """What the loss keeps of features: a tensor or a tuple of tensors, differentiable.
+    def statistics(self, features: Tensor, weights: Tensor | None = None, projection: Tensor | None = None) -> Any:
+        """What the loss keeps of features: additive and differentiable.
 
         Args:
             features: Shape (1, C, H, W).
@@ -62,10 +73,10 @@ class StyleLoss(ABC):
             projection: An affine map of the features, shape (K, C + 1), its last column the constant; None for none.
         """
 
-    def prepare(self, summary: Any) -> Any:
-        """What is worth computing once of the summary that is to be the target."""
-        return summary
+    @abstractmethod
+    def target(self, statistics: Any, projection: Tensor | None = None) -> Any:
+        """What is computed once of the statistics of the style image; the projection as above."""
 
     @abstractmethod
-    def distance(self, summary: Any, target: Any) -> Tensor:
-        """How far a summary is from a prepared target, a scalar."""
+    def distance(self, statistics: Any, target: Any) -> Tensor:
+        """How far statistics are from a target, a scalar: 0 is equal, 1 about as far as black."""

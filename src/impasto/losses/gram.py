@@ -6,7 +6,7 @@ Legend: B pictures, C channels, K channels after the projection.
 from torch import Tensor
 
 from impasto.losses.base import StyleLoss, relative, relative_square, squared_norm
-from impasto.losses.statistics import moments
+from impasto.losses.statistics import Moments, moments
 
 
 def gram_matrix(features: Tensor) -> Tensor:
@@ -43,23 +43,25 @@ class Gram(StyleLoss):
     With a projection H, ‖H S Hᵀ‖² is tr(M S M S) with M = HᵀH: a product less on the way there and one on the way back.
     """
 
-    def summarize(
-        self, features: Tensor, weights: Tensor | None = None, projection: Tensor | None = None
-    ) -> tuple[Tensor, Tensor | None]:
-        """The Gram matrix, shape (1, C, C), or (1, C + 1, C + 1) with a projection; and the projection."""
-        sums = moments(features, weights)
-        return (sums.gram() if projection is None else sums.augmented_gram()), projection
+    def statistics(self, features: Tensor, weights: Tensor | None = None, projection: Tensor | None = None) -> Moments:
+        """First and second moments of the features themselves; see `StyleLoss.statistics`."""
+        return moments(features, weights)
 
-    def prepare(self, summary: tuple[Tensor, Tensor | None]) -> tuple[Tensor, Tensor | None, Tensor]:
+    def target(self, statistics: Moments, projection: Tensor | None = None) -> tuple[Tensor, Tensor | None, Tensor]:
         """The Gram matrix, the projection's metric, and the squared norm in it."""
-        gram, projection = summary
         metric = None if projection is None else projection.mT @ projection
+        gram = _gram(statistics, metric)
         return gram, metric, _squared_norm(gram, metric)
 
-    def distance(self, summary: tuple[Tensor, Tensor | None], target: tuple[Tensor, Tensor | None, Tensor]) -> Tensor:
+    def distance(self, statistics: Moments, target: tuple[Tensor, Tensor | None, Tensor]) -> Tensor:
         """See `gram_loss`."""
         target_gram, metric, scale = target
-        return relative(_squared_norm(summary[0] - target_gram, metric), scale)
+        return relative(_squared_norm(_gram(statistics, metric) - target_gram, metric), scale)
+
+
+def _gram(statistics: Moments, metric: Tensor | None) -> Tensor:
+    """Shape (1, C, C), or with a constant among the channels, which an affine projection needs, (1, C + 1, C + 1)."""
+    return statistics.gram() if metric is None else statistics.augmented_gram()
 
 
 def _squared_norm(gram: Tensor, metric: Tensor | None) -> Tensor:

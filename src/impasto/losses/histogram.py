@@ -1,11 +1,25 @@
 """Gram matrices and each channel's histogram."""
 
+from dataclasses import dataclass
+
 from torch import Tensor
 
 from impasto.losses.base import StyleLoss
 from impasto.losses.gram import gram_loss
-from impasto.losses.quantiles import quantile_distance, sorted_values
-from impasto.losses.statistics import moments
+from impasto.losses.quantiles import Values, quantile_distance, values_of
+from impasto.losses.statistics import Moments, moments
+
+
+@dataclass(frozen=True, eq=False)
+class MomentsAndValues:
+    """Additive statistics of both kinds, and the projection of the features."""
+
+    moments: Moments
+    values: Values
+    projection: Tensor | None
+
+    def __add__(self, other: "MomentsAndValues") -> "MomentsAndValues":
+        return MomentsAndValues(self.moments + other.moments, self.values + other.values, self.projection)
 
 
 class Histogram(StyleLoss):
@@ -15,12 +29,20 @@ class Histogram(StyleLoss):
     sorting, where the paper uses 256 bins; normalized like the Gram loss.
     """
 
-    def summarize(
-        self, features: Tensor, weights: Tensor | None = None, projection: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """The Gram matrix, shape (1, K, K), and each channel's values in rising order, shape (K, N)."""
-        return moments(features, weights).gram(projection), sorted_values(features, weights, projection)
+    scale = 1.2
+    sorts = True
 
-    def distance(self, summary: tuple[Tensor, Tensor], target: tuple[Tensor, Tensor]) -> Tensor:
+    def statistics(
+        self, features: Tensor, weights: Tensor | None = None, projection: Tensor | None = None
+    ) -> MomentsAndValues:
+        """Moments of the features themselves, and the projected values; see `StyleLoss.statistics`."""
+        return MomentsAndValues(moments(features, weights), values_of(features, weights, projection), projection)
+
+    def target(self, statistics: MomentsAndValues, projection: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The Gram matrix, shape (1, K, K), and the quantiles, shape (K, N)."""
+        return statistics.moments.gram(projection), statistics.values.sorted
+
+    def distance(self, statistics: MomentsAndValues, target: tuple[Tensor, Tensor]) -> Tensor:
         """Mean of the two relative squares."""
-        return (gram_loss(summary[0], target[0]) + quantile_distance(summary[1], target[1])) / 2
+        gram, quantiles = self.target(statistics, statistics.projection)
+        return (gram_loss(gram, target[0]) + quantile_distance(quantiles, target[1])) / 2

@@ -3,6 +3,9 @@
 Legend: K channels, N and M positions.
 """
 
+from dataclasses import dataclass
+from functools import cached_property
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
@@ -10,15 +13,35 @@ from torch import Tensor
 from impasto.losses.base import relative_square
 
 
-def sorted_values(features: Tensor, weights: Tensor | None, projection: Tensor | None) -> Tensor:
-    """Each channel's values in rising order, shape (K, N); positions that weigh less than half are left out."""
+@dataclass(frozen=True, eq=False)
+class Values:
+    """All values of some channels; those of two parts of a picture make up those of the whole.
+
+    Attributes:
+        unsorted: Shape (K, N).
+    """
+
+    unsorted: Tensor
+
+    def __add__(self, other: "Values") -> "Values":
+        return Values(torch.cat([self.unsorted, other.unsorted], 1))
+
+    @cached_property
+    def sorted(self) -> Tensor:
+        """Each channel's values in rising order, shape (K, N)."""
+        return self.unsorted.sort(dim=1).values
+
+
+def values_of(features: Tensor, weights: Tensor | None, projection: Tensor | None) -> Values:
+    """The values of projected features; positions that weigh less than half are left out, unless all do.
+
+    Arguments as of `impasto.losses.base.StyleLoss.statistics`.
+    """
     values = features[0].flatten(1).float()
     if weights is not None:
         inside = weights.flatten() >= 0.5
         values = values[:, inside] if bool(inside.any()) else values
-    if projection is not None:
-        values = torch.addmm(projection[:, -1:], projection[:, :-1], values)
-    return values.sort(dim=1).values
+    return Values(values if projection is None else torch.addmm(projection[:, -1:], projection[:, :-1], values))
 
 
 def quantile_distance(values: Tensor, target: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from impasto.losses.base import StyleLoss
-from impasto.losses.quantiles import quantile_distance, sorted_values
+from impasto.losses.quantiles import Values, quantile_distance, values_of
 
 
 class Sliced(StyleLoss):
@@ -14,19 +14,26 @@ class Sliced(StyleLoss):
     same in each iteration, so that the objective stays a function of the picture and L-BFGS may be used.
     """
 
-    def summarize(self, features: Tensor, weights: Tensor | None = None, projection: Tensor | None = None) -> Tensor:
-        """Values along each direction in rising order, shape (K, N)."""
-        channels = features.shape[1] if projection is None else projection.shape[0]
-        directions = _directions(channels).to(features.device)
+    scale = 3.0
+    sorts = True
+
+    def statistics(self, features: Tensor, weights: Tensor | None = None, projection: Tensor | None = None) -> Values:
+        """Values along each direction; see `StyleLoss.statistics`."""
+        num_channels = features.shape[1] if projection is None else projection.shape[0]
+        rotation = directions(num_channels).to(features.device)
         identity = torch.eye(features.shape[1], features.shape[1] + 1, device=features.device)
-        return sorted_values(features, weights, directions @ (identity if projection is None else projection))
+        return values_of(features, weights, rotation @ (identity if projection is None else projection))
 
-    def distance(self, summary: Tensor, target: Tensor) -> Tensor:
+    def target(self, statistics: Values, projection: Tensor | None = None) -> Tensor:
+        """The quantiles, shape (K, N)."""
+        return statistics.sorted
+
+    def distance(self, statistics: Values, target: Tensor) -> Tensor:
         """Relative square of the difference of quantiles."""
-        return quantile_distance(summary, target)
+        return quantile_distance(statistics.sorted, target)
 
 
-def _directions(channels: int) -> Tensor:
+def directions(channels: int) -> Tensor:
     """A random rotation of so many channels, always the same, float32."""
     generator = torch.Generator().manual_seed(channels)
     rotation, triangle = torch.linalg.qr(torch.randn((channels, channels), generator=generator, dtype=torch.float64))

@@ -1,10 +1,33 @@
 """The Wasserstein-2 distance of Gaussians: mean and covariance."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 from impasto.losses.base import StyleLoss, relative, squared_norm
-from impasto.losses.statistics import moments
+from impasto.losses.statistics import Moments, moments
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """A target: the Gaussian of a style's features.
+
+    Attributes:
+        mean: Shape (1, K).
+        covariance: Shape (1, K, K).
+        basis: Its eigenvectors, shape (1, K, K).
+        pairs: Weights of the pairs of eigenvectors, shape (1, K, K).
+        scale: Squared distance from black, a scalar.
+        projection: Of the features, shape (K, C + 1); None for none.
+    """
+
+    mean: Tensor
+    covariance: Tensor
+    basis: Tensor
+    pairs: Tensor
+    scale: Tensor
+    projection: Tensor | None
 
 
 class GaussianMoments(StyleLoss):
@@ -19,18 +42,16 @@ class GaussianMoments(StyleLoss):
     expansion would overstate without bound what the true distance only sees to first order.
     """
 
+    scale = 0.35
     FLOOR = 0.1
 
-    def summarize(
-        self, features: Tensor, weights: Tensor | None = None, projection: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Mean, shape (1, K), and covariance, shape (1, K, K)."""
-        sums = moments(features, weights)
-        return sums.mean(projection), sums.covariance(projection)
+    def statistics(self, features: Tensor, weights: Tensor | None = None, projection: Tensor | None = None) -> Moments:
+        """First and second moments of the features themselves; see `StyleLoss.statistics`."""
+        return moments(features, weights)
 
-    def prepare(self, summary: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Mean and covariance, the eigenbasis, the weights of its pairs, and the squared distance from black."""
-        mean, covariance = summary
+    def target(self, statistics: Moments, projection: Tensor | None = None) -> Gaussian:
+        """The Gaussian of the projected features, with what its distances need."""
+        mean, covariance = statistics.mean(projection), statistics.covariance(projection)
         # On the CPU in float64: exact, the same on every device, and once a level.
         values, basis = torch.linalg.eigh(covariance.double().cpu())
         values = values.clamp(min=0)
@@ -39,10 +60,11 @@ class GaussianMoments(StyleLoss):
         scale = values.sum() + mean.double().cpu().square().sum()
         parts = (basis, pairs, scale)
         basis, pairs, scale = (part.to(mean.dtype).to(mean.device) for part in parts)
-        return mean, covariance, basis, pairs, scale
+        return Gaussian(mean, covariance, basis, pairs, scale, projection)
 
-    def distance(self, summary: tuple[Tensor, Tensor], target: tuple[Tensor, Tensor, Tensor, Tensor, Tensor]) -> Tensor:
+    def distance(self, statistics: Moments, target: Gaussian) -> Tensor:
         """Squared distance, relative to the target's from black."""
-        (mean, covariance), (target_mean, target_covariance, basis, pairs, scale) = summary, target
-        difference = basis.mT @ (covariance - target_covariance) @ basis
-        return relative(squared_norm(mean - target_mean) + (pairs * difference.square()).sum(), scale)
+        mean, covariance = statistics.mean(target.projection), statistics.covariance(target.projection)
+        difference = target.basis.mT @ (covariance - target.covariance) @ target.basis
+        bures = (target.pairs * difference.square()).sum()
+        return relative(squared_norm(mean - target.mean) + bures, target.scale)

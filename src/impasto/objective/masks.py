@@ -12,8 +12,8 @@ from torch import Tensor
 
 from impasto.errors import ImageError, UserError
 
-EMPTY = 1e-3
-"""A mask whose mean is below this has no inside."""
+BLACK = 1 / 255
+"""A mask that is nowhere brighter than this has no inside; how large its inside is does not matter."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,7 @@ def check_mask(mask: Tensor, name: str) -> Tensor:
     Raises:
         ImageError: If it is black.
     """
-    if mask.mean().item() < EMPTY:
+    if mask.amax().item() <= BLACK:
         raise ImageError(f"The mask '{name}' is black, so its region is empty. Paint the region white.")
     return mask
 

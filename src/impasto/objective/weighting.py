@@ -1,22 +1,16 @@
 """What the weights and the dial multiply each term by."""
 
-import logging
 from collections.abc import Mapping
 
 from torch import Tensor
 
 from impasto.recipe import Recipe
 
-logger = logging.getLogger(__name__)
-
 OBJECTIVE_SCALE: Mapping[str, float] = {"content": 0.01, "style": 3.0, "tv": 0.1}
 """Constant of each term, at which the default weights give the balanced picture (`docs/explanation/objective.md`)."""
 
-STYLE_LOSS_SCALE: Mapping[str, float] = {"gram": 1.0, "moments": 0.35, "histogram": 1.2, "sliced": 3.0}
-"""Constant of each style loss, at which it pulls about as hard as the Gram loss at the balanced picture."""
-
 STYLE_KNEE = 0.06
-"""Style distance, times `STYLE_LOSS_SCALE`, below which the style lets go; see `soft_thresholded`."""
+"""Style distance, times the loss's `scale`, below which the style lets go; see `soft_thresholded`."""
 
 BALANCED_RATIO = Recipe.model_fields["content_weight"].default / Recipe.model_fields["style_weight"].default
 """Of content to style weight."""
@@ -109,8 +103,8 @@ def soft_thresholded(distance: Tensor, near: float = STYLE_KNEE) -> Tensor:
 
 
 def layer_shares(weights: Mapping[str, float]) -> dict[str, float]:
-    """Weights of layers as shares; they are ratios, as those of the terms are."""
+    """Weights of layers as shares that add up to 1, without those of 0; they are ratios, as those of the terms are."""
     largest = max(weights.values())
     relative = {layer: weight / largest if largest else 0.0 for layer, weight in weights.items()}
     total = sum(relative.values()) or 1.0
-    return {layer: weight / total for layer, weight in relative.items()}
+    return {layer: weight / total for layer, weight in relative.items() if weight}

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from impasto.objective.objective import Evaluation
+from impasto.recipe import StopReason
 
 GREY_LEVEL = 1 / 255
 """One step of an 8-bit picture, in pixel units."""
@@ -35,14 +36,14 @@ class PixelOptimizer(ABC):
         candidate: The picture at which the objective is to be evaluated next, same shape and range.
         best_image: The picture with the lowest finite objective so far; the start until there is one.
         best_loss: Its objective, infinity until there is one.
-        stop_reason: Why nothing more can be gained, in words; empty while there is something to do.
+        stop_reason: Why nothing more can be gained; None while there is something to do.
     """
 
     def __init__(self, image: Tensor) -> None:
         self.candidate = image.detach().clamp(0, 1).contiguous()
         self.best_image = self.candidate
         self.best_loss = math.inf
-        self.stop_reason = ""
+        self.stop_reason: StopReason | None = None
         self._num_not_finite = 0
         self._unit = 0.0  # objective and gradient are divided by it, so that no square underflows or overflows
 
@@ -65,7 +66,7 @@ class PixelOptimizer(ABC):
             if loss < self.best_loss:
                 self.best_loss, self.best_image = loss, self.candidate
             if magnitude == 0:
-                self.stop_reason = "the gradient is zero: nothing is left to improve"
+                self.stop_reason = StopReason.CONVERGED
                 return loss, parts
             if not self._unit:
                 self._unit, gradient = magnitude, gradient / magnitude
@@ -73,7 +74,7 @@ class PixelOptimizer(ABC):
         else:
             self._num_not_finite += 1
             if self._num_not_finite > MAX_NOT_FINITE:
-                self.stop_reason = "the objective is not finite, however short the step"
+                self.stop_reason = StopReason.NOT_FINITE
             else:
                 self._backtrack()
         return loss, parts
@@ -94,7 +95,7 @@ class PixelOptimizer(ABC):
         """Drops curvature and best, because the objective is going to be another one; the picture stays."""
         self._unit = 0.0
         self.best_image = self.candidate
-        self.best_loss, self.stop_reason = math.inf, ""
+        self.best_loss, self.stop_reason = math.inf, None
 
     def save_memory(self) -> str:
         """Holds less from now on and says how, in words; empty if there is nothing to give up.
@@ -113,7 +114,7 @@ class PixelOptimizer(ABC):
         before = self.best_image.numel()
         self.candidate = self.best_image = image
         self._unit *= before / self.best_image.numel()  # a mean's gradient is spread over the pixels
-        self.best_loss, self.stop_reason = math.inf, ""
+        self.best_loss, self.stop_reason = math.inf, None
 
     def state(self) -> dict[str, Any]:
         """Everything that decides the rest of the run: tensors, numbers, strings and lists of them."""

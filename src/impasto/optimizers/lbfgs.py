@@ -8,6 +8,7 @@ from torch import Tensor
 
 from impasto.optimizers.band_preconditioner import Bands, bands_of, inverse_curvatures
 from impasto.optimizers.base import GREY_LEVEL, PixelOptimizer
+from impasto.recipe import StopReason
 
 LEAST_HISTORY = 3
 """Curvature pairs of L-BFGS below which it would be another optimizer."""
@@ -85,7 +86,7 @@ class LBFGS(PixelOptimizer):
         self._num_fruitless = 0 if loss < self._lowest else self._num_fruitless + 1
         self._lowest = min(loss, self._lowest)
         if self._num_fruitless > MAX_FRUITLESS:
-            self.stop_reason = f"{MAX_FRUITLESS} iterations in a row did not lower the objective"
+            self.stop_reason = StopReason.NO_PROGRESS
             return
         self._remember(self.candidate - self._image, gradient - self._gradient, curvature, squared_change, squared_step)
         if self._is_tiny(squared_step) and self._steps:
@@ -163,7 +164,7 @@ class LBFGS(PixelOptimizer):
             self._image = self.candidate = self._image.lerp(torch.full_like(self._image, 0.5), 0.5)
             return
         if not self._steps and self._bare_step < SMALLEST_STEP:
-            self.stop_reason = "no step lowers the objective any further"
+            self.stop_reason = StopReason.NO_DESCENT
             return
         if self._direction is None:
             self._direction = self._quasi_newton_direction() if self._steps else self._gradient_direction()

@@ -1,5 +1,5 @@
 """Pictures in, a picture out: ``stylize`` and what it wires together. No files here."""
 
-from impasto.pipeline.api import Result, stylize
+from impasto.pipeline.api import Execution, Masks, Result, stylize
 
-__all__ = ["Result", "stylize"]
+__all__ = ["Execution", "Masks", "Result", "stylize"]

@@ -21,7 +21,7 @@ from impasto.pipeline.color_preservation import stays_gray
 from impasto.pipeline.level_images import style_sizes, target_size
 from impasto.pipeline.memory import MemoryPlan, Sizes, plan_memory
 from impasto.pipeline.provenance import Inputs, provenance_of
-from impasto.recipe import Recipe
+from impasto.recipe import Recipe, StopReason
 
 logger = logging.getLogger(__name__)
 
@@ -36,9 +36,9 @@ class Result:
         inputs: The pictures that it was made from.
         iterations: Evaluations of the objective that were spent.
         seconds: Time at work.
-        stop_reason: Why the run ended, in words.
+        stop_reason: Why the run ended; its `sentence` says it in words.
         losses: ``total`` and its weighted parts at the picture.
-        gradient_share: Share of ``content``, ``style`` and ``tv`` in the pull on the pixels at the end, adding up to 1;
+        gradient_share: Share of ``content``, ``style`` and ``tv`` in the gradient at the end, adding up to 1;
             empty if the run was ended from outside.
         is_cancelled: Whether the run was cancelled.
         weights_sha256: Of the encoder's weights.
@@ -50,7 +50,7 @@ class Result:
     inputs: Inputs
     iterations: int
     seconds: float
-    stop_reason: str
+    stop_reason: StopReason
     losses: Mapping[str, float]
     gradient_share: Mapping[str, float]
     is_cancelled: bool
@@ -74,23 +74,51 @@ class Result:
         return json.dumps({"impasto": version("impasto"), **provenance, **ending}, ensure_ascii=True)
 
 
+@dataclass(frozen=True)
+class Masks:
+    """Where styles go and count, as anything that `impasto.images.as_picture` takes; transparency is outside.
+
+    Attributes:
+        content: For each style image a picture that is white where the style goes; soft edges and any size will do.
+        style: For each style image a picture that is white where it counts.
+        lock: White where the content stays as it is.
+    """
+
+    content: Sequence[Any] = ()
+    style: Sequence[Any] = ()
+    lock: Any = None
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a run is carried out, which decides no pixel.
+
+    Attributes:
+        device: ``"auto"`` (the first accelerator, else the CPU) or a name that torch knows.
+        threads: Processor threads; None leaves torch's setting.
+        trust: Whether the file of a custom model may run its code.
+        max_memory: Bytes that the process may take; memory savings are switched on until it fits. None sets no limit.
+        checkpoints: Where to keep the run's state, and whether to go on from what is there; None keeps none.
+    """
+
+    device: str = "auto"
+    threads: int | None = None
+    trust: bool = False
+    max_memory: int | None = None
+    checkpoints: Checkpoints | None = None
+
+
 def stylize(
     content: Any,
     styles: Any,
     recipe: Recipe | None = None,
     *,
-    device: str = "auto",
-    threads: int | None = None,
-    trust: bool = False,
-    on_progress: Callable[[Progress], None] | None = None,
-    control: Control | None = None,
+    masks: Masks = Masks(),
+    execution: Execution = Execution(),
     encoder: Encoder | Callable[[], Encoder] | None = None,
-    checkpoints: Checkpoints | None = None,
-    max_memory: int | None = None,
+    control: Control | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
     on_plan: Callable[[MemoryPlan], None] | None = None,
-    content_masks: Sequence[Any] = (),
-    style_masks: Sequence[Any] = (),
-    lock_mask: Any = None,
     **changes: Any,
 ) -> Result:
     """Paints the content image in the manner of the style images.
@@ -99,19 +127,12 @@ def stylize(
         content: A path, a PIL image, an array, a tensor or a `Picture`; see `impasto.images.as_picture`.
         styles: One of the same, or a sequence of them, mixed by ``style_blend``.
         recipe: What decides the pixels; the default recipe if None.
-        device: ``"auto"`` (the first accelerator, else the CPU) or a name that torch knows.
-        threads: Processor threads; None leaves torch's setting.
-        trust: Whether the file of a custom model may run its code.
-        on_progress: Called with the start and after each iteration.
-        control: Pauses, stops or cancels the run from another thread or from `on_progress`.
+        masks: Where styles go, which parts of them count, and where the content stays.
+        execution: Device, threads, memory, checkpoints.
         encoder: Built before, or how to build it once the pictures are read; by default the recipe's is built.
-        checkpoints: Where to keep the run's state, and whether to go on from what is there; None keeps none.
-        max_memory: Bytes that the process may take; the run is made leaner until it fits. None sets no limit.
+        control: Pauses, stops or cancels the run from another thread or from `on_progress`.
+        on_progress: Called with the start and after each iteration.
         on_plan: Told of the expected memory before the first iteration.
-        content_masks: For each style image a picture that is white where the style is to go; soft edges and any size
-            will do.
-        style_masks: For each style image a picture that is white where it counts.
-        lock_mask: White where the content is to stay as it is.
         changes: Values of the recipe by name, as ``height=600``.
 
     Returns:
@@ -123,7 +144,7 @@ def stylize(
         LayerError: If the encoder does not have a layer that the recipe names.
         WeightsError: If the encoder's weights are not to be had.
         CheckpointError: If there is no checkpoint to go on from, or it is damaged or of another run.
-        OutOfMemoryError: If the run does not fit, even at its leanest.
+        OutOfMemoryError: If the run does not fit with all memory savings on.
 
     Reference: Gatys, Ecker & Bethge (2016), CVPR, "Image Style Transfer Using Convolutional Neural Networks".
     """
@@ -132,26 +153,26 @@ def stylize(
     inputs = Inputs(
         content=as_picture(content),
         styles=[as_picture(style) for style in _listed(styles)],
-        content_masks=[as_picture(mask) for mask in content_masks],
-        style_masks=[as_picture(mask) for mask in style_masks],
-        lock_mask=None if lock_mask is None else as_picture(lock_mask),
+        content_masks=[as_picture(mask) for mask in masks.content],
+        style_masks=[as_picture(mask) for mask in masks.style],
+        lock_mask=None if masks.lock is None else as_picture(masks.lock),
     )
-    place = pick_device(device)
-    if threads is not None:
-        torch.set_num_threads(threads)
+    device = pick_device(execution.device)
+    if execution.threads is not None:
+        torch.set_num_threads(execution.threads)
     if not isinstance(encoder, Encoder):
-        encoder = encoder() if encoder is not None else encoder_of(recipe, place, trust=trust)
+        encoder = encoder() if encoder is not None else encoder_of(recipe, device, trust=execution.trust)
     recipe = complete(recipe, encoder)
     for warning in recipe.warnings():
         logger.warning("%s", warning)
     finishing_encoder = None
     if recipe.finishing is not None:
-        finishing_encoder = encoder_of(recipe.replace(model=recipe.finishing.model), place)
-    recipe = _within_memory(inputs, recipe, finishing_encoder or encoder, max_memory, on_plan)
-    engine = build_engine(inputs, recipe, encoder, place, control, finishing_encoder)
+        finishing_encoder = encoder_of(recipe.replace(model=recipe.finishing.model), device)
+    recipe = _within_memory(inputs, recipe, finishing_encoder or encoder, execution.max_memory, on_plan)
+    engine = build_engine(inputs, recipe, encoder, device, control, finishing_encoder)
     finish_sha256 = finishing_encoder.weights_sha256 if finishing_encoder is not None else ""
     provenance = provenance_of(recipe, inputs, encoder.weights_sha256, finish_sha256)
-    checkpointer = Checkpointer(checkpoints, engine, provenance, _surroundings(place), place)
+    checkpointer = Checkpointer(execution.checkpoints, engine, provenance, _surroundings(device), device)
     try:
         for progress in engine.run():
             if on_progress is not None:
@@ -166,7 +187,7 @@ def stylize(
         inputs=inputs,
         iterations=engine.iteration,
         seconds=engine.seconds,
-        stop_reason=engine.stop_reason,
+        stop_reason=engine.stop_reason or StopReason.BUDGET,
         losses=dict(engine.losses),
         gradient_share=dict(engine.gradient_share),
         is_cancelled=engine.control.is_cancelled,

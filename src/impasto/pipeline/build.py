@@ -32,70 +32,91 @@ def build_engine(
     finishing_encoder: Encoder | None = None,
 ) -> Engine:
     """Lays out the levels of a run and gives the engine what it needs at each of them."""
-    size = target_size(inputs.content.size, recipe)
-    largest = largest_sizes(inputs.content.size, [style.size for style in inputs.styles], size, recipe)
-    content, styles = prepare(inputs.content, inputs.styles, recipe, *largest)
-    scene = LevelImages(
-        content.pixels,
-        [style.pixels for style in styles],
-        recipe,
-        encoder,
-        device,
-        content_masks=[_as_mask(mask) for mask in inputs.content_masks],
-        style_masks=[_as_mask(mask) for mask in inputs.style_masks],
-        lock_mask=None if inputs.lock_mask is None else _as_mask(inputs.lock_mask),
-    )
-    levels = build_pyramid(size, recipe)
-    finish_color = finisher(inputs.content, recipe)
-
-    finish: list[tuple[Recipe, Objective]] = []  # made ready when its encoder looks at the pictures anyway
-
-    def objective_at(level: Level, now: Recipe, begin: Tensor) -> Objective:
-        is_low_memory = encoder.is_low_memory or (finishing_encoder is not None and finishing_encoder.is_low_memory)
-        keeps = device.type == "cpu" and not is_low_memory
-        with mmap_temporaries(retain_freed_pages if keeps else release_freed_pages):
-            return make_objective(level, now, begin)
-
-    def make_objective(level: Level, now: Recipe, begin: Tensor) -> Objective:
-        if finishing_encoder is None or not (level.is_finish or level.is_corrected):
-            return scene.objective(level.size, now)
-        finishing = for_encoder(now, finishing_encoder)
-        if level.is_finish:
-            ready = [objective for recipe, objective in finish if recipe == finishing]
-            return ready[0] if ready else scene.objective(level.size, finishing, finishing_encoder)
-        if not isinstance(encoder, Compact):
-            return scene.objective(level.size, now)
-        translated = Translated(encoder, finishing_encoder)
-        objective = scene.objective(level.size, finishing, finishing_encoder, Overheard(translated))
-        finish[:] = [(finishing, objective)]
-        return scene.objective(level.size, now, Corrected(translated, begin), translated)
-
-    return Engine(
-        levels,
-        objective_at,
-        scene.start(levels[0].size),
-        recipe,
-        scene.resample,
-        control,
-        lambda image: scene.keep_locked(finish_color(image), inputs.content),
-        lambda: _save_encoder_memory(encoder, finishing_encoder),
-        scene.enlarged,
-    )
+    problem = StyleTransfer(inputs, recipe, encoder, device, finishing_encoder)
+    return Engine(build_pyramid(problem.size, recipe), problem, recipe, control)
 
 
-def _save_encoder_memory(*encoders: Encoder | None) -> str:
-    """Makes encoders lean that can be and are not yet; says so, or nothing if there are none."""
-    able = [
-        encoder
-        for encoder in encoders
-        if encoder is not None and encoder.supports_low_memory and not encoder.is_low_memory
-    ]
-    for encoder in able:
-        encoder.is_low_memory = True
-    if not able:
-        return ""
-    release_freed_pages()
-    return "activations are kept as bytes, a little slower, the same picture"
+class StyleTransfer:
+    """The problem of painting the content in the style of others: `impasto.engine.Problem` from a run's inputs.
+
+    Args:
+        inputs: The pictures.
+        recipe: With layers and budget filled in.
+        encoder: The run's own, on the device.
+        device: Where it computes.
+        finishing_encoder: Takes the last iterations, and corrects the run's own before them; None for none.
+
+    Attributes:
+        size: Height and width of the output.
+    """
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        recipe: Recipe,
+        encoder: Encoder,
+        device: torch.device,
+        finishing_encoder: Encoder | None = None,
+    ) -> None:
+        self.size = target_size(inputs.content.size, recipe)
+        largest = largest_sizes(inputs.content.size, [style.size for style in inputs.styles], self.size, recipe)
+        content, styles = prepare(inputs.content, inputs.styles, recipe, *largest)
+        self._images = LevelImages(
+            content.pixels,
+            [style.pixels for style in styles],
+            recipe,
+            encoder,
+            device,
+            content_masks=[_as_mask(mask) for mask in inputs.content_masks],
+            style_masks=[_as_mask(mask) for mask in inputs.style_masks],
+            lock_mask=None if inputs.lock_mask is None else _as_mask(inputs.lock_mask),
+        )
+        self._content, self._device = inputs.content, device
+        self._encoder, self._finishing_encoder = encoder, finishing_encoder
+        self._restore_colors = finisher(inputs.content, recipe)
+        self._ready: tuple[Recipe, Objective] | None = None  # of the finish, made when its encoder looks anyway
+        self.start, self.resample, self.enlarge = self._images.start, self._images.resample, self._images.enlarged
+
+    def objective(self, level: Level, recipe: Recipe, begin: Tensor) -> Objective:
+        """See `impasto.engine.Problem`."""
+        encoders = [encoder for encoder in (self._encoder, self._finishing_encoder) if encoder is not None]
+        retains = self._device.type == "cpu" and not any(encoder.is_low_memory for encoder in encoders)
+        with mmap_temporaries(retain_freed_pages if retains else release_freed_pages):
+            if self._finishing_encoder is not None and level.is_finish:
+                return self._finishing_objective(level, recipe, self._finishing_encoder)
+            if self._finishing_encoder is not None and level.is_corrected and isinstance(self._encoder, Compact):
+                return self._corrected_objective(level, recipe, begin, self._encoder, self._finishing_encoder)
+            return self._images.objective(level.size, recipe)
+
+    def _finishing_objective(self, level: Level, recipe: Recipe, finishing_encoder: Encoder) -> Objective:
+        recipe = for_encoder(recipe, finishing_encoder)
+        if self._ready is not None and self._ready[0] == recipe:
+            return self._ready[1]
+        return self._images.objective(level.size, recipe, finishing_encoder)
+
+    def _corrected_objective(
+        self, level: Level, recipe: Recipe, begin: Tensor, student: Compact, finishing_encoder: Encoder
+    ) -> Objective:
+        translated = Translated(student, finishing_encoder)
+        finishing = for_encoder(recipe, finishing_encoder)
+        objective = self._images.objective(level.size, finishing, finishing_encoder, Overheard(translated))
+        self._ready = finishing, objective
+        return self._images.objective(level.size, recipe, Corrected(translated, begin), translated)
+
+    def postprocess(self, image: Tensor) -> Tensor:
+        """See `impasto.engine.Problem`: keeps the content's colors, and the content where it is locked."""
+        return self._images.keep_locked(self._restore_colors(image), self._content)
+
+    def save_memory(self) -> str:
+        """See `impasto.engine.Problem`: switches on the encoders' low-memory mode."""
+        encoders = [encoder for encoder in (self._encoder, self._finishing_encoder) if encoder is not None]
+        able = [encoder for encoder in encoders if encoder.supports_low_memory and not encoder.is_low_memory]
+        for encoder in able:
+            encoder.is_low_memory = True
+        if not able:
+            return ""
+        release_freed_pages()
+        return "activations are kept as bytes, a little slower, the same picture"
 
 
 def _as_mask(picture: Picture) -> Tensor:

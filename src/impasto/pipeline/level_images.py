@@ -87,7 +87,7 @@ class LevelImages:
         """
         lock = None if self.lock_mask is None else resize_mask(self.lock_mask, size).to(self.device)
         encoder = encoder or self.encoder
-        return Objective(encoder, *self.pictures_at(size), recipe, lock, target_encoder)
+        return Objective(encoder, *self.pictures_at(size), recipe, lock, target_encoder=target_encoder)
 
     def pictures_at(self, size: tuple[int, int]) -> tuple[Tensor, Sequence[Style]]:
         """Content and styles as they are looked at when the picture has a size, with their masks, on the device."""

@@ -15,6 +15,7 @@ from impasto.devices import LARGEST_KEPT_BLOCK
 from impasto.encoders import Encoder
 from impasto.engine.pyramid import build_pyramid
 from impasto.errors import OutOfMemoryError
+from impasto.losses import STYLE_LOSSES
 from impasto.optimizers.lbfgs import LEAST_HISTORY
 from impasto.recipe import Recipe, size_in_words
 
@@ -38,8 +39,6 @@ LOADING_COPIES = 1.75
 TRANSFORM_BYTES = 30_000_000
 """Of the Fourier transforms of L-BFGS: kernels, plans, and what these hold on to."""
 
-
-_SORTING_LOSSES = ("histogram", "sliced")
 
 _PICTURE = 12  # bytes a pixel of three float32 channels
 
@@ -199,7 +198,7 @@ class _Network:
         style = list(recipe.style_layers or encoder.style_layers)
         self.wanted = {*self.content, *style}
         self.style_sources = [set(encoder.style_sources(layer)) for layer in style]
-        self.sorted = style if recipe.style_loss in _SORTING_LOSSES else []
+        self.sorted = style if STYLE_LOSSES[recipe.style_loss].sorts else []
         self.projections = {
             layer: projection for layer in self.content if (projection := encoder.projection(layer)) is not None
         }

@@ -19,6 +19,7 @@ from impasto.recipe.recipe import (
     choices,
 )
 from impasto.recipe.run_options import RunOptions
+from impasto.recipe.stop_reason import StopReason
 
 __all__ = [
     "DEFAULT_ITERATIONS",
@@ -30,6 +31,7 @@ __all__ = [
     "LayerWeights",
     "Recipe",
     "RunOptions",
+    "StopReason",
     "allowed_values",
     "choices",
     "option_name",

@@ -12,7 +12,7 @@ from impasto.engine import Control, Progress
 from impasto.engine.checkpoint import Checkpoints
 from impasto.errors import OutputError
 from impasto.images import Picture, load_picture, resize, save_picture
-from impasto.pipeline.api import Result, stylize
+from impasto.pipeline import Execution, Masks, Result, stylize
 from impasto.pipeline.color_preservation import stays_gray
 from impasto.pipeline.level_images import target_size
 from impasto.pipeline.memory import MemoryPlan
@@ -80,13 +80,15 @@ def run(
     lock_mask = None if options.lock_mask is None else _load(options.lock_mask, options.max_pixels)
     with _Recorder(outputs, picture, recipe, options, on_progress, on_saved) as recorder:
         result = stylize(
-            picture, style_pictures, recipe, device=options.device, threads=options.threads, trust=options.trust,
-            on_progress=recorder, control=control, encoder=encoder,
-            content_masks=content_masks, style_masks=style_masks, lock_mask=lock_mask,
-            max_memory=options.max_memory, on_plan=on_plan,
-            checkpoints=Checkpoints(
-                outputs.checkpoint, options.checkpoint_every, options.resume, at_end=recorder.wants_folder
+            picture, style_pictures, recipe,
+            masks=Masks(content_masks, style_masks, lock_mask),
+            execution=Execution(
+                device=options.device, threads=options.threads, trust=options.trust, max_memory=options.max_memory,
+                checkpoints=Checkpoints(
+                    outputs.checkpoint, options.checkpoint_every, options.resume, at_end=recorder.wants_folder
+                ),
             ),
+            encoder=encoder, control=control, on_progress=recorder, on_plan=on_plan,
         )  # fmt: skip
     final = None if result.is_cancelled else _save_final(result, outputs)
     if not recorder.wants_folder:

@@ -14,7 +14,7 @@ from impasto.cli.formatting import duration, facts_in_words, level_in_words, rep
 from impasto.cli.reporters import Bar, Events, Lines, Reporter, reporter_for
 from impasto.cli.streams import LastingStream
 from impasto.engine import Progress
-from impasto.recipe import Recipe, RunOptions
+from impasto.recipe import Recipe, RunOptions, StopReason
 from impasto.runs.run import RunReport
 
 
@@ -29,7 +29,7 @@ def event(iteration: int = 3, **changes: object) -> Progress:
 
 def report(final: Path | None = Path("out.png")) -> RunReport:
     result = SimpleNamespace(
-        image=torch.zeros(1, 3, 20, 30), iterations=10, seconds=2.0, stop_reason="the budget is used up",
+        image=torch.zeros(1, 3, 20, 30), iterations=10, seconds=2.0, stop_reason=StopReason.BUDGET,
         losses={"total": math.inf}, gradient_share={"content": 0.44, "style": 0.52, "tv": 0.04},
     )  # fmt: skip
     return RunReport(result, final, None)  # type: ignore[arg-type]
@@ -55,8 +55,8 @@ def test_plain_lines_at_the_start_at_saved_pictures_and_at_the_end(capsys):
     assert out.splitlines() == [
         "Painting a.png in the style of s.png, t.png: vgg19, lbfgs, 10 iterations, about 640 MB of memory.",
         "5/10 iterations, level 1/2 (30×20), loss 0.5, 3.3 iterations/s, 1 min 01 s left.",
-        "Saved out.png (30×20) after 10 iterations in 2.0 s: the budget is used up. "
-        "Influence on the pixels: content 44 %, style 52 %, tv 4 %.",
+        "Saved out.png (30×20) after 10 iterations in 2.0 s: the iteration budget is used up. "
+        "Share of the gradient: content 44 %, style 52 %, tv 4 %.",
         "1 of 2 pictures painted.",
     ]
     assert err.splitlines() == ["impasto: warning: the recipe is odd", "impasto: it went wrong"]
@@ -88,7 +88,7 @@ def test_the_bar_shows_level_loss_speed_and_time_left_and_ends_with_the_same_lin
     out = capsys.readouterr().out
     assert "level 1/2 (30×20)" in out
     assert "10/10 · loss 0.5 · 6.7 iterations/s · 1 min 01 s left" in out
-    assert "Saved out.png (30×20) after 10 iterations in 2.0 s: the budget is used up." in out
+    assert "Saved out.png (30×20) after 10 iterations in 2.0 s: the iteration budget is used up." in out
     assert out.rfind("\x1b[?25h") > out.rfind("\x1b[?25l"), "the cursor is visible again"
 
 
@@ -169,4 +169,4 @@ def test_a_cancelled_run_says_that_nothing_was_saved():
 
 
 def test_the_report_says_what_each_term_did() -> None:
-    assert report_in_words(report(None)).endswith("Influence on the pixels: content 44 %, style 52 %, tv 4 %.")
+    assert report_in_words(report(None)).endswith("Share of the gradient: content 44 %, style 52 %, tv 4 %.")

@@ -11,8 +11,8 @@ from impasto.engine import Engine
 from impasto.engine import checkpoint as room
 from impasto.engine.checkpoint import Checkpoint, Checkpointer, Checkpoints, first_difference
 from impasto.errors import CheckpointError, OutputError
-from impasto.recipe import Recipe
-from tests.unit.test_engine import build
+from impasto.recipe import Recipe, StopReason
+from tests.unit.engine.test_loop import build
 
 CPU = torch.device("cpu")
 ORIGIN = {
@@ -163,7 +163,7 @@ def test_a_finished_run_ends_at_once_when_nothing_is_added(path):
     recipe = Recipe(total_iterations=6, levels=2)
     engine = restored(recipe, saved(path, advanced(recipe, 6).state()))
     assert torch.equal(run(engine), run(build(recipe)))
-    assert "6 iterations is used up" in engine.stop_reason
+    assert engine.stop_reason is StopReason.BUDGET
 
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])

@@ -7,8 +7,8 @@ import scipy.stats
 import torch
 from torch import Tensor
 
-from impasto.losses import STYLE_LOSSES, StyleLoss, gram_loss, gram_matrix
-from impasto.losses.sliced import _directions
+from impasto.losses import STYLE_LOSSES, StyleLoss, gram_loss, gram_matrix, moments
+from impasto.losses.sliced import directions
 
 LOSSES = list(STYLE_LOSSES.values())
 IDS = list(STYLE_LOSSES)
@@ -23,7 +23,7 @@ def features(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> 
 
 
 def distance(loss: StyleLoss, one: Tensor, other: Tensor) -> Tensor:
-    return loss.distance(loss.summarize(one), loss.prepare(loss.summarize(other)))
+    return loss.distance(loss.statistics(one), loss.target(loss.statistics(other)))
 
 
 def gaussian_wasserstein(mean_1: Tensor, covariance_1: Tensor, mean_2: Tensor, covariance_2: Tensor) -> float:
@@ -82,12 +82,12 @@ def test_a_style_that_is_black_does_not_divide_by_zero(loss: StyleLoss) -> None:
 @pytest.mark.parametrize("loss", LOSSES, ids=IDS)
 def test_gradients_agree_with_finite_differences(loss: StyleLoss) -> None:
     one = (features(1, 3, 4, 3, seed=1, dtype=torch.float64) + 0.1).requires_grad_()
-    target = loss.prepare(loss.summarize(features(1, 3, 4, 4, dtype=torch.float64)))
+    target = loss.target(loss.statistics(features(1, 3, 4, 4, dtype=torch.float64)))
     direction = torch.randn(one.shape, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
-    (gradient,) = torch.autograd.grad(loss.distance(loss.summarize(one), target), one)
+    (gradient,) = torch.autograd.grad(loss.distance(loss.statistics(one), target), one)
     step = 1e-3
     with torch.no_grad():
-        ahead, behind = (loss.distance(loss.summarize(one + s * direction), target) for s in (step, -step))
+        ahead, behind = (loss.distance(loss.statistics(one + s * direction), target) for s in (step, -step))
     assert (gradient * direction).sum().item() == pytest.approx(((ahead - behind) / (2 * step)).item(), rel=2e-2)
 
 
@@ -96,22 +96,22 @@ def test_a_mask_looks_at_its_region_only(loss: StyleLoss) -> None:
     one, other = features(1, 4, 6, 6, seed=1), features(1, 4, 5, 5)
     mask = torch.zeros(1, 1, 6, 6)
     mask[..., :3, :] = 1
-    target = loss.prepare(loss.summarize(other))
-    masked = loss.distance(loss.summarize(one, mask), target)
-    torch.testing.assert_close(masked, loss.distance(loss.summarize(one[..., :3, :]), target))
+    target = loss.target(loss.statistics(other))
+    masked = loss.distance(loss.statistics(one, mask), target)
+    torch.testing.assert_close(masked, loss.distance(loss.statistics(one[..., :3, :]), target))
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=IDS)
-def test_a_head_measures_the_mapped_features(loss: StyleLoss) -> None:
+def test_a_projection_measures_the_mapped_features(loss: StyleLoss) -> None:
     projection = torch.randn((6, 5), generator=torch.Generator().manual_seed(4))
     one, other = features(1, 4, 6, 6, seed=1), features(1, 4, 5, 5)
     mapped = [
         torch.einsum("kc,bchw->bkhw", projection[:, :-1], f) + projection[:, -1].view(1, -1, 1, 1) for f in (one, other)
     ]
-    through_head = loss.distance(
-        loss.summarize(one, None, projection), loss.prepare(loss.summarize(other, None, projection))
+    projected = loss.distance(
+        loss.statistics(one, None, projection), loss.target(loss.statistics(other, None, projection), projection)
     )
-    torch.testing.assert_close(through_head, distance(loss, *mapped), rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(projected, distance(loss, *mapped), rtol=1e-3, atol=1e-5)
 
 
 def test_gram_is_the_gram_loss() -> None:
@@ -127,7 +127,9 @@ def test_moments_agree_with_the_wasserstein_distance_of_gaussians_near_the_targe
     other = torch.randn((1, 4, 60, 60), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     stretch = torch.eye(4, dtype=torch.float64) + 0.02 * features(1, 4, 1, 4)[0, :, 0].double()
     near = torch.einsum("kc,bchw->bkhw", stretch, other) + 0.01
-    (mean_1, covariance_1), (mean_2, covariance_2) = loss.summarize(near), loss.summarize(other)
+    (mean_1, covariance_1), (mean_2, covariance_2) = (
+        (sums.mean(), sums.covariance()) for sums in (moments(near), moments(other))
+    )
     exact = gaussian_wasserstein(mean_1, covariance_1[0], mean_2, covariance_2[0])
     scale = covariance_2[0].trace().item() + mean_2.square().sum().item()
     assert distance(loss, near, other).item() == pytest.approx(exact / scale, rel=0.1)
@@ -136,8 +138,8 @@ def test_moments_agree_with_the_wasserstein_distance_of_gaussians_near_the_targe
 def test_moments_see_a_shift_that_keeps_the_covariance() -> None:
     other = features(1, 3, 8, 8)
     shifted = distance(STYLE_LOSSES["moments"], other + 1, other).item()
-    summary = STYLE_LOSSES["moments"].summarize(other)
-    scale = summary[1][0].trace().item() + summary[0].square().sum().item()
+    sums = moments(other)
+    scale = sums.covariance()[0].trace().item() + sums.mean().square().sum().item()
     assert shifted == pytest.approx(3 / scale, rel=1e-3)
 
 
@@ -161,12 +163,20 @@ def test_histogram_agrees_with_the_wasserstein_distance_in_one_dimension() -> No
 def test_sliced_agrees_with_a_naive_loop_over_directions() -> None:
     one, other = features(1, 4, 5, 6, seed=1), features(1, 4, 5, 6)
     numerator = denominator = 0.0
-    for direction in _directions(4).double().numpy():
+    for direction in directions(4).double().numpy():
         a, b = (np.sort(np.tensordot(direction, f[0].flatten(1).double().numpy(), 1)) for f in (one, other))
         numerator, denominator = numerator + np.sum((a - b) ** 2), denominator + np.sum(b**2)
     assert distance(STYLE_LOSSES["sliced"], one, other).item() == pytest.approx(numerator / denominator, rel=1e-4)
 
 
 def test_directions_are_a_rotation() -> None:
-    directions = _directions(16)
-    torch.testing.assert_close(directions @ directions.T, torch.eye(16), atol=1e-5, rtol=0)
+    rotation = directions(16)
+    torch.testing.assert_close(rotation @ rotation.T, torch.eye(16), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=IDS)
+def test_statistics_of_two_parts_add_up_to_those_of_the_whole(loss: StyleLoss) -> None:
+    one, other = features(1, 4, 6, 6, seed=1), features(1, 4, 5, 5)
+    target = loss.target(loss.statistics(other))
+    parts = loss.statistics(one[..., :2, :]) + loss.statistics(one[..., 2:, :])
+    torch.testing.assert_close(loss.distance(parts, target), loss.distance(loss.statistics(one), target))

@@ -13,16 +13,15 @@ import torch
 from torch import Tensor
 
 from impasto.devices import is_out_of_memory
-from impasto.engine import Engine
+from impasto.engine import Engine, PlainProblem
 from impasto.engine.pyramid import build_pyramid
 from impasto.errors import OutOfMemoryError, RecipeError
-from impasto.images import resample
 from impasto.objective.objective import Objective
 from impasto.optimizers.lbfgs import LEAST_HISTORY
-from impasto.pipeline.api import stylize
+from impasto.pipeline import Execution, stylize
 from impasto.pipeline.estimate import estimate
 from impasto.pipeline.memory import Sizes, peak_bytes, plan_memory
-from impasto.recipe import Recipe, RunOptions, size_in_words
+from impasto.recipe import Recipe, RunOptions, StopReason, size_in_words
 from tests.tiny import TinyEncoder
 
 SIZES = Sizes((1000, 1500), [(1000, 1500), (600, 600)], [(1000, 1000)])
@@ -51,10 +50,13 @@ def _allocator_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 def engine_with(encoder: TinyEncoder, recipe: Recipe, save_memory: Callable[[], str] = lambda: "") -> Engine:
     content, style = torch.rand(1, 3, 24, 32), torch.rand(1, 3, 24, 24)
     (level,) = build_pyramid((24, 32), recipe)
-    return Engine(
-        [level], lambda _, now, __: Objective(encoder, content, [style], now), content, recipe, resample,
-        save_memory=save_memory,
-    )  # fmt: skip
+
+    class Problem(PlainProblem):
+        def save_memory(self) -> str:
+            return save_memory()
+
+    problem = Problem(content, lambda _, now, __: Objective(encoder, content, [style], now))
+    return Engine([level], problem, recipe)
 
 
 def full(encoder: NeedyEncoder) -> bool:
@@ -130,7 +132,7 @@ def test_a_lowered_history_is_in_the_recipe_and_the_plan_is_told(caplog: pytest.
     plain = stylize(content, style, height=64, total_iterations=12, encoder=encoder, on_plan=plans.append)
     result = stylize(
         content, style, height=64, total_iterations=12, encoder=TinyEncoder(),
-        max_memory=plans[0].peak_bytes - 1, on_plan=plans.append,
+        execution=Execution(max_memory=plans[0].peak_bytes - 1), on_plan=plans.append,
     )  # fmt: skip
     assert (plain.recipe.history_size, result.recipe.history_size) == (5, LEAST_HISTORY)
     assert plans[1].recipe == result.recipe
@@ -167,7 +169,7 @@ def test_the_best_picture_is_kept_when_nothing_is_left_to_lower() -> None:
     engine = engine_with(encoder, Recipe(total_iterations=15, levels=1, optimizer="adam"))
     list(engine.run())
     assert 0 < engine.iteration < 15
-    assert "memory ran out, even at the leanest; the best picture so far is kept" in engine.stop_reason
+    assert engine.stop_reason is StopReason.OUT_OF_MEMORY
     assert engine.image.isfinite().all()
 
 
