@@ -1,15 +1,18 @@
 """The controls of a run, whole, on a tiny encoder: strength, masks, locks, tiles, losses."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
 
 from impasto import Recipe, stylize
-from impasto.images import resize
+from impasto.images import Picture, as_picture, resize
 from impasto.losses import gram_loss, gram_matrix
 from impasto.objective.objective import Objective
 from impasto.objective.weighting import strength_factors
 from impasto.pipeline import Masks
+from impasto.recipe import choices
 from tests.tiny import TinyEncoder
 
 
@@ -154,3 +157,31 @@ def test_the_seam_of_a_tile_is_no_larger_than_what_is_inside(tiny_encoder: TinyE
     plain = stylize(ramp, RED, recipe.replace(tileable=False), encoder=tiny_encoder).image
     seam, inside = seam_and_inside(plain)[0]
     assert seam > inside, "the test is to see a seam where there is one"
+
+
+def transparent_left(pixels: torch.Tensor, hidden: torch.Tensor) -> Picture:
+    """A picture whose left half is transparent, with some other colors under it."""
+    alpha = 1 - LEFT
+    alpha = torch.nn.functional.interpolate(alpha, pixels.shape[-2:])
+    return replace(as_picture(torch.where(alpha > 0, pixels, hidden)), alpha=alpha)
+
+
+@pytest.mark.parametrize("style_loss", choices("style_loss"))
+def test_what_is_under_a_transparent_style_has_no_effect(tiny_encoder: TinyEncoder, style_loss: str) -> None:
+    recipe = Recipe(height=48, total_iterations=6, style_loss=style_loss)
+    one, other = (
+        stylize(CONTENT, transparent_left(RED, hidden), recipe, encoder=tiny_encoder).image
+        for hidden in (BLUE, torch.zeros_like(RED))
+    )
+    assert one.equal(other)
+    assert not one.equal(stylize(CONTENT, RED, recipe, encoder=tiny_encoder).image)
+
+
+@pytest.mark.parametrize("preserve_color", choices("preserve_color"))
+def test_what_is_under_a_transparent_content_has_no_effect(tiny_encoder: TinyEncoder, preserve_color: str) -> None:
+    recipe = Recipe(height=48, total_iterations=6, preserve_color=preserve_color)
+    one, other = (
+        stylize(transparent_left(CONTENT, hidden), RED, recipe, encoder=tiny_encoder).image
+        for hidden in (1 - CONTENT, torch.zeros_like(CONTENT))
+    )
+    assert one.equal(other)

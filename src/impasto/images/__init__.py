@@ -12,6 +12,7 @@ from impasto.images.load import as_picture, load_picture
 from impasto.images.picture import Picture
 from impasto.images.resizing import fill, output_size, resample, resize
 from impasto.images.save import WRITABLE_SUFFIXES, check_writable, save_picture
+from impasto.images.transparency import fill_transparent
 
 __all__ = [
     "WRITABLE_SUFFIXES",
@@ -19,6 +20,7 @@ __all__ = [
     "as_picture",
     "check_writable",
     "fill",
+    "fill_transparent",
     "load_picture",
     "output_size",
     "read_recipe_json",

@@ -41,7 +41,7 @@ class Objective:
         styles: Style images with their weights and masks; a bare tensor of shape (1, 3, h, w) counts everywhere.
         recipe: Weights, layers and the style loss.
         lock_mask: Where the picture is to stay the content image, shape (1, 1, H, W); None for nowhere.
-        visible: Which part of the content image counts, shape (1, 1, H, W) in [0, 1]; None for all.
+        visible: Which part of the picture counts, shape (1, 1, H, W) in [0, 1]; None for all.
         target_encoder: Looks at content and styles, and returns features of the encoder's kind; None for the encoder
             itself.
 
@@ -78,7 +78,7 @@ class Objective:
         with torch.no_grad():
             terms: list[Term] = [
                 ContentTerm(encoder, content_image, content, self.layers, looker, visible),
-                StyleTerm(encoder, whole_styles, style, recipe, looker),
+                StyleTerm(encoder, whole_styles, style, recipe, looker, visible),
                 TotalVariationTerm(wraps=recipe.tileable),
             ]
         self.terms = [term for term in terms if self.factors[term.name]]

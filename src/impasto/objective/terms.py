@@ -115,6 +115,7 @@ class StyleTerm(Term):
         layers: Layers with their shares.
         recipe: With the style loss, weights and strength.
         looker: The encoder that looks at the style images.
+        visible: Which part of the picture counts, shape (1, 1, H, W) in [0, 1]; None for all.
     """
 
     name = "style"
@@ -126,6 +127,7 @@ class StyleTerm(Term):
         layers: Mapping[str, float],
         recipe: Recipe,
         looker: Encoder,
+        visible: Tensor | None = None,
     ) -> None:
         self.layers, self.styles, self.shares = layers, styles, style_shares(styles)
         self.loss = STYLE_LOSSES[recipe.style_loss]
@@ -135,6 +137,7 @@ class StyleTerm(Term):
             share for style, share in zip(styles, self.shares, strict=True) if style.content_mask is None and share
         ]
         self.is_blend = len(everywhere) > 1
+        self.visible = visible
         self.projections = {layer: encoder.projection(layer) for layer in layers}
         self.targets = [self._target(style, encoder, looker) for style in styles]
 
@@ -164,9 +167,10 @@ class StyleTerm(Term):
         whole = None  # the statistics of the whole picture serve every style that goes everywhere
         for style, targets in zip(self.styles, self.targets, strict=True):
             if style.content_mask is not None:
-                statistics = self._statistics(layer, features, style.content_mask)
+                mask = style.content_mask if self.visible is None else style.content_mask * self.visible
+                statistics = self._statistics(layer, features, mask)
             else:
-                statistics = whole = self._statistics(layer, features, None) if whole is None else whole
+                statistics = whole = self._statistics(layer, features, self.visible) if whole is None else whole
             yield self.loss.distance(statistics, targets[layer])
 
     def _target(self, style: Style, encoder: Encoder, looker: Encoder) -> dict[str, Any]:

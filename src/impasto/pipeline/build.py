@@ -1,6 +1,7 @@
 """Wires a run together: encoder, level images, objectives and engine."""
 
 import logging
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -12,8 +13,8 @@ from impasto.encoders.compact import Compact
 from impasto.encoders.weights.store import OnDownload
 from impasto.engine import Control, Engine
 from impasto.engine.pyramid import Level, build_pyramid
-from impasto.images import Picture
-from impasto.objective.masks import check_mask
+from impasto.images import Picture, fill_transparent
+from impasto.objective.masks import check_mask, check_pairs, resize_mask
 from impasto.objective.objective import Objective
 from impasto.pipeline.color_preservation import finisher, prepare
 from impasto.pipeline.level_images import LevelImages, largest_sizes, target_size
@@ -60,7 +61,8 @@ class StyleTransfer:
     ) -> None:
         self.size = target_size(inputs.content.size, recipe)
         largest = largest_sizes(inputs.content.size, [style.size for style in inputs.styles], self.size, recipe)
-        content, styles = prepare(inputs.content, inputs.styles, recipe, *largest)
+        self._content = fill_transparent(inputs.content)
+        content, styles = prepare(self._content, [fill_transparent(s) for s in inputs.styles], recipe, *largest)
         self._images = LevelImages(
             content.pixels,
             [style.pixels for style in styles],
@@ -68,12 +70,13 @@ class StyleTransfer:
             encoder,
             device,
             content_masks=[_as_mask(mask) for mask in inputs.content_masks],
-            style_masks=[_as_mask(mask) for mask in inputs.style_masks],
+            style_masks=_style_masks(inputs),
             lock_mask=None if inputs.lock_mask is None else _as_mask(inputs.lock_mask),
+            visible=_visible(inputs.content),
         )
-        self._content, self._device = inputs.content, device
+        self._device = device
         self._encoder, self._finishing_encoder = encoder, finishing_encoder
-        self._restore_colors = finisher(inputs.content, recipe)
+        self._restore_colors = finisher(self._content, recipe)
         self._ready: tuple[Recipe, Objective] | None = None  # of the finish, made when its encoder looks anyway
         self.start, self.resample, self.enlarge = self._images.start, self._images.resample, self._images.enlarged
 
@@ -123,6 +126,25 @@ def _as_mask(picture: Picture) -> Tensor:
     """A picture's brightness as a mask, shape (1, 1, H, W); transparency is outside."""
     mask = picture.pixels.mean(dim=1, keepdim=True)
     return check_mask(mask if picture.alpha is None else mask * picture.alpha, picture.name or "mask")
+
+
+def _visible(picture: Picture) -> Tensor | None:
+    """A picture's alpha, shape (1, 1, H, W), as a mask of what counts; None if all of it does."""
+    return None if picture.alpha is None or bool((picture.alpha == 1).all()) else picture.alpha
+
+
+def _style_masks(inputs: Inputs) -> list[Tensor | None]:
+    """What counts of each style: where its mask is white and the style itself is not transparent."""
+    given: Sequence[Picture | None] = inputs.style_masks or [None] * len(inputs.styles)
+    check_pairs(len(inputs.styles), (), inputs.style_masks)
+    masks: list[Tensor | None] = []
+    for style, picture in zip(inputs.styles, given, strict=True):
+        mask, visible = None if picture is None else _as_mask(picture), _visible(style)
+        if mask is not None and visible is not None:
+            name = picture.name if picture is not None else ""
+            mask = check_mask(resize_mask(mask, style.size) * visible, f"{name} within what is visible of {style.name}")
+        masks.append(visible if mask is None else mask)
+    return masks
 
 
 def encoder_of(

@@ -15,7 +15,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from impasto.images import Picture, resize
+from impasto.images import Picture, fill_transparent, resize
 from impasto.images.color_spaces import join_luma, join_oklab, luma, mix_channels
 from impasto.recipe import Recipe
 
@@ -155,16 +155,34 @@ def prepare(
             _faded(style, match_luma(luma(style.pixels), brightness), strength) for style in styles
         ]
     match = match_histogram if recipe.preserve_color == "histogram" else match_linear
-    matched = [match(style.pixels, content.pixels).clamp(0, 1) for style in styles]
-    return content, [
-        replace(style, samples=torch.lerp(style.pixels, target, strength))
-        for style, target in zip(styles, matched, strict=True)
-    ]
+    return content, [_matched(style, content, match, strength) for style in styles]
+
+
+def _matched(style: Picture, content: Picture, match: Callable[[Tensor, Tensor], Tensor], strength: float) -> Picture:
+    """A style on its way to the content's colors; only what is visible of either counts."""
+    pixels = style.pixels
+    if style.alpha is None and content.alpha is None:
+        return replace(style, samples=torch.lerp(pixels, match(pixels, content.pixels).clamp(0, 1), strength))
+    inside, inside_content = (_is_visible(picture) for picture in (style, content))
+    own, other = pixels[..., inside][:, :, None], content.pixels[..., inside_content][:, :, None]
+    pixels[..., inside] = torch.lerp(own, match(own, other).clamp(0, 1), strength)[:, :, 0]
+    return fill_transparent(replace(style, samples=pixels))
+
+
+def _is_visible(picture: Picture) -> Tensor:
+    """Pixels that are at least half as opaque as the most opaque one, shape (H, W); all if there is no alpha."""
+    if picture.alpha is None:
+        return torch.ones(picture.size, dtype=torch.bool)
+    alpha = picture.alpha[0, 0]
+    return alpha >= alpha.amax() / 2
 
 
 def _at_most(picture: Picture, size: tuple[int, int]) -> Picture:
     is_larger = math.prod(picture.size) > math.prod(size)
-    return replace(picture, samples=resize(picture.pixels, size)) if is_larger else picture
+    if not is_larger:
+        return picture
+    alpha = None if picture.alpha is None else resize(picture.alpha, size)
+    return replace(picture, samples=resize(picture.pixels, size), alpha=alpha)
 
 
 def _faded(picture: Picture, brightness: Tensor, strength: float) -> Picture:

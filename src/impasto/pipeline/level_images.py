@@ -40,6 +40,7 @@ class LevelImages:
         content_masks: Where each style goes, shapes (1, 1, ?, ?) in [0, 1]; empty for everywhere.
         style_masks: Which part of each style counts, likewise.
         lock_mask: Where the picture is to stay the content, likewise; None for nowhere.
+        visible: Which part of the content counts, likewise; None for all.
 
     Raises:
         UserError: If masks and styles do not pair up, or the recipe's shares and scales do not.
@@ -54,20 +55,21 @@ class LevelImages:
         device: torch.device,
         *,
         content_masks: Sequence[Tensor] = (),
-        style_masks: Sequence[Tensor] = (),
+        style_masks: Sequence[Tensor | None] = (),
         lock_mask: Tensor | None = None,
+        visible: Tensor | None = None,
     ) -> None:
         check_pairs(len(styles), content_masks, style_masks)
         self.recipe, self.encoder, self.device = recipe, encoder, device
         self.content = periodic_component(content) if recipe.tileable else content
-        self.styles, self.lock_mask = styles, lock_mask
+        self.styles, self.lock_mask, self.visible = styles, lock_mask, visible
         self.content_masks: Sequence[Tensor | None] = content_masks or [None] * len(styles)
         self.style_masks: Sequence[Tensor | None] = style_masks or [None] * len(styles)
         self._pictures: dict[tuple[int, int], tuple[Tensor, Sequence[Style]]] = {}  # of the level at work
         self.blend = one_each(recipe.style_blend or [1.0] * len(styles), len(styles), "style_blend")
         if not any(self.blend):
             raise RecipeError("style_blend is 0 for every style; give at least one of them a share.")
-        if recipe.auto_mask and (content_masks or style_masks):
+        if recipe.auto_mask and (content_masks or any(mask is not None for mask in style_masks)):
             raise RecipeError("auto_mask looks for regions itself; give either it or masks of content and style.")
 
     def objective(
@@ -85,9 +87,11 @@ class LevelImages:
             encoder: Another one than the run's own, for the finish or corrected for it.
             target_encoder: As in `Objective`.
         """
-        lock = None if self.lock_mask is None else resize_mask(self.lock_mask, size).to(self.device)
+        lock, visible = (
+            None if mask is None else resize_mask(mask, size).to(self.device) for mask in (self.lock_mask, self.visible)
+        )
         encoder = encoder or self.encoder
-        return Objective(encoder, *self.pictures_at(size), recipe, lock, target_encoder=target_encoder)
+        return Objective(encoder, *self.pictures_at(size), recipe, lock, visible, target_encoder)
 
     def pictures_at(self, size: tuple[int, int]) -> tuple[Tensor, Sequence[Style]]:
         """Content and styles as they are looked at when the picture has a size, with their masks, on the device."""
