@@ -11,7 +11,7 @@
     │   └── OutputError             a place that cannot be written to, or a result that would be replaced
     ├── WeightsError                weights not found, damaged, of another network, or not to be had offline
     ├── EncoderError                an encoder that fails or returns what no loss can use
-    └── OutOfMemoryError            the run does not fit, even at its leanest
+    └── OutOfMemoryError            the run does not fit, with all memory savings on
 
 Every message says what was wrong, what was got, what is allowed and what to do, in one sentence or two.
 """
@@ -61,7 +61,7 @@ class EncoderError(ImpastoError):
 
 
 class OutOfMemoryError(ImpastoError):
-    """A run that does not fit into memory even at its leanest."""
+    """A run that does not fit into memory with all memory savings on."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

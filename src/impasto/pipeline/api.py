@@ -16,7 +16,7 @@ from impasto.engine import Control, Progress
 from impasto.engine.checkpoint import Checkpointer, Checkpoints
 from impasto.errors import UserError
 from impasto.images import Picture, as_picture
-from impasto.pipeline.build import build_engine, complete, encoder_of, for_encoder
+from impasto.pipeline.build import build_engine, complete, encoder_of
 from impasto.pipeline.color_preservation import stays_gray
 from impasto.pipeline.level_images import style_sizes, target_size
 from impasto.pipeline.memory import MemoryPlan, Sizes, plan_memory
@@ -168,7 +168,8 @@ def stylize(
     finishing_encoder = None
     if recipe.finishing is not None:
         finishing_encoder = encoder_of(recipe.replace(model=recipe.finishing.model), device)
-    recipe = _within_memory(inputs, recipe, finishing_encoder or encoder, execution.max_memory, on_plan)
+    encoders = [encoder] if finishing_encoder is None else [encoder, finishing_encoder]
+    recipe = _within_memory(inputs, recipe, encoders, execution.max_memory, on_plan)
     engine = build_engine(inputs, recipe, encoder, device, control, finishing_encoder)
     finish_sha256 = finishing_encoder.weights_sha256 if finishing_encoder is not None else ""
     provenance = provenance_of(recipe, inputs, encoder.weights_sha256, finish_sha256)
@@ -207,16 +208,17 @@ def _surroundings(device: torch.device) -> dict[str, Any]:
 def _within_memory(
     inputs: Inputs,
     recipe: Recipe,
-    encoder: Encoder,
+    encoders: Sequence[Encoder],
     limit: int | None,
     on_plan: Callable[[MemoryPlan], None] | None,
 ) -> Recipe:
-    """The recipe, perhaps lowered so that the run fits into memory; and the encoder made lean where that is needed."""
-    plan = plan_memory(encoder, for_encoder(recipe, encoder), memory_sizes(inputs, recipe), limit)
+    """The recipe, perhaps lowered so that the run fits, and encoders switched to low memory where that is needed."""
+    plan = plan_memory(encoders, recipe, memory_sizes(inputs, recipe), limit)
     for sentence in plan.lowered:
         logger.warning("%s", sentence)
     if plan.is_low_memory:
-        encoder.is_low_memory = True
+        for encoder in encoders:
+            encoder.is_low_memory = encoder.supports_low_memory
     if plan.recipe.history_size != recipe.history_size:
         recipe = recipe.replace(history_size=plan.recipe.history_size)
     if on_plan is not None:

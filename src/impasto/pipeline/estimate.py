@@ -11,12 +11,12 @@ from impasto.devices import pick_device
 from impasto.encoders import Encoder, outline_encoder
 from impasto.engine.pyramid import build_pyramid
 from impasto.objective.objective import Objective
-from impasto.pipeline.build import complete, encoder_of
+from impasto.pipeline.build import complete, encoder_of, for_encoder
 from impasto.pipeline.level_images import noise, style_sizes, target_size
 from impasto.pipeline.memory import MemoryPlan, Sizes, plan_memory
 from impasto.recipe import Recipe
 
-PROBE_SIZE = (96, 144)
+TIMED_SIZE = (96, 144)
 """Height and width of the picture on which an iteration is timed."""
 
 
@@ -59,20 +59,23 @@ def estimate(
     Raises:
         LayerError: If the encoder does not have a layer that the recipe names.
         WeightsError: If the encoder's weights are damaged.
-        OutOfMemoryError: If the run does not fit, even at its leanest.
+        OutOfMemoryError: If the run does not fit, with all memory savings on.
     """
     place = pick_device(device)
-    encoder = _outline(recipe, place) or encoder_of(recipe, place, trust=trust)
-    recipe = complete(recipe, encoder)
+    encoders = [_outline(recipe, place) or encoder_of(recipe, place, trust=trust)]
+    recipe = complete(recipe, encoders[0])
+    if recipe.finishing is not None:
+        finish = recipe.replace(model=recipe.finishing.model)
+        encoders.append(_outline(finish, place) or encoder_of(finish, place))
     size = target_size(content_size, recipe)
     sizes = Sizes(size, [content_size, *file_sizes], style_sizes(file_sizes, size, recipe))
-    plan = plan_memory(encoder, recipe, sizes, max_memory)
+    plan = plan_memory(encoders, recipe, sizes, max_memory)
     levels = build_pyramid(size, recipe)
-    pixel_iterations = sum(math.prod(level.size) * level.iterations for level in levels)
+    seconds_a_pixel = [_seconds_a_pixel(encoder, for_encoder(recipe, encoder), place) for encoder in encoders]
     return Estimate(
         recipe=plan.recipe,
         levels=[(*level.size, level.iterations) for level in levels],
-        seconds=_seconds_a_pixel(encoder, recipe, place) * pixel_iterations,
+        seconds=sum(seconds_a_pixel[level.is_finish] * math.prod(level.size) * level.iterations for level in levels),
         memory=plan,
     )
 
@@ -85,11 +88,11 @@ def _outline(recipe: Recipe, device: torch.device) -> Encoder | None:
 
 
 def _seconds_a_pixel(encoder: Encoder, recipe: Recipe, device: torch.device) -> float:
-    image = noise(PROBE_SIZE, seed=0).to(device)
+    image = noise(TIMED_SIZE, seed=0).to(device)
     objective = Objective(encoder, image, [image], recipe)
     best = math.inf
     for _ in range(3):  # the first one warms up
         start = time.perf_counter()
         objective.evaluate(image).total.item()
         best = min(best, time.perf_counter() - start)
-    return best / math.prod(PROBE_SIZE)
+    return best / math.prod(TIMED_SIZE)

@@ -17,6 +17,7 @@ from impasto.engine.pyramid import build_pyramid
 from impasto.errors import OutOfMemoryError
 from impasto.losses import STYLE_LOSSES
 from impasto.optimizers.lbfgs import LEAST_HISTORY
+from impasto.pipeline.build import for_encoder
 from impasto.recipe import Recipe, size_in_words
 
 logger = logging.getLogger(__name__)
@@ -77,39 +78,39 @@ class MemoryPlan:
     lowered: tuple[str, ...] = ()
 
 
-def plan_memory(encoder: Encoder, recipe: Recipe, sizes: Sizes, limit: int | None = None) -> MemoryPlan:
+def plan_memory(encoders: Sequence[Encoder], recipe: Recipe, sizes: Sizes, limit: int | None = None) -> MemoryPlan:
     """The plan of a run; lowered step by step until it fits the limit.
 
     What costs nothing of the picture goes first: activations, then the history of L-BFGS.
 
     Args:
-        encoder: Only its layers and the number of its weights are looked at.
+        encoders: The run's own, and the finishing one if there is one; only their layers and the number of their
+            weights are looked at.
         recipe: With layers filled in.
         sizes: Of the pictures.
         limit: Bytes that the process may take; None for any.
 
     Raises:
-        OutOfMemoryError: If the leanest plan takes more than the limit.
+        OutOfMemoryError: If the run takes more than the limit with all memory savings on.
     """
-    plan = MemoryPlan(
-        recipe, encoder.is_low_memory, peak_bytes(encoder, recipe, sizes, is_low_memory=encoder.is_low_memory)
-    )
-    for lower in (_lean, _with_short_history):
+    is_low_memory = all(encoder.is_low_memory for encoder in encoders)
+    plan = MemoryPlan(recipe, is_low_memory, peak_bytes(encoders, recipe, sizes, is_low_memory=is_low_memory))
+    for lower in (_in_low_memory, _with_short_history):
         if limit is None or plan.peak_bytes <= limit:
             return plan
-        plan = lower(plan, encoder, sizes)
+        plan = lower(plan, encoders, sizes)
     if limit is not None and plan.peak_bytes > limit:
         raise OutOfMemoryError(
-            f"The run needs {size_in_words(plan.peak_bytes)} of memory at its leanest, and --max-memory is "
-            f"{size_in_words(limit)}. {_way_out(encoder, plan, sizes, limit)}"
+            f"The run needs {size_in_words(plan.peak_bytes)} of memory with all memory savings on, and --max-memory is "
+            f"{size_in_words(limit)}. {_way_out(encoders, plan, sizes, limit)}"
         )
     return plan
 
 
-def _lean(plan: MemoryPlan, encoder: Encoder, sizes: Sizes) -> MemoryPlan:
-    if plan.is_low_memory or not encoder.supports_low_memory:
+def _in_low_memory(plan: MemoryPlan, encoders: Sequence[Encoder], sizes: Sizes) -> MemoryPlan:
+    if plan.is_low_memory or not any(encoder.supports_low_memory for encoder in encoders):
         return plan
-    peak = peak_bytes(encoder, plan.recipe, sizes, is_low_memory=True)
+    peak = peak_bytes(encoders, plan.recipe, sizes, is_low_memory=True)
     sentence = (
         f"To save memory, activations are kept as bytes: {size_in_words(peak)} instead of "
         f"{size_in_words(plan.peak_bytes)}, a little slower, the same picture."
@@ -117,11 +118,11 @@ def _lean(plan: MemoryPlan, encoder: Encoder, sizes: Sizes) -> MemoryPlan:
     return replace(plan, is_low_memory=True, peak_bytes=peak, lowered=(*plan.lowered, sentence))
 
 
-def _with_short_history(plan: MemoryPlan, encoder: Encoder, sizes: Sizes) -> MemoryPlan:
+def _with_short_history(plan: MemoryPlan, encoders: Sequence[Encoder], sizes: Sizes) -> MemoryPlan:
     if plan.recipe.optimizer != "lbfgs" or plan.recipe.history_size <= LEAST_HISTORY:
         return plan
     recipe = plan.recipe.replace(history_size=LEAST_HISTORY)
-    peak = peak_bytes(encoder, recipe, sizes, is_low_memory=plan.is_low_memory)
+    peak = peak_bytes(encoders, recipe, sizes, is_low_memory=plan.is_low_memory)
     sentence = (
         f"To save memory, history_size is {LEAST_HISTORY} instead of {plan.recipe.history_size}: {size_in_words(peak)} "
         f"instead of {size_in_words(plan.peak_bytes)}."
@@ -129,7 +130,7 @@ def _with_short_history(plan: MemoryPlan, encoder: Encoder, sizes: Sizes) -> Mem
     return replace(plan, recipe=recipe, peak_bytes=peak, lowered=(*plan.lowered, sentence))
 
 
-def _way_out(encoder: Encoder, plan: MemoryPlan, sizes: Sizes, limit: int) -> str:
+def _way_out(encoders: Sequence[Encoder], plan: MemoryPlan, sizes: Sizes, limit: int) -> str:
     """The largest height that fits, found by halving the interval; or how much memory there must be."""
 
     def fits(height: int) -> bool:
@@ -137,7 +138,7 @@ def _way_out(encoder: Encoder, plan: MemoryPlan, sizes: Sizes, limit: int) -> st
         scaled = [(height, max(1, round(sizes.output[1] * scale)))]
         scaled += [(max(1, round(h * scale)), max(1, round(w * scale))) for h, w in sizes.styles]
         there = Sizes(scaled[0], sizes.inputs, scaled[1:])
-        return peak_bytes(encoder, plan.recipe, there, is_low_memory=plan.is_low_memory) <= limit
+        return peak_bytes(encoders, plan.recipe, there, is_low_memory=plan.is_low_memory) <= limit
 
     lowest, highest = 0, sizes.output[0]
     while highest - lowest > 1:
@@ -148,24 +149,22 @@ def _way_out(encoder: Encoder, plan: MemoryPlan, sizes: Sizes, limit: int) -> st
     return f"--height {lowest} would fit."
 
 
-def peak_bytes(encoder: Encoder, recipe: Recipe, sizes: Sizes, *, is_low_memory: bool = False) -> int:
-    """Expected peak memory of a run's process in bytes, by arithmetic; encoder and pictures included.
+def peak_bytes(encoders: Sequence[Encoder], recipe: Recipe, sizes: Sizes, *, is_low_memory: bool = False) -> int:
+    """Expected peak memory of a run's process in bytes, by arithmetic; encoders and pictures included.
 
     Args:
-        encoder: Only its layers and the number of its weights are looked at.
+        encoders: The run's own, and the finishing one if there is one; only their layers and the number of their
+            weights are looked at. Both stay loaded, and the one that takes more decides the peak.
         recipe: With layers filled in.
         sizes: Of the pictures.
-        is_low_memory: Whether the encoder keeps a byte for an activation.
+        is_low_memory: Whether encoders that can keep a byte for an activation do.
     """
     pixels = math.prod(sizes.output)
-    largest_style = max((math.prod(size) for size in sizes.styles), default=0)
     inputs = [math.prod(size) for size in sizes.inputs]
-    weights = 4 * sum(parameter.numel() for parameter in encoder.parameters())
-    network = _Network(encoder, recipe)
-    loop = network.low_memory_bytes() if is_low_memory else network.plain_bytes()
+    weights = 4 * sum(parameter.numel() for encoder in encoders for parameter in encoder.parameters())
     at_work = max(
-        _resident(((size * pixels) for size in loop), is_low_memory),
-        _resident(((size * largest_style) for size in network.target_bytes()), is_low_memory),
+        _bytes_at_work(_Network(encoder, for_encoder(recipe, encoder)), sizes, encoder, is_low_memory=is_low_memory)
+        for encoder in encoders
     )
     pictures = [_PICTURE * pixels] * (PICTURES_ALIVE + _optimizer_pictures(recipe, sizes.output))
     pictures += [_PICTURE * math.prod(size) for size in sizes.styles]
@@ -176,8 +175,20 @@ def peak_bytes(encoder: Encoder, recipe: Recipe, sizes: Sizes, *, is_low_memory:
     return int(constant + _SAMPLES * sum(inputs) + max(running, loading))
 
 
+def _bytes_at_work(network: "_Network", sizes: Sizes, encoder: Encoder, *, is_low_memory: bool) -> float:
+    """Resident bytes of one encoder's activations, in the loop or as it looks at a style image."""
+    pixels = math.prod(sizes.output)
+    largest_style = max((math.prod(size) for size in sizes.styles), default=0)
+    is_low_memory = is_low_memory and (encoder.supports_low_memory or encoder.is_low_memory)
+    loop = network.low_memory_bytes() if is_low_memory else network.plain_bytes()
+    return max(
+        _resident(((size * pixels) for size in loop), is_low_memory),
+        _resident(((size * largest_style) for size in network.target_bytes()), is_low_memory),
+    )
+
+
 def _resident(blocks: "Sequence[float] | Iterator[float]", is_low_memory: bool) -> float:
-    """Resident bytes of blocks in use; a lean run leaves no holes, see `release_freed_pages`."""
+    """Resident bytes of blocks in use; a run in low memory leaves no holes, see `release_freed_pages`."""
     return sum(block if is_low_memory or block >= LARGEST_KEPT_BLOCK else block * FRAGMENTATION for block in blocks)
 
 

@@ -82,46 +82,48 @@ def test_sizes_are_rounded_up_in_words() -> None:
 
 def test_more_pixels_more_history_and_float32_take_more() -> None:
     encoder, recipe = TinyEncoder(), Recipe(total_iterations=50)
-    usual = peak_bytes(encoder, recipe, SIZES)
-    assert peak_bytes(encoder, recipe.replace(history_size=20), SIZES) > usual
-    assert peak_bytes(encoder, recipe.replace(precision="bfloat16"), SIZES) < usual
-    assert peak_bytes(encoder, recipe.replace(optimizer="adam"), SIZES) < usual
-    assert peak_bytes(encoder, recipe, SIZES, is_low_memory=True) < usual
+    usual = peak_bytes([encoder], recipe, SIZES)
+    assert peak_bytes([encoder], recipe.replace(history_size=20), SIZES) > usual
+    assert peak_bytes([encoder], recipe.replace(precision="bfloat16"), SIZES) < usual
+    assert peak_bytes([encoder], recipe.replace(optimizer="adam"), SIZES) < usual
+    assert peak_bytes([encoder], recipe, SIZES, is_low_memory=True) < usual
     smaller = Sizes((500, 750), SIZES.inputs, [(500, 500)])
-    assert peak_bytes(encoder, recipe, smaller) < usual
+    assert peak_bytes([encoder], recipe, smaller) < usual
 
 
 def test_a_short_run_is_not_charged_for_a_history_that_it_cannot_fill() -> None:
-    short, long = (peak_bytes(TinyEncoder(), Recipe(total_iterations=count), SIZES) for count in (2, 50))
+    short, long = (peak_bytes([TinyEncoder()], Recipe(total_iterations=count), SIZES) for count in (2, 50))
     assert short < long
 
 
 def test_without_a_limit_nothing_is_lowered() -> None:
-    plan = plan_memory(TinyEncoder(), Recipe(), SIZES)
+    plan = plan_memory([TinyEncoder()], Recipe(), SIZES)
     assert (plan.lowered, plan.is_low_memory, plan.recipe) == ((), False, Recipe())
 
 
 def test_activations_go_first_then_history() -> None:
     encoder, recipe = TinyEncoder(), Recipe(total_iterations=50)
-    usual = peak_bytes(encoder, recipe, SIZES)
-    lean = peak_bytes(encoder, recipe, SIZES, is_low_memory=True)
-    first = plan_memory(encoder, recipe, SIZES, usual - 1)
+    usual = peak_bytes([encoder], recipe, SIZES)
+    lean = peak_bytes([encoder], recipe, SIZES, is_low_memory=True)
+    first = plan_memory([encoder], recipe, SIZES, usual - 1)
     assert (first.is_low_memory, first.recipe.history_size, len(first.lowered)) == (True, recipe.history_size, 1)
-    second = plan_memory(encoder, recipe, SIZES, lean - 1)
+    second = plan_memory([encoder], recipe, SIZES, lean - 1)
     assert (second.is_low_memory, second.recipe.history_size, len(second.lowered)) == (True, LEAST_HISTORY, 2)
     assert second.peak_bytes < lean - 1
 
 
 def test_what_cannot_fit_is_refused_with_the_height_that_would() -> None:
     encoder, recipe = TinyEncoder(), Recipe(total_iterations=50)
-    leanest = peak_bytes(encoder, recipe.replace(history_size=LEAST_HISTORY), SIZES, is_low_memory=True)
-    with pytest.raises(OutOfMemoryError, match=r"at its leanest.*--height \d+ would fit") as refusal:
-        plan_memory(encoder, recipe, SIZES, leanest * 9 // 10)
+    leanest = peak_bytes([encoder], recipe.replace(history_size=LEAST_HISTORY), SIZES, is_low_memory=True)
+    with pytest.raises(
+        OutOfMemoryError, match=r"with all memory savings on, and --max-memory is .*--height \d+ would fit"
+    ) as refusal:
+        plan_memory([encoder], recipe, SIZES, leanest * 9 // 10)
     height = int(str(refusal.value).split("--height ")[1].split()[0])
     smaller = Sizes((height, height * 3 // 2), SIZES.inputs, [(height, height)])
-    assert plan_memory(encoder, recipe, smaller, leanest * 9 // 10).is_low_memory
+    assert plan_memory([encoder], recipe, smaller, leanest * 9 // 10).is_low_memory
     with pytest.raises(OutOfMemoryError, match="allow at least"):
-        plan_memory(encoder, recipe, SIZES, 1000)
+        plan_memory([encoder], recipe, SIZES, 1000)
 
 
 def test_a_lowered_history_is_in_the_recipe_and_the_plan_is_told(caplog: pytest.LogCaptureFixture) -> None:
@@ -218,7 +220,7 @@ def test_a_process_that_is_refused_memory_ends_its_run_well() -> None:
 
 
 def test_losses_that_sort_take_more() -> None:
-    gram, sliced = (peak_bytes(TinyEncoder(), Recipe(style_loss=name), SIZES) for name in ("gram", "sliced"))
+    gram, sliced = (peak_bytes([TinyEncoder()], Recipe(style_loss=name), SIZES) for name in ("gram", "sliced"))
     assert gram < sliced
 
 
