@@ -2,7 +2,8 @@
 
 import difflib
 import math
-from collections.abc import Mapping
+import reprlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -17,20 +18,55 @@ def option_name(field: str, model: type[BaseModel]) -> str:
 
 def sentence(error: ValidationError, model: type[BaseModel]) -> str:
     """Turns pydantic's first complaint into: what was wrong, what was got, what is allowed."""
-    first = error.errors()[0]
-    path = [str(part) for part in first["loc"]]
-    name, got = path[0] if path else "recipe", first.get("input")
-    if first["type"] == "extra_forbidden":
+    first = error.errors(include_url=False, include_context=False)[0]
+    got = first.get("input")
+    name = str(first["loc"][0] if first["loc"] else got)  # a name that is no text has no place
+    if first["type"] == "extra_forbidden" or not first["loc"]:
         known = [option_name(field, model) for field in model.model_fields]
-        return f"Unknown option '{name}'. {did_you_mean(name, known)}"
-    close = difflib.get_close_matches(str(got), _named_values(model, name), n=1)
-    suggestion = f" Did you mean '{close[0]}'?" if close else ""
-    return f"{name} is {_shown(got)}; it must be {allowed_values(model, name)}.{suggestion}"
+        return (
+            f"Unknown option {shown(name)}. {_closest(name, known) or 'impasto stylize --help lists the known ones.'}"
+        )
+    allowed = f"{name} is {shown(got)}; it must be {allowed_values(model, name)}."
+    return f"{allowed} {_closest(got, _named_values(model, name))}".rstrip()
 
 
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+def shown(value: object) -> str:
+    """A value of any size and depth as Python writes it, on one line and cut to 60 characters."""
+    return shortened(_SHORT_FORM.repr(value))
+
+
+def shortened(text: str, max_length: int = 60) -> str:
+    """Text on one line, without characters that terminals obey; the middle of what is longer becomes ``...``."""
+    if len(text) > max_length:
+        half = (max_length - 3) // 2
+        text = f"{text[:half]}...{text[-half:]}"
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+
+
+def one_line(text: str) -> str:
+    """A library's complaint, to be quoted within a sentence: on one line, not longer than 150 characters."""
+    return shortened(" ".join(text.split()), 150).rstrip(".")
+
+
+class _ShortForm(reprlib.Repr):
+    """`repr` that neither follows a value to any depth nor fails on a whole number of thousands of digits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxstring, self.maxother = 3, 60, 60
+
+    def repr_int(self, value: int, level: int) -> str:
+        bits = value.bit_length()
+        return repr(value) if bits <= 200 else f"a number of about {round(bits * math.log10(2)):,} digits"
+
+
+_SHORT_FORM = _ShortForm()
+
+
+def _closest(word: object, known: Sequence[str]) -> str:
+    """``"Did you mean 'adam'?"``, or nothing if no known word is close."""
+    is_close = isinstance(word, str) and difflib.get_close_matches(word[:100], known, n=1)
+    return did_you_mean(str(word)[:100], known) if is_close else ""
 
 
 def allowed_values(model: type[BaseModel], name: str) -> str:
@@ -74,6 +110,8 @@ def _branch_in_words(branch: Mapping[str, Any]) -> str:
     words = kinds.get(branch.get("type", ""), "a value")
     if branch.get("format") == "size":
         return "a size in bytes, as 2GB, 800MB or 512MiB"
+    if branch.get("format") == "path":
+        return "the path of a file or folder"
     if "pattern" in branch:
         words += f" of the form {branch['pattern'].strip('^$')}"
     limits = [

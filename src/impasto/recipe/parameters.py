@@ -3,9 +3,10 @@
 import math
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic.config import JsonDict
 
 from impasto.errors import RecipeError
@@ -22,7 +23,7 @@ def _parse_layers(value: object) -> object:
         try:
             weights[name.strip()] = float(weight) if weight.strip() else 1.0
         except ValueError:
-            raise ValueError(f"'{entry}' is no 'layer:weight'; write for example relu1_1:1,relu2_1:0.5") from None
+            raise ValueError("not of the form layer:weight") from None
     return weights
 
 
@@ -35,7 +36,7 @@ def _parse_numbers(value: object) -> object:
     try:
         return [float(part) for part in value.split(",") if part.strip()]
     except ValueError:
-        raise ValueError(f"'{value}' is no list of numbers; write for example 0.7,0.3") from None
+        raise ValueError("not a list of numbers") from None
 
 
 _SIZE_UNITS: Mapping[str, int] = {
@@ -48,10 +49,23 @@ def _parse_size(value: object) -> object:
     """Turns ``"2GB"``, ``"800 MB"`` or ``"512MiB"`` into bytes."""
     if not isinstance(value, str):
         return value
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", value)
+    match = re.fullmatch(r"\s*(\d{1,18}(?:\.\d{1,18})?)\s*([a-zA-Z]*)\s*", value, re.ASCII)
     if match is None or match[2].lower() not in _SIZE_UNITS:
         raise ValueError("not a size")
     return int(float(match[1]) * _SIZE_UNITS[match[2].lower()])
+
+
+def _parse_path(value: object) -> object:
+    """Refuses what names no file on any system: an empty path, and one with a NUL."""
+    if isinstance(value, str | Path) and (value == "" or "\0" in str(value)):
+        raise ValueError("not a path")
+    return value
+
+
+def _check_printable(name: str) -> str:
+    if not name.isprintable():
+        raise ValueError("not printable")
+    return name
 
 
 def size_in_words(num_bytes: int) -> str:
@@ -59,20 +73,41 @@ def size_in_words(num_bytes: int) -> str:
     return f"{math.ceil(num_bytes / 1e8) / 10:.1f} GB" if num_bytes >= 1e9 else f"{math.ceil(num_bytes / 1e6)} MB"
 
 
+FilePath = Annotated[Path, BeforeValidator(_parse_path)]
 MemorySize = Annotated[
-    int, Field(ge=1), BeforeValidator(_parse_size), WithJsonSchema({"type": "string", "format": "size"})
+    int, Field(ge=1, le=10**18), BeforeValidator(_parse_size), WithJsonSchema({"type": "string", "format": "size"})
 ]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Numbers = Annotated[list[Weight], BeforeValidator(_parse_numbers), Field(min_length=1)]
 Scales = Annotated[list[Annotated[float, Field(ge=0.05, le=20)]], BeforeValidator(_parse_numbers), Field(min_length=1)]
-LayerWeights = Annotated[dict[str, Weight], BeforeValidator(_parse_layers), Field(min_length=1)]
+LayerName = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_check_printable)]
+LayerWeights = Annotated[dict[LayerName, Weight], BeforeValidator(_parse_layers), Field(min_length=1)]
 
 
 def parameter(
-    default: Any, description: str, *, group: str, unit: str = "", is_option: bool = True, **limits: Any
+    default: Any,
+    description: str,
+    *,
+    group: str,
+    unit: str = "",
+    is_option: bool = True,
+    words: str = "",
+    **limits: Any,
 ) -> Any:
-    """A pydantic field with what help pages and forms show: group, unit, and whether it is to be typed at all."""
+    """A pydantic field with what help pages and forms show.
+
+    Args:
+        default: Its value where none is given.
+        description: Its help.
+        group: The heading that it is shown under.
+        unit: Of its value.
+        is_option: Whether it can be typed as an option; else it is only ever recorded.
+        words: What is allowed, where the limits do not say it well.
+        limits: What pydantic checks, as ``ge=0``.
+    """
     extra: JsonDict = {"group": group, "unit": unit, "is_option": is_option}
+    if words:
+        extra["words"] = words
     return Field(default, description=description, json_schema_extra=extra, **limits)
 
 
@@ -81,13 +116,13 @@ class Parameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, /, **values: Any) -> None:
         try:
             super().__init__(**values)
         except ValidationError as error:
             raise RecipeError(sentence(error, type(self))) from None
 
-    def replace(self, **changes: Any) -> Self:
+    def replace(self, /, **changes: Any) -> Self:
         """A copy with some values changed, validated like a new one.
 
         Raises:

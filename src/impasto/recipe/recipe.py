@@ -1,16 +1,17 @@
 """The recipe: every parameter that decides pixels, declared once."""
 
 import json
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 import tomli_w
 from pydantic import Field, field_validator
 
 from impasto.errors import RecipeError
+from impasto.recipe.files import parse_json, read_values
+from impasto.recipe.messages import shortened
 from impasto.recipe.parameters import LayerWeights, Numbers, Parameters, Scales, Weight, parameter
 
 BuiltInModel = Literal["vgg19", "vgg16", "compact"]
@@ -47,7 +48,7 @@ class Change(Parameters):
         RecipeError: If a parameter cannot be changed on the way, or a value is out of its range.
     """
 
-    iteration: int = parameter(0, "After so many iterations.", group="Objective", ge=0)
+    iteration: int = parameter(0, "After so many iterations.", group="Objective", ge=0, le=10_000_000)
     values: dict[str, float] = parameter({}, "The new values by name.", group="Objective")
 
     @field_validator("values")
@@ -56,7 +57,7 @@ class Change(Parameters):
         for name in values:
             if name not in LIVE_TUNABLE:
                 raise RecipeError(
-                    f"{name} cannot be changed while a run goes on; these can: {', '.join(LIVE_TUNABLE)}."
+                    f"{shortened(name)} cannot be changed while a run goes on; these can: {', '.join(LIVE_TUNABLE)}."
                 )
         Recipe(**values)
         return values
@@ -88,7 +89,7 @@ class Recipe(Parameters):
     )
     style_weight: Weight = parameter(1.0, "Weight of the style loss.", group="Objective")
     tv_weight: Weight = parameter(
-        1.0, "Weight of the total variation, which smooths the noise between neighbouring pixels.", group="Objective"
+        1.0, "Weight of the total variation, which smooths the noise between neighboring pixels.", group="Objective"
     )
 
     strength: float = parameter(
@@ -141,7 +142,7 @@ class Recipe(Parameters):
         Annotated[
             str,
             Field(
-                pattern=rf"^({'|'.join(get_args(BuiltInModel))})(:[1-9]\d{{0,6}})?$",
+                pattern=rf"^({'|'.join(get_args(BuiltInModel))})(:[1-9][0-9]{{0,6}})?$",
                 json_schema_extra={
                     "words": "an encoder that comes with Impasto, with a number of iterations, as vgg19:8"
                 },
@@ -275,7 +276,7 @@ class Recipe(Parameters):
         "Bits per channel of the written picture; auto keeps the content's depth where the format can.",
         group="Output",
     )
-    keep_profile: bool = parameter(False, "Write in the content's colour profile instead of sRGB.", group="Output")
+    keep_profile: bool = parameter(False, "Write in the content's color profile instead of sRGB.", group="Output")
 
     @property
     def finishing(self) -> Finish | None:
@@ -350,34 +351,26 @@ class Recipe(Parameters):
         """Reads what `to_json` wrote.
 
         Raises:
-            RecipeError: If the text is no JSON object, a name is unknown or a value out of its range.
+            RecipeError: If the text is not a JSON object, a name is unknown or a value out of its range.
         """
-        try:
-            values = json.loads(text)
-        except ValueError as error:
-            raise RecipeError(f"The recipe is no JSON: {error}.") from None
-        if not isinstance(values, dict):
-            raise RecipeError(f"A recipe is a JSON object, got {type(values).__name__}.")
-        return cls(**values)
+        return cls._read("the recipe", lambda: parse_json(text))
 
     @classmethod
     def from_file(cls, path: str | Path) -> Self:
         """Reads a recipe from a ``.toml`` or ``.json`` file.
 
         Raises:
-            RecipeError: If the file cannot be read, is malformed, or holds an unknown name or a value out of range.
+            RecipeError: If the file cannot be read, is malformed, or holds an unknown name or a value out of range;
+                it names the file.
         """
-        path = Path(path)
+        return cls._read(f"the recipe '{shortened(str(path), 100)}'", lambda: read_values(path))
+
+    @classmethod
+    def _read(cls, source: str, read: Callable[[], Mapping[str, Any]]) -> Self:
         try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise RecipeError(f"Cannot read the recipe '{path}': {error}.") from None
-        if path.suffix.lower() == ".json":
-            return cls.from_json(text)
-        try:
-            return cls(**tomllib.loads(text))
-        except tomllib.TOMLDecodeError as error:
-            raise RecipeError(f"The recipe '{path}' is no TOML: {error}.") from None
+            return cls(**read())
+        except RecipeError as error:
+            raise RecipeError(f"Cannot read {source}: {error}") from None
 
 
 def choices(name: str) -> Sequence[str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import ConfigDict
 
-from impasto.recipe.parameters import MemorySize, Parameters, parameter
+from impasto.recipe.parameters import FilePath, MemorySize, Parameters, parameter
 
 
 class RunOptions(Parameters):
@@ -14,23 +14,23 @@ class RunOptions(Parameters):
         RecipeError: If a name is unknown or a value out of its range.
     """
 
-    output_file: Path = parameter(
+    output_file: FilePath = parameter(
         Path("output_image"),
         "Where the result goes: a picture file (.png, .jpg, .webp, .tif …), or without such a "
         "suffix a folder that receives 00100.png …, final.png, losses.csv and checkpoint.",
         group="Run",
     )
-    content_mask: list[Path] = parameter(
+    content_mask: list[FilePath] = parameter(
         [],
         "Where a style goes: a picture that is white there. Once for each style image, in their order.",
         group="Masks",
     )
-    style_mask: list[Path] = parameter(
+    style_mask: list[FilePath] = parameter(
         [],
         "Which part of a style image counts: a picture that is white there. Once for each style image.",
         group="Masks",
     )
-    lock_mask: Path | None = parameter(
+    lock_mask: FilePath | None = parameter(
         None, "Where the content stays as it is: a picture that is white there.", group="Masks"
     )
     saving_interval: int = parameter(
@@ -39,6 +39,7 @@ class RunOptions(Parameters):
         group="Run",
         unit="iterations",
         ge=0,
+        le=10_000_000,
     )
     checkpoint_every: float = parameter(
         10.0,
@@ -58,7 +59,8 @@ class RunOptions(Parameters):
         "auto",
         "Where to compute: auto, cpu, cuda, cuda:1, mps …",
         group="Run",
-        pattern=r"^(auto|cpu|cuda(:\d+)?|mps|xpu(:\d+)?)$",
+        pattern=r"^(auto|cpu|cuda(:[0-9]{1,3})?|mps|xpu(:[0-9]{1,3})?)$",
+        words="auto, cpu, mps, cuda or xpu; or one of several, as cuda:1 or xpu:1",
     )
     threads: int | None = parameter(
         None,
@@ -87,6 +89,7 @@ class RunOptions(Parameters):
         group="Run",
         unit="pixels",
         ge=1,
+        le=10**12,
     )
 
     model_config = ConfigDict(populate_by_name=True)
