@@ -92,7 +92,9 @@ def _read_bytes(path: Path) -> bytes:
             raise RecipeError("it is a folder; name a .toml or .json file.")
         if not stat.S_ISREG(mode):
             raise RecipeError("it is a pipe or a device; write the recipe into a file.")
-        with path.open("rb", opener=_without_waiting) as file:
+        # Should a pipe have taken the file's place by now, nobody waits for its other end.
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        with os.fdopen(os.open(path, flags), "rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise RecipeError(f"{error.strerror or type(error).__name__}.") from None
@@ -101,11 +103,6 @@ def _read_bytes(path: Path) -> bytes:
     if len(data) > MAX_FILE_BYTES:
         raise RecipeError(f"it is larger than {MAX_FILE_BYTES // 1024} KiB, which no recipe is.")
     return data
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """Opens a file; should a pipe have taken its place by now, nobody waits for its other end."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _decode(data: bytes) -> str:
