@@ -175,3 +175,29 @@ def test_squeezenet_paints_in_the_style_from_one_command(squeezenet, tmp_path):
     start = resize(load_picture(content).pixels, painted.size)
     assert distance(painted.pixels) < 0.25 * distance(start)
     assert (painted.pixels - start).abs().mean() < 0.25
+
+
+def test_a_model_file_imports_its_neighbors_and_those_of_two_folders_do_not_mix(tmp_path: Path) -> None:
+    widths = []
+    for name, width in (("one", 4), ("two", 6)):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "block.py").write_text(f"WIDTH = {width}\n")
+        (folder / "net.py").write_text(
+            "from torch import nn\nfrom block import WIDTH\n"
+            "def make():\n    print('made')\n    return nn.Sequential(nn.Conv2d(3, WIDTH, 3, padding=1), nn.ReLU())\n"
+        )
+        encoder = build_encoder(f"{folder / 'net.py'}:make", trust=True)
+        widths.append(next(iter(encoder.layers.values())).channels)
+    assert widths == [4, 6]
+
+
+def test_what_a_model_file_prints_stays_out_of_standard_output(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\nprint('loading')\n"
+        "def make():\n    print('made')\n    return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU())\n"
+    )
+    build_encoder(f"{tmp_path / 'net.py'}:make", trust=True)
+    assert capsys.readouterr().out == ""

@@ -19,14 +19,12 @@ def show_plan(content: Path, styles: Sequence[Path], recipe: Recipe, options: Ru
     """
     import torch
 
-    from impasto.images import load_picture
     from impasto.pipeline.estimate import estimate
-    from impasto.runs.outputs import plan_outputs
+    from impasto.runs.plan import plan_run
 
-    outputs = plan_outputs(
-        options.output_file, overwrite=options.overwrite, resume=options.resume, inputs=[content, *styles]
-    )
-    content_size, *style_sizes = (load_picture(path, max_pixels=options.max_pixels).size for path in (content, *styles))
+    planned = plan_run(content, styles, recipe, options)
+    outputs = planned.outputs
+    content_size, style_sizes = planned.inputs.content.size, [style.size for style in planned.inputs.styles]
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     plan = estimate(

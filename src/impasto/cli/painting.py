@@ -165,7 +165,7 @@ def _pictures_in(folder: Path) -> list[Path]:
     Raises:
         ImageError: If it cannot be read or holds none.
     """
-    from impasto.runs.outputs import names_a_picture
+    from impasto.formats.files import names_a_picture
 
     try:
         pictures = sorted(path for path in folder.iterdir() if names_a_picture(path) and path.is_file())

@@ -144,8 +144,8 @@ class Checkpointer:
             self.write()
 
     def close(self) -> None:
-        """Writes the checkpoint of a run that has ended, if that is wanted."""
-        if self._place is not None and self._place.at_end:
+        """Writes the checkpoint of a run that has ended, if that is wanted or the run was stopped on request."""
+        if self._place is not None and (self._place.at_end or self._engine.control.is_stopped):
             self.write()
 
     def write(self) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from impasto.errors import ImageError
-from impasto.formats import exif, jp2
+from impasto.formats import exif, jp2, tiff
 from impasto.formats.files import Format
 
 
@@ -52,6 +52,9 @@ _LOADERS = {
 
 _PILLOW_FORMATS = {Format.JP2: "JPEG2000", Format.BMP: "BMP", Format.PNM: "PPM"}
 
+_SRGB_GAMMA = (45455).to_bytes(4, "big")
+"""1/2.2 in a gAMA chunk, as nearly every writer of sRGB has it."""
+
 _EMPTY_WORDS = re.compile(r"load error|unable to call|BytesIO|^\([\d.]+\)$")
 """Lines of the decoders' messages that tell a reader nothing."""
 
@@ -84,14 +87,45 @@ def decode(data: bytes, kind: Format, path: str | Path, max_pixels: int) -> Deco
     """
     if not kind.by_vips:
         return _decode_pillow(data, kind, path, max_pixels)
-    header = vips_header(data, kind, path)
+    choice = tiff.choose(data, path) if kind is Format.TIFF else tiff.Choice(notes=_png_notes(data, kind))
+    header = vips_header(data, kind, path, **choice.options)
     check_size(header.width, header.height, path, max_pixels)
     if kind is Format.HEIF and _field(header, "heif-compression") == "hevc":
         return _decode_heic(data, header, path)
-    return _decode_vips(data, header, kind, path)
+    try:
+        return _decode_vips(data, header, kind, path, choice)
+    except ImageError:
+        if kind is not Format.JPEG:
+            raise
+        return _decode_unended_jpeg(data, path)
 
 
-def vips_header(data: bytes, kind: Format, path: str | Path) -> pyvips.Image:
+def _decode_unended_jpeg(data: bytes, path: str | Path) -> Decoded:
+    """A JPEG that lacks its end marker and nothing else, as some cameras and downloads leave it.
+
+    Raises:
+        ImageError: If more is missing or damaged.
+    """
+    ended = data + b"\xff\xd9"
+    header = vips_header(ended, Format.JPEG, path, fail_on="warning")
+    notes = ("its end marker is missing, the picture is whole",)
+    return _decode_vips(ended, header, Format.JPEG, path, tiff.Choice(notes=notes))
+
+
+def _png_notes(data: bytes, kind: Format) -> tuple[str, ...]:
+    """Says that a PNG's gamma and primaries are not looked at, where they are all that tells its colors."""
+    if kind is not Format.PNG:
+        return ()
+    head = data[: max(data.find(b"IDAT"), 0)]
+    has_profile = any(name in head for name in (b"iCCP", b"sRGB", b"cICP"))
+    gamma = head.find(b"gAMA")
+    is_srgb = gamma < 0 or head[gamma + 4 : gamma + 8] == _SRGB_GAMMA
+    if has_profile or (is_srgb and b"cHRM" not in head):
+        return ()
+    return ("gamma and primaries (gAMA, cHRM): ignored, taken as sRGB",)
+
+
+def vips_header(data: bytes, kind: Format, path: str | Path, **options: Any) -> pyvips.Image:
     """Opens a file with the one libvips loader of its format; pixels are decoded when they are asked for.
 
     Raises:
@@ -99,7 +133,7 @@ def vips_header(data: bytes, kind: Format, path: str | Path) -> pyvips.Image:
     """
     load = getattr(pyvips.Image, _LOADERS[kind])
     try:
-        header = load(data, access="sequential", fail_on="error")
+        header = load(data, access="sequential", **{"fail_on": "error"} | options)
         primary = _field(header, "heif-primary")  # a HEIF file names the one of its pictures that it is about
         return load(data, access="sequential", page=primary, fail_on="error") if primary else header
     except pyvips.Error as error:
@@ -114,9 +148,12 @@ def check_size(width: int, height: int, path: str | Path, max_pixels: int) -> No
         )
 
 
-def _decode_vips(data: bytes, header: pyvips.Image, kind: Format, path: str | Path) -> Decoded:
+def _decode_vips(data: bytes, header: pyvips.Image, kind: Format, path: str | Path, choice: tiff.Choice) -> Decoded:
     try:
-        image = header.copy_memory().autorot()
+        image = header.copy_memory()
+        if choice.orientation:
+            image.set_type(pyvips.GValue.gint_type, "orientation", choice.orientation)
+        image = image.autorot()
         if image.interpretation in ("lab", "labs", "labq", "xyz"):
             image = image.colourspace("rgb16")
         array = image.numpy().reshape(image.height, image.width, image.bands)
@@ -139,7 +176,7 @@ def _decode_vips(data: bytes, header: pyvips.Image, kind: Format, path: str | Pa
         alpha,
         profile=_field(header, "icc-profile-data"),
         exif=block,
-        notes=_page_notes(header, kind) + notes + exif_notes,
+        notes=choice.notes + (() if kind is Format.TIFF else _page_notes(header, kind)) + notes + exif_notes,
     )
 
 

@@ -1,5 +1,6 @@
 """Bytes of picture files: reading them, telling their format, and replacing a file all at once or not at all."""
 
+import errno
 import os
 import secrets
 import stat
@@ -14,6 +15,9 @@ DEFAULT_MAX_PIXELS: int = RunOptions.model_fields["max_pixels"].default
 
 TEMPORARY = ".impasto-*.tmp"
 """Names of files that are being written, as a pattern."""
+
+_HEAD_BYTES = 64
+"""Enough to tell every format."""
 
 _MAX_BYTES_PER_PIXEL = 32
 """No format needs more: four channels of 64 bits."""
@@ -57,11 +61,24 @@ _SIGNATURES = {
 _HEIF_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
+PICTURE_SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".tif", ".tiff", ".avif", ".avifs", ".heic", ".heif",
+    ".hif", ".jp2", ".j2k", ".jpx", ".bmp", ".dib", ".pnm", ".pbm", ".pgm", ".ppm",
+)  # fmt: skip
+"""Suffixes, in lower case, by which files are taken for pictures; what they really are, `sniff` tells."""
+
+
+def names_a_picture(path: Path) -> bool:
+    """Whether a name has the suffix of a picture; hidden files never do, as the ``._photo.jpg`` of some shares."""
+    return path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
+
+
 def read_file(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> bytes:
     """The bytes of a regular file.
 
     Raises:
-        ImageError: If it is missing, no regular file, unreadable, empty, or larger than any such picture.
+        ImageError: If it is missing, not a regular file, unreadable, empty, of no readable format, or larger than any
+            such picture.
     """
     try:
         status = path.stat()
@@ -74,7 +91,11 @@ def read_file(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> bytes:
                 f"'{path}' has {status.st_size} bytes, more than a picture of {max_pixels} pixels can need. "
                 "Raise max_pixels if it really is a picture."
             )
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+            if head:
+                sniff(head, path)  # before gigabytes of something else are read
+            data = head + file.read()
     except FileNotFoundError:
         raise ImageError(f"There is no picture '{path}'. Check the path.") from None
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
@@ -97,7 +118,7 @@ def sniff(data: bytes, path: str | Path) -> Format:
         return Format.WEBP
     if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
         return Format.HEIF
-    raise ImageError(f"'{path}' is no picture that can be read. Readable: {', '.join(kind.value for kind in Format)}.")
+    raise ImageError(f"'{path}' is not a readable image. Readable formats: {', '.join(kind.value for kind in Format)}.")
 
 
 def replace_file(path: Path, data: bytes | Iterable[bytes | memoryview]) -> None:
@@ -118,12 +139,21 @@ def replace_file(path: Path, data: bytes | Iterable[bytes | memoryview]) -> None
             with temporary.open("xb") as file:
                 file.writelines([data] if isinstance(data, bytes) else data)
                 file.flush()
-                os.fsync(file.fileno())
+                _flush_to_disk(file.fileno())
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
     except (OSError, ValueError) as error:
         raise OutputError(f"Cannot write '{path}': {reason(error)}. What was there before is untouched.") from None
+
+
+def _flush_to_disk(descriptor: int) -> None:
+    """Waits until a file is on the disk, where the place can do that; some network shares cannot."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):
+            raise
 
 
 def reason(error: Exception) -> str:

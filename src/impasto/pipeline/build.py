@@ -69,9 +69,9 @@ class StyleTransfer:
             recipe,
             encoder,
             device,
-            content_masks=[_as_mask(mask) for mask in inputs.content_masks],
+            content_masks=[as_mask(mask) for mask in inputs.content_masks],
             style_masks=_style_masks(inputs),
-            lock_mask=None if inputs.lock_mask is None else _as_mask(inputs.lock_mask),
+            lock_mask=None if inputs.lock_mask is None else as_mask(inputs.lock_mask),
             visible=_visible(inputs.content),
         )
         self._device = device
@@ -122,7 +122,7 @@ class StyleTransfer:
         return "activations are kept as bytes, a little slower, the same picture"
 
 
-def _as_mask(picture: Picture) -> Tensor:
+def as_mask(picture: Picture) -> Tensor:
     """A picture's brightness as a mask, shape (1, 1, H, W); transparency is outside."""
     mask = picture.pixels.mean(dim=1, keepdim=True)
     return check_mask(mask if picture.alpha is None else mask * picture.alpha, picture.name or "mask")
@@ -139,7 +139,7 @@ def _style_masks(inputs: Inputs) -> list[Tensor | None]:
     check_pairs(len(inputs.styles), (), inputs.style_masks)
     masks: list[Tensor | None] = []
     for style, picture in zip(inputs.styles, given, strict=True):
-        mask, visible = None if picture is None else _as_mask(picture), _visible(style)
+        mask, visible = None if picture is None else as_mask(picture), _visible(style)
         if mask is not None and visible is not None:
             name = picture.name if picture is not None else ""
             mask = check_mask(resize_mask(mask, style.size) * visible, f"{name} within what is visible of {style.name}")

@@ -59,7 +59,7 @@ class LevelImages:
         lock_mask: Tensor | None = None,
         visible: Tensor | None = None,
     ) -> None:
-        check_pairs(len(styles), content_masks, style_masks)
+        check_styles(recipe, len(styles), content_masks, style_masks)
         self.recipe, self.encoder, self.device = recipe, encoder, device
         self.content = periodic_component(content) if recipe.tileable else content
         self.styles, self.lock_mask, self.visible = styles, lock_mask, visible
@@ -67,10 +67,6 @@ class LevelImages:
         self.style_masks: Sequence[Tensor | None] = style_masks or [None] * len(styles)
         self._pictures: dict[tuple[int, int], tuple[Tensor, Sequence[Style]]] = {}  # of the level at work
         self.blend = one_each(recipe.style_blend or [1.0] * len(styles), len(styles), "style_blend")
-        if not any(self.blend):
-            raise RecipeError("style_blend is 0 for every style; give at least one of them a share.")
-        if recipe.auto_mask and (content_masks or any(mask is not None for mask in style_masks)):
-            raise RecipeError("auto_mask looks for regions itself; give either it or masks of content and style.")
 
     def objective(
         self,
@@ -175,6 +171,28 @@ class LevelImages:
     def resample(self, image: Tensor, size: tuple[int, int]) -> Tensor:
         """Any picture or change of one, shape (1, 3, H, W), at a height and width; around the edges if it tiles."""
         return resample(image, size, wrap=self.recipe.tileable)
+
+
+def check_styles(
+    recipe: Recipe, num_styles: int, content_masks: Sequence[object], style_masks: Sequence[object]
+) -> None:
+    """Finds out whether masks, shares and scales suit so many styles.
+
+    Args:
+        recipe: Its `style_blend`, `style_scale` and `auto_mask` are looked at.
+        num_styles: Number of style images.
+        content_masks: One for each style, or none.
+        style_masks: Likewise; None in the place of one that counts everywhere.
+
+    Raises:
+        UserError: If they do not.
+    """
+    check_pairs(num_styles, content_masks, style_masks)
+    one_each(recipe.style_scale, num_styles, "style_scale")
+    if not any(one_each(recipe.style_blend or [1.0], num_styles, "style_blend")):
+        raise RecipeError("style_blend is 0 for every style; give at least one of them a share.")
+    if recipe.auto_mask and (content_masks or any(mask is not None for mask in style_masks)):
+        raise RecipeError("auto_mask looks for regions itself; give either it or masks of content and style.")
 
 
 def target_size(content_size: tuple[int, int], recipe: Recipe) -> tuple[int, int]:

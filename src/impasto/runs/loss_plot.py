@@ -1,12 +1,15 @@
 """Figures of a run: the plot of its losses."""
 
 import csv
-import os
+import io
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from impasto.errors import OutputError
+from impasto.formats.embedded_recipe import PNG_KEYWORD
+from impasto.formats.files import replace_file
+from impasto.runs.own_files import marker
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -76,10 +79,6 @@ def _level_starts(iterations: list[float], levels: list[float]) -> list[tuple[fl
 
 
 def _save(figure: "Figure", plot: Path) -> None:
-    unfinished = plot.with_name(f".{plot.name}.{os.getpid()}.tmp")
-    try:
-        figure.savefig(unfinished, format="png")
-        unfinished.replace(plot)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise OutputError(f"Cannot write the plot '{plot}': {error.strerror or error}.") from None
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={PNG_KEYWORD: marker(table="losses.csv")})
+    replace_file(plot, buffer.getvalue())

@@ -11,32 +11,35 @@ told to write to ``OUT``, without the suffix of a picture, writes everything int
 =====================================  =============================================================
 
 Runs never mix in a folder: if any of these files exists, a new run writes all of its files under the next free number,
-as ``00100-2.png``, ``losses-2.csv`` and ``final-2.png``. An existing ``OUT.png`` is refused. With ``overwrite`` the run
-takes the plain names: the intermediate pictures and losses of the earlier run that had them go when the new run begins,
-its final picture is replaced at the very end. With ``resume`` the latest run that left a checkpoint goes on under
-its own names; a final picture that it had saved already stays, and the new one takes the next free name.
+as ``00100-2.png``, ``losses-2.csv`` and ``final-2.png``. An existing ``OUT.png`` is refused. With ``overwrite``
+``OUT.png`` is replaced at the very end, whatever it was, and the run takes the plain names in the folder: the files of
+the earlier run that had them go when the new run begins, its final picture at the end. A file there that Impasto did
+not leave (see `impasto.runs.own_files`) is never replaced or removed: the run takes the first number without one. With
+``resume`` the latest run that left a checkpoint goes on under its own names; a final picture that it had saved already
+stays, and the new one takes the next free name.
+
+No file of a run is ever one of its inputs, under whatever name or link: that is refused before the run.
 """
 
 import csv
 import itertools
-import mimetypes
+import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from impasto.errors import CheckpointError, OutputError
-from impasto.formats.files import TEMPORARY, replace_file
+from impasto.errors import CheckpointError, OutputError, did_you_mean
+from impasto.formats.files import PICTURE_SUFFIXES, TEMPORARY, reason, replace_file
 from impasto.images import WRITABLE_SUFFIXES, check_writable
+from impasto.runs.own_files import LOSS_COLUMNS, is_own
 
-__all__ = ["LOSS_COLUMNS", "LossLog", "Outputs", "has_checkpoint", "names_a_picture", "next_free", "plan_outputs"]
-
-LOSS_COLUMNS = ("iteration", "level", "total", "content", "style", "tv", "seconds")
-"""Of ``losses.csv``: weighted, normalized losses of the candidate that this iteration evaluated."""
+__all__ = ["LossLog", "Outputs", "has_checkpoint", "names_a_picture", "next_free", "plan_outputs"]
 
 _RUN_FILE = re.compile(
-    r"(?:(?:\d{5,}|final|losses)(?:-(?P<number>\d+))?\.(?:png|csv)|checkpoint(?:-(?P<checkpoint>\d+))?)"
+    r"(?:(?:\d{5,}|final|losses)(?:-(?P<number>\d+))?\.(?:png|csv)|checkpoint(?:-(?P<checkpoint>\d+))?)",
+    re.ASCII | re.IGNORECASE,  # where upper and lower case are one, another spelling is in the way as well
 )
 
 
@@ -50,6 +53,7 @@ class Outputs:
         number: Of this run in its folder, from 1; part of the files' names from 2 on.
         overwrite: Whether files of an earlier run are replaced.
         resume: Whether an earlier run goes on.
+        notes: What was decided otherwise than asked, in sentences.
     """
 
     final: Path
@@ -57,6 +61,7 @@ class Outputs:
     number: int
     overwrite: bool
     resume: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def is_folder(self) -> bool:
@@ -84,12 +89,17 @@ class Outputs:
 
     def final_now(self) -> Path:
         """The result's file, or the next free name if somebody else took it during the run."""
-        return self.final if self.overwrite else next_free(self.final)
+        may_replace = self.overwrite and (not self.is_folder or is_own(self.final))
+        return self.final if may_replace else next_free(self.final)
+
+    def check_free(self, path: Path) -> None:
+        """Raises `OutputError` if a file is in the way of one in between that Impasto did not leave."""
+        with _as_output_error(path):
+            if os.path.lexists(path) and not is_own(path):
+                raise OutputError(f"'{path}' was not left by Impasto and is not replaced.")
 
     def prepare_folder(self) -> None:
         """Creates the folder, and with `overwrite` removes what an earlier run left under this run's names.
-
-        Only pictures of iterations that the earlier run's own table lists are removed, never somebody's frames.
 
         Raises:
             OutputError: If the folder cannot be created or cleared.
@@ -98,17 +108,18 @@ class Outputs:
             self.folder.mkdir(parents=True, exist_ok=True)
             for unfinished in self.folder.glob(TEMPORARY) if self.resume else ():  # of a process killed as it wrote
                 unfinished.unlink(missing_ok=True)
-            if self.overwrite and not self.resume and self.losses.is_file():
-                for iteration in _iterations_in(self.losses):
-                    self.intermediate(iteration).unlink(missing_ok=True)
-                self.plot.unlink(missing_ok=True)
-                self.losses.unlink()
+            replaced_later = (self.final, self.checkpoint)
+            for path in _files_of(self.folder, self.number) if self.overwrite and not self.resume else ():
+                if path not in replaced_later and is_own(path):
+                    path.unlink()
 
     def drop_checkpoint(self) -> None:
         """Removes the run's state, and the folder if nothing else was kept in it."""
         with _as_output_error(self.checkpoint):
-            self.checkpoint.unlink(missing_ok=True)
-            if self.folder.is_dir() and not any(self.folder.iterdir()):
+            if not is_own(self.checkpoint):
+                return
+            self.checkpoint.unlink()
+            if not any(self.folder.iterdir()):
                 self.folder.rmdir()
 
     def _numbered(self, stem: str, suffix: str) -> Path:
@@ -124,26 +135,85 @@ def plan_outputs(
         output_file: A picture file, or a folder if its name has no suffix of a picture.
         overwrite: Whether an earlier result may be replaced.
         resume: Whether an earlier run is to go on.
-        inputs: Pictures that the run reads, which it must not replace.
+        inputs: Files that the run reads, which it must not replace: pictures, masks, recipe, model.
 
     Raises:
         CheckpointError: If there is no run that could go on.
-        OutputError: If the place cannot be written to, its format cannot be written, or a file is in the way.
+        OutputError: If the place cannot be written to, its format cannot be written, a file is in the way, or a file of
+            the run would be one of its inputs.
     """
+    _check_name(output_file)
     is_file = names_a_picture(output_file)
     folder = output_file.with_suffix("") if is_file else output_file
+    for place in (output_file, folder):
+        _check_place(place)
     if folder.exists() and not folder.is_dir():
         raise OutputError(
             f"'{folder}' is a file, and a folder of that name is needed; choose another name with --output-file."
         )
-    number = _resumable_number(folder) if resume else 1 if overwrite else _next_number(folder)
+    if resume:
+        number = _resumable_number(folder)
+    elif overwrite:
+        number = _own_number(folder, inputs)
+    else:
+        number = _next_number(folder)
     final = output_file if is_file else folder / f"final{_ending(number)}.png"
     check_writable(final)
-    if any(final.exists() and path.exists() and final.samefile(path) for path in inputs):
-        raise OutputError(f"'{final}' is an input of this run; choose another name with --output-file.")
+    files = _files_of(folder, number)
+    _check_inputs([final, *files], inputs)
     if is_file and final.exists() and not overwrite and not resume:
         raise OutputError(f"'{final}' exists; add --overwrite to replace it, or choose another name.")
-    return Outputs(final=final, folder=folder, number=number, overwrite=overwrite, resume=resume)
+    judged_later = (final, folder / f"checkpoint{_ending(number)}")  # a damaged checkpoint has a sentence of its own
+    foreign = [path for path in files if resume and path not in judged_later and not is_own(path)]
+    if foreign:
+        raise OutputError(f"'{foreign[0]}' was not left by Impasto and is in the way of --resume; move it elsewhere.")
+    notes = []
+    if overwrite and not resume and number > 1:
+        notes.append(
+            f"'{folder}' holds files that Impasto did not leave; they stay, and this run's files are numbered {number}."
+        )
+    return Outputs(final, folder, number, overwrite, resume, tuple(notes))
+
+
+def names_a_picture(output_file: Path) -> bool:
+    """Whether an output's name has the suffix of a picture, so that it is a file and no folder."""
+    return output_file.suffix.lower() in PICTURE_SUFFIXES
+
+
+def _check_name(output_file: Path) -> None:
+    """Raises `OutputError` for what looks like a slip in a file's suffix, and would become a folder."""
+    suffix = output_file.suffix.lower()
+    is_slip = re.fullmatch(r"\.[a-z][a-z0-9]{1,4}", suffix) and suffix not in PICTURE_SUFFIXES
+    if str(output_file) == "-":
+        raise OutputError("'-' is not a place for pictures; give --output-file a file or a folder.")
+    if is_slip and not output_file.is_dir():
+        raise OutputError(
+            f"'{output_file}' has the suffix '{suffix}', which names no format that can be written. "
+            f"{did_you_mean(suffix, sorted(WRITABLE_SUFFIXES))} If a folder of this name is meant, create it first."
+        )
+
+
+def _check_place(path: Path) -> None:
+    """Raises `OutputError` for a loop of links, a name too long, a zero byte, or a folder that cannot be entered."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (OSError, ValueError) as error:
+        raise OutputError(
+            f"Cannot write to '{path}': {reason(error)}. Choose another name with --output-file."
+        ) from None
+
+
+def _check_inputs(files: Iterable[Path], inputs: Collection[Path]) -> None:
+    """Raises `OutputError` if a file of the run is one of its inputs, also by a link."""
+    for file, path in itertools.product(files, inputs):
+        try:
+            is_same = file.samefile(path)
+        except (OSError, ValueError):  # one of them is not there, or cannot be looked at
+            continue
+        if is_same:
+            raise OutputError(f"'{file}' is an input of this run; choose another name with --output-file.")
 
 
 def next_free(path: Path) -> Path:
@@ -195,21 +265,33 @@ class LossLog:
             self._stream.close()
 
 
-def names_a_picture(path: Path) -> bool:
-    """Whether a name has the suffix of a picture, of any format."""
-    kind = mimetypes.guess_type(path.name)[0] or ""
-    return path.suffix.lower() in WRITABLE_SUFFIXES or kind.startswith("image/")
-
-
 def _run_files(folder: Path) -> list[re.Match[str]]:
     with _as_output_error(folder):
         names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     return [match for match in map(_RUN_FILE.fullmatch, names) if match]
 
 
+def _number(match: re.Match[str]) -> int:
+    return int(match["number"] or match["checkpoint"] or 1)
+
+
+def _files_of(folder: Path, number: int) -> list[Path]:
+    """What is there under the names of one run, whoever left it."""
+    return sorted(folder / match[0] for match in _run_files(folder) if _number(match) == number)
+
+
 def _next_number(folder: Path) -> int:
-    numbers = (int(match["number"] or match["checkpoint"] or 1) for match in _run_files(folder))
-    return max(numbers, default=0) + 1
+    return max(map(_number, _run_files(folder)), default=0) + 1
+
+
+def _own_number(folder: Path, inputs: Collection[Path]) -> int:
+    """The first number whose files may be replaced: Impasto left all of them, if there are any."""
+    for number in itertools.count(1):
+        files = _files_of(folder, number)
+        _check_inputs(files, inputs)
+        if all(map(is_own, files)):
+            break
+    return number
 
 
 def has_checkpoint(output_file: Path) -> bool:
@@ -218,18 +300,19 @@ def has_checkpoint(output_file: Path) -> bool:
 
 
 def _checkpoints(folder: Path) -> list[re.Match[str]]:
-    return [match for match in _run_files(folder) if match[0].startswith("checkpoint")]
+    return [match for match in _run_files(folder) if match[0].lower().startswith("checkpoint")]
 
 
 def _resumable_number(folder: Path) -> int:
     """Of the latest run that left a checkpoint."""
     checkpoints = _checkpoints(folder)
+    own = [match for match in checkpoints if is_own(folder / match[0])]
     if not checkpoints:
         raise CheckpointError(
             f"There is no checkpoint in '{folder}' to resume from; give the --output-file of the run that is to go on, "
             "or start anew without --resume."
         )
-    return max(int(match["checkpoint"] or 1) for match in checkpoints)
+    return max(map(_number, own or checkpoints))
 
 
 def _cut(losses: Path, iteration: int) -> None:
@@ -242,13 +325,6 @@ def _cut(losses: Path, iteration: int) -> None:
 
 def _ending(number: int) -> str:
     return "" if number == 1 else f"-{number}"
-
-
-def _iterations_in(losses: Path) -> Iterator[int]:
-    """Iterations of which an earlier run may have saved a picture: the start, and each in its table."""
-    with losses.open(newline="", encoding="ascii", errors="replace") as stream:
-        rows = [row.get("iteration") or "" for row in csv.DictReader(stream)]
-    return iter([0, *(int(text) for text in rows if text.isdecimal())])
 
 
 @contextmanager

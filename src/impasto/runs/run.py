@@ -3,6 +3,7 @@
 import logging
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -10,15 +11,17 @@ from typing import Self
 from impasto.encoders.base import Encoder
 from impasto.engine import Control, Progress
 from impasto.engine.checkpoint import Checkpoints
-from impasto.errors import OutputError
-from impasto.images import Picture, load_picture, resize, save_picture
+from impasto.errors import ImpastoError, OutputError
+from impasto.images import Picture, resize, save_picture
 from impasto.pipeline import Execution, Masks, Result, stylize
 from impasto.pipeline.color_preservation import stays_gray
 from impasto.pipeline.level_images import target_size
 from impasto.pipeline.memory import MemoryPlan
-from impasto.recipe import Recipe, RunOptions
+from impasto.recipe import Recipe, RunOptions, StopReason
 from impasto.runs.loss_plot import plot_losses
-from impasto.runs.outputs import LossLog, Outputs, next_free, plan_outputs
+from impasto.runs.outputs import LossLog, Outputs, next_free
+from impasto.runs.own_files import marker
+from impasto.runs.plan import plan_run
 
 __all__ = ["RunReport", "run"]
 
@@ -69,19 +72,12 @@ def run(
         UserError: If a picture cannot be read or the output not be written; before anything is computed.
         ImpastoError: If the run itself fails.
     """
-    masks = [*options.content_mask, *options.style_mask, *([options.lock_mask] if options.lock_mask else [])]
-    outputs = plan_outputs(
-        options.output_file, overwrite=options.overwrite, resume=options.resume, inputs=[content, *styles, *masks]
-    )
-    picture, *style_pictures = (_load(path, options.max_pixels) for path in (content, *styles))
-    content_masks, style_masks = (
-        [_load(path, options.max_pixels) for path in paths] for paths in (options.content_mask, options.style_mask)
-    )
-    lock_mask = None if options.lock_mask is None else _load(options.lock_mask, options.max_pixels)
-    with _Recorder(outputs, picture, recipe, options, on_progress, on_saved) as recorder:
+    plan = plan_run(content, styles, recipe, options)
+    outputs, inputs = plan.outputs, plan.inputs
+    with _Recorder(outputs, inputs.content, recipe, options, on_progress, on_saved) as recorder:
         result = stylize(
-            picture, style_pictures, recipe,
-            masks=Masks(content_masks, style_masks, lock_mask),
+            inputs.content, inputs.styles, recipe,
+            masks=Masks(inputs.content_masks, inputs.style_masks, inputs.lock_mask),
             execution=Execution(
                 device=options.device, threads=options.threads, trust=options.trust, max_memory=options.max_memory,
                 checkpoints=Checkpoints(
@@ -91,34 +87,29 @@ def run(
             encoder=encoder, control=control, on_progress=recorder, on_plan=on_plan,
         )  # fmt: skip
     final = None if result.is_cancelled else _save_final(result, outputs)
-    if not recorder.wants_folder:
+    if not recorder.wants_folder and result.stop_reason is not StopReason.STOPPED:
         recorder.attempt(outputs.drop_checkpoint)
     if options.plot and recorder.has_table:
-        recorder.attempt(lambda: plot_losses(outputs.losses, outputs.plot))
+        recorder.attempt(lambda: _plot(outputs))
     return RunReport(result, final, outputs.folder if recorder.has_table else None)
 
 
-def _load(path: Path, max_pixels: int) -> Picture:
-    picture = load_picture(path, max_pixels=max_pixels)
-    for note in picture.notes:
-        logger.warning("%s: %s.", path, note)
-    return picture
+def _plot(outputs: Outputs) -> None:
+    outputs.check_free(outputs.plot)
+    plot_losses(outputs.losses, outputs.plot)
 
 
 def _save_final(result: Result, outputs: Outputs) -> Path:
-    """Saves the result; if its place has been lost on the way, as on a full disk, then somewhere else.
+    """Saves the result; if its place does not take it after all, as a full disk, then somewhere else.
 
     Raises:
-        OutputError: If the place has been lost; it says where the picture is now.
+        ImpastoError: If its place did not take it; it says where the picture is now.
     """
     final = outputs.final_now()
     try:
         _save(result, final)
     except OutputError as error:
-        refuge = _save_elsewhere(result, final.name)
-        if refuge is None:
-            raise
-        raise OutputError(f"{error} The finished picture is in '{refuge}' instead.") from None
+        raise ImpastoError(f"{error} {_save_elsewhere(result, final)}".rstrip()) from None
     return final
 
 
@@ -130,16 +121,20 @@ def _save(result: Result, path: Path) -> None:
     )  # fmt: skip
 
 
-def _save_elsewhere(result: Result, name: str) -> Path | None:
-    """Saves the result to the first place that takes it: the folder for temporary files, the home, or here."""
-    for find in (tempfile.gettempdir, Path.home, Path.cwd):
-        try:
-            refuge = next_free(Path(find()) / name)
+def _save_elsewhere(result: Result, final: Path) -> str:
+    """Saves the result where files may always go, or, as a last resort, its bare pixels as an 8-bit PNG; says where."""
+    places: list[Callable[[], str | Path]] = [tempfile.gettempdir, Path.home, Path.cwd]
+    for find in places:
+        with suppress(OutputError, OSError, RuntimeError):  # the latter two if there is no such place
+            refuge = next_free(Path(find()) / final.name)
             _save(result, refuge)
-        except (OutputError, OSError, RuntimeError):  # the latter two if there is no such place
-            continue
-        return refuge
-    return None
+            return f"The finished picture is in '{refuge}' instead."
+    for find in (lambda: final.parent, *places):
+        with suppress(OutputError, OSError, RuntimeError):
+            refuge = next_free(Path(find()) / f"{final.stem[:100]}.png")
+            save_picture(result.image, refuge, bit_depth="8")
+            return f"The finished picture is in '{refuge}' instead, as a PNG without its recipe."
+    return ""
 
 
 class _Recorder:
@@ -207,7 +202,11 @@ class _Recorder:
 
     def _save(self, event: Progress) -> None:
         path = self._outputs.intermediate(event.iteration)
+        self._outputs.check_free(path)
         image = resize(event.image(), self._size)
-        save_picture(image, path, source=self._picture, bit_depth="8", is_gray=self._is_gray)
+        save_picture(
+            image, path, source=self._picture, recipe_json=marker(iteration=event.iteration), bit_depth="8",
+            is_gray=self._is_gray,
+        )  # fmt: skip
         if self._on_saved is not None:
             self._on_saved(path)

@@ -1,9 +1,11 @@
 """Files to pictures: what is taken from them, and what is refused."""
 
+import errno
 import hashlib
 import io
 import os
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ import torch
 from PIL import Image
 
 from impasto.errors import ImageError
+from impasto.formats.files import replace_file
 from impasto.images import load_picture
 from impasto.recipe import RunOptions
 from tests.pictures import ADOBE_RGB, GAMMA, Space, card, encoded, png_bomb
@@ -263,3 +266,74 @@ def test_decoders_print_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str
     (tmp_path / "a.tif").write_bytes(buffer.getvalue())
     load_picture(tmp_path / "a.tif")
     assert capfd.readouterr() == ("", "")
+
+
+def test_gigabytes_that_are_no_picture_are_refused_by_their_first_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "video.jpg"
+    with path.open("wb") as file:
+        file.truncate(3 << 30)
+    with pytest.raises(ImageError, match=r"is not a readable image\. Readable formats: JPEG, PNG"):
+        load_picture(path)
+
+
+def test_a_jpeg_that_lacks_only_its_end_marker_is_read_with_a_note(tmp_path: Path) -> None:
+    path = tmp_path / "whole.jpg"
+    Image.radial_gradient("L").convert("RGB").save(path, quality=95)
+    whole = path.read_bytes()
+    assert whole.endswith(b"\xff\xd9")
+    unended = tmp_path / "unended.jpg"
+    unended.write_bytes(whole[:-2])
+    picture = load_picture(unended)
+    assert picture.notes == ("its end marker is missing, the picture is whole",)
+    assert picture.samples.equal(load_picture(path).samples)
+    unended.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ImageError, match="damaged, truncated"):
+        load_picture(unended)
+
+
+def test_a_png_whose_colors_only_its_gamma_tells_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "linear.png"
+    buffer = encoded(Image.new("RGB", (4, 4), "teal"), "PNG")
+    chunk = b"gAMA" + (100_000).to_bytes(4, "big")
+    gamma = (4).to_bytes(4, "big") + chunk + zlib.crc32(chunk).to_bytes(4, "big")
+    path.write_bytes(buffer[:33] + gamma + buffer[33:])
+    assert load_picture(path).notes == ("gamma and primaries (gAMA, cHRM): ignored, taken as sRGB",)
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_the_largest_resolution_of_a_tiff_is_taken(tmp_path: Path, is_first: bool) -> None:
+    path = tmp_path / "scan.tif"
+    small, large = np.zeros((16, 24, 3), np.uint8), np.full((64, 96, 3), 200, np.uint8)
+    with tifffile.TiffWriter(path) as file:
+        for samples, kind in ((large, 0), (small, 1)) if is_first else ((small, 1), (large, 0)):
+            file.write(samples, photometric="rgb", subfiletype=kind, metadata=None)
+    picture = load_picture(path)
+    assert picture.size == (64, 96)
+    assert picture.notes == ("several resolutions: the largest of 2, 96×64 pixels, is used",)
+
+
+def test_a_picture_below_a_preview_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "developed.dng"
+    with tifffile.TiffWriter(path) as file:
+        file.write(np.zeros((16, 24, 3), np.uint8), photometric="rgb", subfiletype=1, subifds=1, metadata=None)
+        file.write(np.full((64, 96, 3), 200, np.uint8), photometric="rgb", metadata=None)
+    assert load_picture(path).size == (64, 96)
+
+
+def test_a_raw_file_is_refused_with_a_way_out(tmp_path: Path) -> None:
+    path = tmp_path / "camera.dng"
+    with tifffile.TiffWriter(path) as file:
+        file.write(np.zeros((16, 24, 3), np.uint8), photometric="rgb", subfiletype=1, subifds=1, metadata=None)
+        file.write(np.zeros((64, 96), np.uint16), photometric=32803, metadata=None)
+    with pytest.raises(ImageError, match=r"is a camera's raw file.*Develop it to TIFF or JPEG first\."):
+        load_picture(path)
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
+def test_a_place_without_fsync_can_be_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    replace_file(tmp_path / "file", b"content")
+    assert (tmp_path / "file").read_bytes() == b"content"

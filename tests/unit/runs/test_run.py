@@ -12,7 +12,7 @@ from PIL import Image
 
 from impasto.encoders import Encoder
 from impasto.engine import Control, Progress
-from impasto.errors import CheckpointError, ImageError, OutputError
+from impasto.errors import CheckpointError, ImageError, ImpastoError, OutputError
 from impasto.images import load_picture, read_recipe_json
 from impasto.recipe import Recipe, RunOptions
 from impasto.runs.run import RunReport, run
@@ -294,7 +294,7 @@ class TestALostPlace:
         return folder
 
     def test_the_picture_is_kept_elsewhere_and_the_sentence_says_where(self, paint, full, refuge):
-        with pytest.raises(OutputError) as error:
+        with pytest.raises(ImpastoError) as error:
             paint(full / "out.png", saving_interval=0)
         assert str(error.value) == (
             f"Cannot write '{full / 'out.png'}': No space left on device. What was there before is untouched. "
@@ -306,13 +306,13 @@ class TestALostPlace:
 
     def test_a_picture_in_the_refuge_is_not_replaced(self, paint, full, refuge):
         (refuge / "out.png").write_bytes(b"dear")
-        with pytest.raises(OutputError, match=r"out-2\.png' instead"):
+        with pytest.raises(ImpastoError, match=r"out-2\.png' instead"):
             paint(full / "out.png", saving_interval=0)
         assert (refuge / "out.png").read_bytes() == b"dear"
 
     def test_with_nowhere_to_go_the_reason_is_said(self, paint, full, monkeypatch):
-        monkeypatch.setattr("impasto.runs.run._save_elsewhere", lambda *_: None)
-        with pytest.raises(OutputError, match=r"No space left on device\. What was there before is untouched\.$"):
+        monkeypatch.setattr("impasto.runs.run._save_elsewhere", lambda *_: "")
+        with pytest.raises(ImpastoError, match=r"No space left on device\. What was there before is untouched\.$"):
             paint(full / "out.png", saving_interval=0)
 
     def test_a_folder_that_vanishes_is_made_again(self, paint, tmp_path):

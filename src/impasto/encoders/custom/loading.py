@@ -7,6 +7,8 @@ import json
 import logging
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -97,7 +99,7 @@ def _load_python(model: str, file: Path, data: bytes, _: torch.device) -> Loaded
     module = ModuleType(f"impasto_model_{digest[:12]}")
     module.__file__ = str(file.absolute())
     sys.modules[module.__name__] = module  # dataclasses and pickles look their module up
-    with _Foreign(f"The file '{file}'", file):
+    with _Foreign(f"The file '{file}'", file), _neighbors_of(file), redirect_stdout(sys.stderr):
         exec(compile(data, str(file.absolute()), "exec"), module.__dict__)  # noqa: S102 – trusted, and not cached
     factory = getattr(module, factory_name, None)
     if factory is None:
@@ -105,9 +107,25 @@ def _load_python(model: str, file: Path, data: bytes, _: torch.device) -> Loaded
         raise EncoderError(f"'{file}' has no factory '{factory_name}'. {did_you_mean(factory_name, own)}")
     if not callable(factory):
         raise EncoderError(f"'{factory_name}' in '{file}' is no function: it is {_a(factory)}.")
-    with _Foreign(f"The factory '{factory_name}' in '{file}'", file):
+    with _Foreign(f"The factory '{factory_name}' in '{file}'", file), _neighbors_of(file), redirect_stdout(sys.stderr):
         network = factory()
     return Loaded(_taps(network, f"The factory '{factory_name}' in '{file}'"), read_declaration(network, model), digest)
+
+
+@contextmanager
+def _neighbors_of(file: Path) -> Iterator[None]:
+    """Lets a file import those beside it; afterwards another folder's file of the same name is another module."""
+    folder = file.absolute().parent
+    before = set(sys.modules)
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        for name in set(sys.modules) - before:
+            origin = getattr(sys.modules[name], "__file__", None)
+            if origin and Path(origin).is_relative_to(folder):
+                del sys.modules[name]
 
 
 def _load_exported(model: str, file: Path, data: bytes, device: torch.device) -> Loaded:

@@ -1,0 +1,75 @@
+"""What a run refuses, a plan refuses: before anything is computed, by the same sentence."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from impasto.cli.app import main
+from impasto.errors import UserError
+from impasto.recipe import Recipe, RunOptions
+from impasto.runs.plan import plan_run
+from impasto.runs.run import run
+
+REFUSALS = {
+    "no such mask": ["--lock-mask", "no.png"],
+    "black mask": ["--lock-mask", "black.png"],
+    "too many masks": ["--content-mask", "c.png", "--content-mask", "c.png"],
+    "too many style masks": ["--style-mask", "c.png", "--style-mask", "c.png"],
+    "shares for other styles": ["--style-blend", "1,1"],
+    "no share at all": ["--style-blend", "0"],
+    "scales for other styles": ["--style-scale", "1,2"],
+    "regions and masks": ["--auto-mask", "2", "--content-mask", "c.png"],
+    "16 bit in a JPEG": ["--bit-depth", "16", "-o", "x.jpg"],
+    "too wide for WebP": ["--height", "16400", "-o", "x.webp"],
+    "too wide for AVIF": ["--height", "16400", "-o", "x.avif"],
+    "a format that is not written": ["-o", "x.gif"],
+    "a slip in the suffix": ["-o", "x.pgn"],
+    "an input in the way": ["-o", "c.png", "--overwrite"],
+    "nothing to resume": ["--resume", "-o", "x"],
+    "unknown layer": ["--style-layers", "relu9_9"],
+    "an empty place": ["-o", ""],
+    "a dash": ["-o=-"],
+}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Image.linear_gradient("L").convert("RGB").resize((24, 16)).save("c.png")
+    Image.radial_gradient("L").convert("RGB").resize((16, 16)).save("s.png")
+    Image.new("L", (8, 8)).save("black.png")
+    return tmp_path
+
+
+@pytest.mark.parametrize("options", REFUSALS.values(), ids=REFUSALS)
+def test_a_dry_run_refuses_what_a_run_refuses(options: list[str], folder: Path, capfd: pytest.CaptureFixture) -> None:
+    command = ["stylize", "c.png", "s.png", "--model=compact", "--total-iterations=1", "--height=16", "--quiet"]
+    command = [word for word in command if not (word == "--height=16" and "--height" in options)]
+    before = sorted(folder.iterdir())
+    sentences = []
+    for how in ([], ["--dry-run"]):
+        assert main([*command, *options, *how]) == 2
+        sentences.append(capfd.readouterr().err)
+    assert sentences[0] == sentences[1]
+    assert sentences[0].count("\n") == 1
+    assert sorted(folder.iterdir()) == before
+
+
+def test_a_recipe_that_no_picture_holds_is_refused_before_the_run(folder: Path) -> None:
+    changes = [{"iteration": k, "values": {"strength": k % 100 + 0.5, "tv_weight": 1.5}} for k in range(1, 1500)]
+    recipe, options = Recipe(model="compact", changes=changes), RunOptions(output_file="x.png")
+    sentences = []
+    for act in (plan_run, run):
+        with pytest.raises(UserError, match=r"^The recipe to embed has \d+ bytes;") as refusal:
+            act(Path("c.png"), [Path("s.png")], recipe, options)
+        sentences.append(str(refusal.value))
+    assert sentences[0] == sentences[1]
+
+
+def test_a_small_white_spot_is_a_mask() -> None:
+    spot = Image.new("L", (1000, 1000))
+    spot.paste(255, (500, 500, 503, 503))
+    spot.save("spot.png")
+    options = RunOptions(output_file="x.png", lock_mask="spot.png")
+    assert plan_run(Path("c.png"), [Path("s.png")], Recipe(), options).inputs.lock_mask is not None
