@@ -301,7 +301,7 @@ class TestBatch:
         assert main(["stylize", "photos", "oil.png", "-o", "out", "--saving-interval", "0", *SMALL]) == 2
         assert {path.name for path in (folder / "out").iterdir()} == {"photo2.png", "ink.png"}
         out, err = capsys.readouterr()
-        assert "photo.png" in err and err.count("\n") == 1
+        assert "photo.png" in err and err.count("\n") == 2
         assert out.splitlines()[-1] == "2 of 3 pictures painted."
 
     def test_a_failure_that_is_not_the_users_is_exit_code_1(self, photos, folder, monkeypatch):

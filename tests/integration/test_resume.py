@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,14 @@ impasto.encoders.build_encoder = lambda *args, **kwargs: TinyEncoder()
 from impasto.cli import main
 sys.exit(main())
 """
+
+
+@pytest.fixture(autouse=True)
+def hangup_is_not_ignored() -> Iterator[None]:
+    """As in a terminal, whatever started the tests: under nohup, processes ignore SIGHUP and pass that on."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 """What `stylize` and `rerun` have in common: one picture or a folder of them, followed by a reporter."""
 
 import functools
-import json
 import logging
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +9,8 @@ from typing import TYPE_CHECKING
 from impasto.cli.dry_run import show_plan
 from impasto.cli.reporters import Reporter, reporter_for
 from impasto.cli.signals import stop_on_signal
-from impasto.errors import ImageError, ImpastoError, OutOfMemoryError, OutputError, UserError
-from impasto.recipe import Recipe, RunOptions, StopReason
+from impasto.errors import ImpastoError, OutOfMemoryError, UserError
+from impasto.recipe import Recipe, RunOptions
 
 if TYPE_CHECKING:
     from impasto.encoders.base import Encoder
@@ -38,16 +36,22 @@ def paint(content: Path, styles: Sequence[Path], recipe: Recipe, options: RunOpt
         The exit code: 0 if all went well, 2 if every failure was the user's mistake, else 1; 128 + the number of a
         signal that ended the run.
     """
+    from impasto.runs.batch import Batch, pictures_in, plan_batch
+
     with reporter_for(options) as reporter:
         # Through the log: the library says the same once more for each picture, and the reporter shows it once.
         for sentence in [*notes, *recipe.warnings()]:
             logger.warning("%s", sentence)
         codes: list[int] = []
         try:
-            styles = [picture for style in styles for picture in (_pictures_in(style) if style.is_dir() else [style])]
-            jobs = _batch(content, options) if content.is_dir() else [(content, options)]
+            styles = [picture for style in styles for picture in (pictures_in(style)[0] if style.is_dir() else [style])]
+            batch = plan_batch(content, styles, recipe, options) if content.is_dir() else Batch([(content, options)])
+            for sentence in [*batch.notes, *batch.passed_over]:
+                logger.warning("%s", sentence)
+            jobs = batch.jobs
             if options.dry_run:
-                show_plan(jobs[0][0], styles, recipe, options)
+                for path, job_options in jobs:
+                    show_plan(path, styles, recipe, job_options)
                 return 0
             encoder = functools.cache(functools.partial(_build_encoder, recipe, options, reporter))
             for path, job_options in jobs:
@@ -56,8 +60,8 @@ def paint(content: Path, styles: Sequence[Path], recipe: Recipe, options: RunOpt
                     break
         except ImpastoError as error:
             return _failed(error, reporter)
-        if len(jobs) > 1:
-            reporter.summary(num_done=codes.count(0), num_all=len(jobs))
+        if content.is_dir() and (len(jobs) > 1 or batch.passed_over):
+            reporter.summary(codes.count(0), len(jobs), len(batch.passed_over))
     return _overall(codes)
 
 
@@ -119,58 +123,3 @@ def _build_encoder(recipe: Recipe, options: RunOptions, reporter: Reporter) -> "
     from impasto.pipeline.build import encoder_of
 
     return encoder_of(recipe, pick_device(options.device), reporter.download, trust=options.trust)
-
-
-def _batch(folder: Path, options: RunOptions) -> list[tuple[Path, RunOptions]]:
-    """The pictures in a folder, each with its own output file ``STEM.png`` in the output folder."""
-    from impasto.runs.outputs import names_a_picture, next_free
-
-    target = options.output_file
-    if names_a_picture(target):
-        raise OutputError(f"'{folder}' is a folder, so --output-file must be one too; got '{target}'.")
-    pictures = _pictures_in(folder)
-    stems = Counter(path.stem for path in pictures)
-    # Pictures that differ in their suffix alone keep it: photo-jpg.png beside photo-tif.png.
-    endings = ["" if stems[path.stem] == 1 else path.suffix.replace(".", "-") for path in pictures]
-    files = [target / f"{path.stem}{ending}.png" for path, ending in zip(pictures, endings, strict=True)]
-    if not options.overwrite and not options.resume:
-        files = [next_free(file) for file in files]
-    jobs = [(path, options.replace(output_file=file)) for path, file in zip(pictures, files, strict=True)]
-    return [_going_on(*job) for job in jobs if not _is_finished(job[1].output_file)] if options.resume else jobs
-
-
-def _going_on(content: Path, options: RunOptions) -> tuple[Path, RunOptions]:
-    """A picture of a batch that goes on: from its checkpoint if it had begun, else from the start."""
-    from impasto.runs.outputs import has_checkpoint
-
-    # Where a picture is, it is the unfinished one of this very run.
-    return content, options.replace(resume=has_checkpoint(options.output_file), overwrite=True)
-
-
-def _is_finished(picture: Path) -> bool:
-    """Whether a picture is there, and is not what an interrupted run has kept."""
-    from impasto.images import read_recipe_json
-
-    if not picture.exists():
-        return False
-    try:
-        return StopReason.read(json.loads(read_recipe_json(picture))["stop_reason"]) is not StopReason.STOPPED
-    except (ImageError, ValueError, KeyError, TypeError):
-        return True  # somebody else's: it is not touched
-
-
-def _pictures_in(folder: Path) -> list[Path]:
-    """The pictures in a folder by name.
-
-    Raises:
-        ImageError: If it cannot be read or holds none.
-    """
-    from impasto.formats.files import names_a_picture
-
-    try:
-        pictures = sorted(path for path in folder.iterdir() if names_a_picture(path) and path.is_file())
-    except OSError as error:
-        raise ImageError(f"Cannot read the folder '{folder}': {error.strerror}.") from None
-    if not pictures:
-        raise ImageError(f"No picture is in the folder '{folder}'; pictures are known by their names' suffix.")
-    return pictures

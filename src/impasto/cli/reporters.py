@@ -50,7 +50,7 @@ class Reporter:
     def done(self, report: "RunReport") -> None:
         """A picture is finished."""
 
-    def summary(self, num_done: int, num_all: int) -> None:
+    def summary(self, num_done: int, num_all: int, num_passed_over: int = 0) -> None:
         """A batch is over."""
 
     def error(self, sentence: str) -> None:
@@ -114,8 +114,9 @@ class Lines(Reporter):
     def done(self, report: "RunReport") -> None:
         self._out.line(report_in_words(report))
 
-    def summary(self, num_done: int, num_all: int) -> None:
-        self._out.line(f"{num_done} of {num_all} pictures painted.")
+    def summary(self, num_done: int, num_all: int, num_passed_over: int = 0) -> None:
+        passed_over = f", {num_passed_over} passed over" if num_passed_over else ""
+        self._out.line(f"{num_done} of {num_all} pictures painted{passed_over}.")
 
 
 class Bar(Lines):
@@ -204,8 +205,8 @@ class Events(Reporter):
             gradient_share=_finite(result.gradient_share),
         )  # fmt: skip
 
-    def summary(self, num_done: int, num_all: int) -> None:
-        self._event("summary", num_done=num_done, num_all=num_all)
+    def summary(self, num_done: int, num_all: int, num_passed_over: int = 0) -> None:
+        self._event("summary", num_done=num_done, num_all=num_all, num_passed_over=num_passed_over)
 
     def error(self, sentence: str) -> None:
         self._event("error", message=sentence)
