@@ -19,6 +19,9 @@ __all__ = ["RunPlan", "plan_run"]
 
 logger = logging.getLogger(__name__)
 
+FAR_LARGER, LARGE_EDGE = 4, 3000
+"""An output is warned of whose longest edge is so many times the content's, and has more pixels than this."""
+
 
 @dataclass(frozen=True)
 class RunPlan:
@@ -71,7 +74,18 @@ def plan_run(content: Path, styles: Sequence[Path], recipe: Recipe, options: Run
     size = target_size(inputs.content.size, recipe)
     check_writable(outputs.final, size=size, bit_depth=recipe.bit_depth)
     check_recipe(json.dumps(provenance_of(recipe, inputs, "0" * 64, "0" * 64), ensure_ascii=True))
+    _warn_of_size(size, inputs.content.size)
     return RunPlan(outputs, inputs, size)
+
+
+def _warn_of_size(size: tuple[int, int], content_size: tuple[int, int]) -> None:
+    """Says so where the output is far larger than the content, as a strip is at a usual height."""
+    factor = max(size) / max(content_size)
+    if factor > FAR_LARGER and max(size) > LARGE_EDGE:
+        logger.warning(
+            "The output has %d×%d pixels, an edge %.0f times the content's; --size sets its longest edge instead.",
+            size[1], size[0], factor,
+        )  # fmt: skip
 
 
 def _load(path: Path, max_pixels: int) -> Picture:

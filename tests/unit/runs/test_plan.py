@@ -73,3 +73,13 @@ def test_a_small_white_spot_is_a_mask() -> None:
     spot.save("spot.png")
     options = RunOptions(output_file="x.png", lock_mask="spot.png")
     assert plan_run(Path("c.png"), [Path("s.png")], Recipe(), options).inputs.lock_mask is not None
+
+
+@pytest.mark.parametrize(("width", "is_warned"), [(2000, True), (40, False)])
+def test_a_size_far_beyond_the_contents_is_warned_of(
+    width: int, is_warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    Image.new("RGB", (width, 1), "teal").save("strip.png")
+    plan_run(Path("strip.png"), [Path("s.png")], Recipe(height=48), RunOptions(output_file="x.png"))
+    sentence = "The output has 96000×48 pixels, an edge 48 times the content's; --size sets its longest edge instead."
+    assert (sentence in caplog.messages) is is_warned

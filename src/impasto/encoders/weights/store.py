@@ -155,7 +155,10 @@ def _locate(name: str, file: Path | None) -> tuple[Source, Path | None]:
         return "package", BUNDLED_FILES[name]
     if (folder := weights_folder()) and (path := find_in_folder(folder, name)):
         return "folder", path
-    path = find_in_folder(cache_folder(), name)
+    try:
+        path = find_in_folder(cache_folder(), name)
+    except WeightsError:  # without a home nothing is kept; who downloads is told so
+        path = None
     return ("network", None) if path is None else ("cache", path)
 
 

@@ -498,3 +498,14 @@ def test_the_real_weights_are_whole(weights_dir: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("IMPASTO_WEIGHTS_DIR", str(weights_dir))
     info = verify("vgg19")
     assert info.source == "folder" and info.path == weights_dir / FILE
+
+
+def test_weights_are_listed_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("IMPASTO_CACHE_DIR", raising=False)
+    monkeypatch.delenv("IMPASTO_WEIGHTS_DIR", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    assert [describe(name).source for name in ("compact", "vgg19")] == ["package", "network"]
