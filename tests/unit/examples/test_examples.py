@@ -13,7 +13,7 @@ from PIL import Image
 from impasto.errors import UserError
 from impasto.examples import content_names, example_path, style_names
 
-TOOLS = Path(__file__).parents[2] / "tools"
+TOOLS = Path(__file__).parents[3] / "tools"
 QUICKEST = "woodcut"
 
 
