@@ -132,7 +132,7 @@ def test_a_disk_that_is_full_costs_neither_the_run_nor_the_picture(folder):
         _, err = process.communicate(timeout=120)
     finally:
         subprocess.run(["umount", disk], check=True)
-    assert process.returncode == 2
+    assert process.returncode == 1
     assert "Traceback" not in err
     last = err.splitlines()[-1]
     assert "No space left on device" in last and "The finished picture is in '" in last
