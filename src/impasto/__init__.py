@@ -2,7 +2,7 @@
 
     import impasto
 
-    result = impasto.pipeline.api("photo.jpg", "painting.jpg", height=600)
+    result = impasto.stylize("photo.jpg", "painting.jpg", height=600)
     impasto.save_picture(result.image, "painted.png", source=result.content)
 
 The public names are loaded when they are first used, so that help pages and the service's front never wait for torch.

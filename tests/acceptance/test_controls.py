@@ -105,9 +105,9 @@ def test_a_steered_run_is_painted_again(tmp_path: Path) -> None:
             control.change(tv_weight=0, total_iterations=16)
 
     def steered(path: Path, **reins: Any) -> Tensor:
-        result = impasto.pipeline.api(
+        result = impasto.stylize(
             example_path("coffee"), example_path("glass"), model="compact", height=HEIGHT, total_iterations=12,
-            threads=1, **reins,
+            execution=impasto.Execution(threads=1), **reins,
         )  # fmt: skip
         impasto.save_picture(result.image, path, source=result.content, recipe_json=result.provenance())
         return load_picture(path).pixels
