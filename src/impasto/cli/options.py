@@ -6,7 +6,10 @@ by the same sentences, and only what was really given is passed on (`model_field
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from cyclopts import Group, Parameter
@@ -41,7 +44,7 @@ def with_options(*models: type[BaseModel]) -> Callable[[Callable[..., int]], Cal
 
         @functools.wraps(command)
         def wrapper(*args: Any, **kwargs: Any) -> int:
-            return command(*args, **kwargs)
+            return command(*map(_expanded, args), **{name: _expanded(value) for name, value in kwargs.items()})
 
         signature = inspect.Signature([*own, *options], return_annotation=int)
         wrapper.__signature__ = signature  # type: ignore[attr-defined]
@@ -69,10 +72,22 @@ def build(model: type[Model], values: Mapping[str, Any], base: Model | None = No
     Raises:
         RecipeError: If a value is out of its range; it names the option as it is typed.
     """
-    given = {name: value for name, value in values.items() if name in model.model_fields and value is not None}
+    given = given_values(model, values)
     explicit = {} if base is None else {name: getattr(base, name) for name in base.model_fields_set}
-    try:
+    with named_as_typed(model, given):
         return model(**explicit | given)
+
+
+def given_values(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
+    """What the command line gave for one model, out of what `with_options` collected."""
+    return {name: value for name, value in values.items() if name in model.model_fields and value is not None}
+
+
+@contextmanager
+def named_as_typed(model: type[BaseModel], given: Mapping[str, Any]) -> Iterator[None]:
+    """Lets a `RecipeError` about a value that was given name the option as it is typed."""
+    try:
+        yield
     except RecipeError as error:
         name, _, rest = str(error).partition(" ")
         is_option = any(name == option_name(field, model) for field in given)
@@ -82,6 +97,15 @@ def build(model: type[Model], values: Mapping[str, Any], base: Model | None = No
 def flag(name: str) -> str:
     """The option as it is typed: ``"--content-weight"`` for ``content_weight``."""
     return "--" + name.replace("_", "-")
+
+
+def _expanded(value: Any) -> Any:
+    """A value with the home folder in the place of a leading ``~``, which shells leave in ``--output-file=~/x``."""
+    if isinstance(value, list):
+        return [_expanded(item) for item in value]
+    if isinstance(value, str | Path) and str(value).startswith("~"):
+        return type(value)(os.path.expanduser(value))  # noqa: PTH111 (unlike pathlib's, it lets an unknown ~name be)
+    return value
 
 
 def _option(model: type[BaseModel], field: str, groups: dict[str, Group]) -> inspect.Parameter:

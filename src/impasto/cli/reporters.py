@@ -1,19 +1,19 @@
 """What a run shows while it works: a bar on a terminal, plain lines elsewhere, JSON for scripts, or nothing."""
 
-# ruff: noqa: D102 (what a method is for is said once, in `Reporter`)
+# ruff: noqa: D102 (what a method is for is said once, in `Listener`)
 
 import json
 import logging
-import math
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TextIO, cast
+from typing import TYPE_CHECKING, Self, TextIO, cast
 
 from impasto.cli.formatting import facts_in_words, level_in_words, report_in_words
 from impasto.cli.streams import LastingStream
 from impasto.recipe import Recipe, RunOptions, size_in_words
+from impasto.runs.events import EventStream, Listener
 
 if TYPE_CHECKING:
     from impasto.engine import Progress
@@ -23,7 +23,7 @@ LINE_INTERVAL_SECONDS = 10.0
 """Between two plain lines at most, unless a picture is saved before."""
 
 
-class Reporter:
+class Reporter(Listener):
     """Follows one or several runs; this one says nothing but errors (``--quiet``).
 
     As a context it also receives what the library logs as warnings.
@@ -32,29 +32,7 @@ class Reporter:
     def __init__(self) -> None:
         self._out, self._error_out = LastingStream(sys.stdout), LastingStream(sys.stderr)
 
-    def start(self, content: Path, styles: Sequence[Path], recipe: Recipe, peak_bytes: int) -> None:
-        """A picture is about to be painted, which will take so much memory."""
-
-    def download(self, num_bytes: int, total_bytes: int | None) -> None:
-        """Weights are on their way."""
-
-    def progress(self, event: "Progress") -> None:
-        """One iteration is over."""
-
-    def saved(self, path: Path) -> None:
-        """A picture in between is on the disk."""
-
-    def warning(self, sentence: str) -> None:
-        """Something has no effect, or did not go as asked, and the run goes on."""
-
-    def done(self, report: "RunReport") -> None:
-        """A picture is finished."""
-
-    def summary(self, num_done: int, num_all: int, num_passed_over: int = 0) -> None:
-        """A batch is over."""
-
     def error(self, sentence: str) -> None:
-        """A picture of a batch failed, or the whole run did."""
         self._error_out.line(f"impasto: {sentence}")
 
     def close(self) -> None:
@@ -172,48 +150,16 @@ class Bar(Lines):
         self._bar.refresh()
 
 
-class Events(Reporter):
+class Events(EventStream, Reporter):
     """One JSON object a line on standard output, for scripts (``--json``)."""
 
-    def start(self, content: Path, styles: Sequence[Path], recipe: Recipe, peak_bytes: int) -> None:
-        self._event("start", content=str(content), styles=[str(style) for style in styles],
-                    recipe=recipe.model_dump(mode="json"), total_iterations=recipe.num_iterations,
-                    peak_bytes=peak_bytes)  # fmt: skip
-
-    def download(self, num_bytes: int, total_bytes: int | None) -> None:
-        self._event("download", num_bytes=num_bytes, total_bytes=total_bytes)
-
-    def progress(self, event: "Progress") -> None:
-        self._event(
-            "progress", iteration=event.iteration, total_iterations=event.total_iterations, level=event.level,
-            num_levels=event.num_levels, size=list(event.size), losses=_finite(event.losses),
-            seconds=round(event.seconds, 3), eta_seconds=_rounded(event.eta_seconds),
-        )  # fmt: skip
-
-    def saved(self, path: Path) -> None:
-        self._event("saved", path=str(path))
-
-    def warning(self, sentence: str) -> None:
-        self._event("warning", message=sentence)
-
-    def done(self, report: "RunReport") -> None:
-        result = report.result
-        self._event(
-            "done", path=None if report.final is None else str(report.final), stop_reason=result.stop_reason,
-            sentence=result.stop_reason.sentence,
-            iterations=result.iterations, seconds=round(result.seconds, 3), losses=_finite(result.losses),
-            gradient_share=_finite(result.gradient_share),
-        )  # fmt: skip
-
-    def summary(self, num_done: int, num_all: int, num_passed_over: int = 0) -> None:
-        self._event("summary", num_done=num_done, num_all=num_all, num_passed_over=num_passed_over)
+    def __init__(self) -> None:
+        Reporter.__init__(self)
+        EventStream.__init__(self, lambda event: self._out.line(json.dumps(event, allow_nan=False)))
 
     def error(self, sentence: str) -> None:
-        self._event("error", message=sentence)
-        super().error(sentence)
-
-    def _event(self, name: str, **values: Any) -> None:
-        self._out.line(json.dumps({"event": name} | values, allow_nan=False))
+        EventStream.error(self, sentence)
+        Reporter.error(self, sentence)
 
 
 class _WarningHandler(logging.Handler):
@@ -238,12 +184,3 @@ def reporter_for(options: RunOptions) -> Reporter:
     if options.quiet:
         return Reporter()
     return Bar() if sys.stdout.isatty() else Lines()
-
-
-def _finite(losses: Mapping[str, float]) -> dict[str, float | None]:
-    """JSON knows no infinity."""
-    return {name: value if math.isfinite(value) else None for name, value in losses.items()}
-
-
-def _rounded(seconds: float) -> float | None:
-    return round(seconds, 3) if math.isfinite(seconds) else None

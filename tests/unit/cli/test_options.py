@@ -81,6 +81,14 @@ def test_text_becomes_numbers_layers_and_paths(given):
     assert build(RunOptions, values).output_file == Path("out.png")
 
 
+def test_a_tilde_is_the_home_folder_wherever_a_path_is_typed(given, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/painter")
+    values = given("~/photo.png", "~unknown-person/a.png", "--output-file=~/x", "--style-mask", "~/m.png")
+    assert values["pictures"] == (Path("/home/painter/photo.png"), Path("~unknown-person/a.png"))
+    assert values["output_file"] == "/home/painter/x"
+    assert values["style_mask"] == ["/home/painter/m.png"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
