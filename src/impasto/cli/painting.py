@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from impasto.cli.dry_run import show_plan
 from impasto.cli.reporters import Reporter, reporter_for
 from impasto.cli.signals import stop_on_signal
-from impasto.errors import ImpastoError, OutOfMemoryError, UserError
+from impasto.errors import CheckpointError, ImpastoError, OutOfMemoryError, UserError
 from impasto.recipe import Recipe, RunOptions
 
 if TYPE_CHECKING:
@@ -45,22 +45,27 @@ def paint(content: Path, styles: Sequence[Path], recipe: Recipe, options: RunOpt
         codes: list[int] = []
         try:
             styles = [picture for style in styles for picture in (pictures_in(style)[0] if style.is_dir() else [style])]
-            batch = plan_batch(content, styles, recipe, options) if content.is_dir() else Batch([(content, options)])
+            encoder = functools.cache(functools.partial(_build_encoder, recipe, options, reporter))
+            is_batch = content.is_dir()
+            batch = plan_batch(content, styles, recipe, options, encoder) if is_batch else Batch([(content, options)])
             for sentence in [*batch.notes, *batch.passed_over]:
                 logger.warning("%s", sentence)
             jobs = batch.jobs
             if options.dry_run:
                 for path, job_options in jobs:
-                    show_plan(path, styles, recipe, job_options)
-                return 0
-            encoder = functools.cache(functools.partial(_build_encoder, recipe, options, reporter))
+                    try:
+                        show_plan(path, styles, recipe, job_options)
+                        codes.append(0)
+                    except ImpastoError as error:
+                        codes.append(_failed(error, reporter))
+                return _overall(codes)
             for path, job_options in jobs:
-                codes.append(_paint_one(path, styles, recipe, job_options, encoder, reporter))
+                codes.append(_paint_one(path, styles, recipe, job_options, encoder, reporter, is_batch=is_batch))
                 if codes[-1] > 128:
                     break
         except ImpastoError as error:
             return _failed(error, reporter)
-        if content.is_dir() and (len(jobs) > 1 or batch.passed_over):
+        if is_batch and (len(jobs) > 1 or batch.passed_over):
             reporter.summary(codes.count(0), len(jobs), len(batch.passed_over))
     return _overall(codes)
 
@@ -72,8 +77,13 @@ def _paint_one(
     options: RunOptions,
     encoder: "Callable[[], Encoder]",
     reporter: Reporter,
+    *,
+    is_batch: bool,
 ) -> int:
-    """Paints one picture and returns its exit code; what goes wrong is reported."""
+    """Paints one picture and returns its exit code; what goes wrong is reported.
+
+    In a batch, a checkpoint that does not fit is no obstacle: the picture is painted anew.
+    """
     from impasto.devices import is_out_of_memory
     from impasto.engine import Control
     from impasto.runs.run import run
@@ -92,9 +102,19 @@ def _paint_one(
             report = run(
                 content, styles, recipe, options,
                 encoder=encoder, on_progress=follow, on_saved=reporter.saved, on_plan=announce, control=control,
+                # Those of a large batch would fill a disk.
+                keeps_checkpoint=not is_batch or "checkpoint_every" in options.model_fields_set,
             )  # fmt: skip
+    except CheckpointError as error:
+        if not (is_batch and options.resume):
+            return _failed(error, reporter)
+        reporter.warning(f"{error} It is painted anew.")
+        anew = options.replace(resume=False)
+        return _paint_one(content, styles, recipe, anew, encoder, reporter, is_batch=is_batch)
     except ImpastoError as error:
         return _failed(error, reporter)
+    except OSError as error:
+        return _failed(ImpastoError(f"'{content}' cannot be painted: {error.strerror or error}."), reporter)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise

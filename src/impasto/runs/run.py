@@ -54,6 +54,7 @@ def run(
     on_saved: Callable[[Path], None] | None = None,
     on_plan: Callable[[MemoryPlan], None] | None = None,
     control: Control | None = None,
+    keeps_checkpoint: bool = True,
 ) -> RunReport:
     """Paints one picture and saves it, with the pictures in between and the losses, as the options say.
 
@@ -67,6 +68,8 @@ def run(
         on_saved: Called with each picture in between, once it is on the disk.
         on_plan: Told of the expected memory before the first iteration.
         control: Stops or cancels the run from outside.
+        keeps_checkpoint: Whether the checkpoint of a run that has ended stays beside its other files, for a larger
+            budget later; that of a run that was stopped always stays.
 
     Raises:
         UserError: If a picture cannot be read or the output not be written; before anything is computed.
@@ -81,13 +84,14 @@ def run(
             execution=Execution(
                 device=options.device, threads=options.threads, trust=options.trust, max_memory=options.max_memory,
                 checkpoints=Checkpoints(
-                    outputs.checkpoint, options.checkpoint_every, options.resume, at_end=recorder.wants_folder
+                    outputs.checkpoint, options.checkpoint_every, options.resume,
+                    at_end=recorder.wants_folder and keeps_checkpoint,
                 ),
             ),
             encoder=encoder, control=control, on_progress=recorder, on_plan=on_plan,
         )  # fmt: skip
     final = None if result.is_cancelled else _save_final(result, outputs)
-    if not recorder.wants_folder and result.stop_reason is not StopReason.STOPPED:
+    if not (recorder.wants_folder and keeps_checkpoint) and result.stop_reason is not StopReason.STOPPED:
         recorder.attempt(outputs.drop_checkpoint)
     if options.plot and recorder.has_table:
         recorder.attempt(lambda: _plot(outputs))
