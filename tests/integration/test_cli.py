@@ -74,7 +74,8 @@ def one_thread():
 
 
 def environment() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+    paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
 
 
 def start(*arguments: str, **options: object) -> "subprocess.Popen[str]":
@@ -238,6 +239,7 @@ class TestMistakes:
             (["stylize", "photo.png", "oil.png", "--max-pixels", "10"], "photo.png"),
             (["rerun", "photo.png"], "photo.png"),
             (["rerun"], "PICTURE requires an argument"),
+            (["stylize", "-photo.png", "oil.png"], "If '-photo.png' is a file, write ./-photo.png."),
             (["models", "verfy"], 'Did you mean "verify"?'),
         ],
     )
@@ -410,6 +412,22 @@ class TestProcess:
         assert run.stderr.read() == ""
         assert load_picture("out.png").size == (24, 32)
         run.stderr.close()
+
+    @pytest.mark.parametrize("options", [(), ("--dry-run",)])
+    def test_what_a_model_prints_never_enters_the_events(self, options, folder):
+        (folder / "net.py").write_text(
+            "import os, subprocess, sys\nfrom torch import nn\n"
+            "def net():\n    print('by Python'); os.write(1, b'by the system\\n')\n"
+            "    subprocess.run([sys.executable, '-c', 'print(\"by a child\")'])\n"
+            "    return nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU())\n"
+        )
+        arguments = ("photo.png", "oil.png", "--model", "net.py:net", "--trust", "--json", "-o", "out.png")
+        run = self.module("stylize", *arguments, *SMALL, *options)
+        assert run.returncode == 0
+        last = json.loads(run.stdout.splitlines()[-1])
+        assert last["event"] == ("plan" if options else "done")
+        assert all("event" in json.loads(line) for line in run.stdout.splitlines())
+        assert {"by Python", "by the system", "by a child"} <= set(run.stderr.splitlines())
 
     def test_help_into_a_closed_pipe_is_no_traceback(self):
         reading, writing = os.pipe()

@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
+from impasto.cli.options import way_out
 from impasto.cli.streams import LastingStream, make_streams_safe
 from impasto.errors import ImpastoError, UserError
 
@@ -62,7 +63,7 @@ def _run(arguments: list[str]) -> int:
     try:
         code = app(arguments, print_error=False, exit_on_error=False, result_action="return_value")
     except CycloptsError as error:
-        return fail(str(error), UserError.exit_code)
+        return fail(str(error) + way_out(arguments), UserError.exit_code)
     except ImpastoError as error:
         return fail(str(error), error.exit_code)
     except KeyboardInterrupt as error:

@@ -1,18 +1,19 @@
 """``--dry-run``: what would be done, and what it would take."""
 
 import json
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from impasto.cli.formatting import duration
 from impasto.recipe import Recipe, RunOptions, size_in_words
 
 
-def show_plan(content: Path, styles: Sequence[Path], recipe: Recipe, options: RunOptions) -> None:
+def show_plan(
+    content: Path, styles: Sequence[Path], recipe: Recipe, options: RunOptions, show: Callable[[str], None]
+) -> None:
     """Prints the resolved recipe, the levels, and the time and memory to be expected; writes no file.
 
-    What a run would refuse is refused here too.
+    What a run would refuse is refused here too. `show` takes the text.
 
     Raises:
         UserError: If a picture cannot be read, or the output not be written.
@@ -37,7 +38,7 @@ def show_plan(content: Path, styles: Sequence[Path], recipe: Recipe, options: Ru
             "levels": levels, "seconds": round(plan.seconds, 1), "peak_bytes": plan.memory.peak_bytes,
             "lowered": plan.memory.lowered,
         }  # fmt: skip
-        sys.stdout.write(json.dumps(event) + "\n")
+        show(json.dumps(event) + "\n")
         return
     levels_in_words = [
         f"# level {number}: {width}×{height}, {count} iterations"
@@ -50,4 +51,4 @@ def show_plan(content: Path, styles: Sequence[Path], recipe: Recipe, options: Ru
         *(f"# {sentence}" for sentence in plan.memory.lowered),
         plan.recipe.to_toml(),
     ]
-    sys.stdout.write("\n".join(lines))
+    show("\n".join(lines))

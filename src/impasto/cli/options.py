@@ -7,7 +7,7 @@ by the same sentences, and only what was really given is passed on (`model_field
 import functools
 import inspect
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -16,6 +16,7 @@ from cyclopts import Group, Parameter
 from pydantic import BaseModel
 
 from impasto.errors import RecipeError
+from impasto.formats.files import names_a_picture
 from impasto.recipe import Recipe, allowed_values, option_name
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -97,6 +98,12 @@ def named_as_typed(model: type[BaseModel], given: Mapping[str, Any]) -> Iterator
 def flag(name: str) -> str:
     """The option as it is typed: ``"--content-weight"`` for ``content_weight``."""
     return "--" + name.replace("_", "-")
+
+
+def way_out(arguments: Sequence[str]) -> str:
+    """A sentence for pictures whose names begin like options, as ``-photo.png``; empty if there are none."""
+    files = [word for word in arguments if word.startswith("-") and names_a_picture(Path(word)) and "=" not in word]
+    return f" If '{files[0]}' is a file, write ./{files[0]}." if files else ""
 
 
 def _expanded(value: Any) -> Any:

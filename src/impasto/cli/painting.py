@@ -54,7 +54,7 @@ def paint(content: Path, styles: Sequence[Path], recipe: Recipe, options: RunOpt
             if options.dry_run:
                 for path, job_options in jobs:
                     try:
-                        show_plan(path, styles, recipe, job_options)
+                        show_plan(path, styles, recipe, job_options, reporter.text)
                         codes.append(0)
                     except ImpastoError as error:
                         codes.append(_failed(error, reporter))

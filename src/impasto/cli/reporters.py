@@ -7,11 +7,12 @@ import logging
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TextIO, cast
 
 from impasto.cli.formatting import facts_in_words, level_in_words, report_in_words
-from impasto.cli.streams import LastingStream
+from impasto.cli.streams import LastingStream, stdout_for_events
 from impasto.recipe import Recipe, RunOptions, size_in_words
 from impasto.runs.events import EventStream, Listener
 
@@ -34,6 +35,10 @@ class Reporter(Listener):
 
     def error(self, sentence: str) -> None:
         self._error_out.line(f"impasto: {sentence}")
+
+    def text(self, text: str) -> None:
+        """What a command was asked to print, instead of painting."""
+        self._out.write(text)
 
     def close(self) -> None:
         """No picture follows."""
@@ -156,6 +161,15 @@ class Events(EventStream, Reporter):
     def __init__(self) -> None:
         Reporter.__init__(self)
         EventStream.__init__(self, lambda event: self._out.line(json.dumps(event, allow_nan=False)))
+        self._redirection = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._out = LastingStream(self._redirection.enter_context(stdout_for_events()))
+        return super().__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)
+        self._redirection.close()
 
     def error(self, sentence: str) -> None:
         EventStream.error(self, sentence)

@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -16,6 +17,40 @@ def make_streams_safe() -> None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 (to the very end)
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+@contextlib.contextmanager
+def stdout_for_events() -> Iterator[TextIO]:
+    """Sends whatever is printed meanwhile to standard error, also by a foreign model's code or what that starts.
+
+    Yields:
+        A stream that alone still leads to standard output.
+    """
+    stream = sys.stdout
+    stream.flush()
+    with contextlib.ExitStack() as stack:
+        try:
+            descriptor = stream.fileno()
+        except (OSError, ValueError):  # no file of the system's, as in a notebook
+            own = stream
+        else:
+            kept = os.dup(descriptor)
+            own = stack.enter_context(os.fdopen(kept, "w", encoding=stream.encoding, errors="backslashreplace"))
+            os.dup2(_error_descriptor(stack), descriptor)
+            stack.callback(os.dup2, kept, descriptor)
+            stack.callback(stream.flush)  # before that: what still is buffered was printed, too
+        stack.enter_context(contextlib.redirect_stdout(sys.stderr))
+        yield own
+
+
+def _error_descriptor(stack: contextlib.ExitStack) -> int:
+    """Where standard error leads; nowhere, if it is closed."""
+    try:
+        return sys.stderr.fileno()
+    except (OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        stack.callback(os.close, nowhere)
+        return nowhere
 
 
 class LastingStream:
