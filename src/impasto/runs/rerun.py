@@ -1,16 +1,16 @@
 """A picture painted again: its provenance, its inputs found by name and hash, and the recipe for the rerun."""
 
 import hashlib
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from impasto.errors import ImageError
+from impasto.errors import ImageError, RecipeError
 from impasto.images import read_recipe_json
 from impasto.recipe import Recipe
+from impasto.recipe.files import parse_json
 from impasto.recipe.model_names import is_custom, model_file, public_name
 
 __all__ = ["InputFile", "Provenance", "RerunRequest", "plan_rerun", "read_provenance", "sha256_of"]
@@ -78,7 +78,7 @@ def read_provenance(picture: Path) -> Provenance:
     """
     text = read_recipe_json(picture)
     try:
-        values = json.loads(text)
+        values = parse_json(text)
         return Provenance(
             values=values,
             recipe=dict(values["recipe"]),
@@ -93,7 +93,7 @@ def read_provenance(picture: Path) -> Provenance:
             iterations=int(values.get("iterations", 0)),
             stop_reason=str(values.get("stop_reason", "")),
         )
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (RecipeError, ValueError, TypeError, KeyError, AttributeError):
         raise ImageError(
             f"The recipe in '{picture}' is damaged or of another version; use impasto stylize --recipe instead."
         ) from None
@@ -166,7 +166,7 @@ def _recipe(provenance: Provenance, changes: dict[str, Any], search: "_Search") 
     identity = InputFile(recorded_file.name, provenance.weights_sha256)
     file = search.locate(given_file, identity, option="--model")
     model = str(file) + recorded.removeprefix(recorded_file.name)
-    return _base(provenance.recipe, is_other_model=False).replace(**changes, **{"model": model})
+    return _base(provenance.recipe, is_other_model=False).replace(**{**changes, "model": model})
 
 
 def _base(values: Mapping[str, Any], *, is_other_model: bool) -> Recipe:
