@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+from impasto.recipe.messages import printable
+
 
 def make_streams_safe() -> None:
     """Lets output go nowhere where a stream was closed, and show escapes where a terminal lacks a character."""
@@ -77,8 +79,8 @@ class LastingStream:
             self._fall_silent()
 
     def line(self, text: str) -> None:
-        """Writes one line at once; line breaks within it become spaces."""
-        self.write(" ".join(text.splitlines()) + "\n")
+        """Writes one line at once; line breaks within it become spaces, other control characters escapes."""
+        self.write(printable(" ".join(text.splitlines())) + "\n")
         self.flush()
 
     def _fall_silent(self) -> int:

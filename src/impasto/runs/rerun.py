@@ -93,7 +93,7 @@ def read_provenance(picture: Path) -> Provenance:
             iterations=int(values.get("iterations", 0)),
             stop_reason=str(values.get("stop_reason", "")),
         )
-    except (RecipeError, ValueError, TypeError, KeyError, AttributeError):
+    except (RecipeError, ValueError, TypeError, KeyError, AttributeError, OverflowError):
         raise ImageError(
             f"The recipe in '{picture}' is damaged or of another version; use impasto stylize --recipe instead."
         ) from None

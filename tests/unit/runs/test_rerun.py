@@ -81,7 +81,14 @@ def test_another_input_is_taken_and_noted(painted, tmp_path):
     assert request.notes == [f"{tmp_path / 'oil.png'} is not the photo.png of {painted}; the picture will differ."]
 
 
-@pytest.mark.parametrize("text", ["[]", "3", '{"recipe": 1}', '{"recipe": {}, "content": []}', "{}", "not json"])
+ENDLESS = (
+    '{"recipe": {}, "content": {"name": "", "sha256": ""}, "styles": [], "weights_sha256": "", "iterations": Infinity}'
+)
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "3", '{"recipe": 1}', '{"recipe": {}, "content": []}', "{}", "not json", ENDLESS]
+)
 def test_a_damaged_provenance_is_one_sentence(text, painted):
     save_picture(torch.zeros(1, 3, 4, 4), painted, recipe_json=text)
     with pytest.raises(ImageError, match=r"^The recipe in '.+' is damaged or of another version; "):
