@@ -106,7 +106,7 @@ def _value(chance: random.Random, equals: str, depth: int = 0) -> str:
 def fitting(chance: random.Random, name: str) -> Any:
     """A value that a parameter takes; of the models, only the one that ships with the package."""
     known = {
-        "model": "compact", "finish": "compact:4", "device": "cpu",
+        "model": "compact", "finish": "compact:4", "device": "cpu", "threads": 1,
         "changes": [{"iteration": 1, "values": {"strength": 60.0}}],
     }  # fmt: skip
     if name in known:
@@ -158,7 +158,7 @@ def recipe_file(chance: random.Random, folder: Path) -> None:
 def provenance(chance: random.Random) -> str:
     """What a picture says of its making, sound in half of the cases."""
     is_sound = chance.random() < 0.5
-    identity = {"name": chance.choice(["c.png", *ODD_WORDS[:20]]), "sha256": "0" * 64}
+    identity = {"name": chance.choice(["c.png", *chance.choices(ODD_WORDS, k=3)]), "sha256": "0" * 64}
     values: dict[str, Any] = {
         "impasto": "0.1.0", "recipe": "RECIPE", "content": identity, "styles": [identity], "weights_sha256": "",
         "iterations": 2, "stop_reason": "budget",
@@ -166,7 +166,7 @@ def provenance(chance: random.Random) -> str:
     if chance.random() < 0.3:
         values[chance.choice(["content_masks", "style_masks", "lock_mask"])] = chance.choice([identity, [identity], 1])
     if not is_sound:
-        odd = (None, 1, -1e400, "x", [], [[]], {}, {"self": 1}, [identity] * 3)
+        odd = (None, 1, -1e400, "x", [], [[]], {}, {"self": 1}, [identity] * 3, {"name": 1, "sha256": []})
         values[chance.choice([*values, "self"])] = chance.choice(odd)
     recipe = document(chance, is_json=True, is_sound=is_sound or chance.random() < 0.5)
     text = json.dumps(values).replace('"RECIPE"', recipe)

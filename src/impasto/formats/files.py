@@ -73,6 +73,16 @@ def names_a_picture(path: Path) -> bool:
     return path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
 
 
+def is_folder(path: Path) -> bool:
+    """Whether a folder is there that can be looked at; where pathlib raises, as for too long a name, there is none."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def is_file(path: Path) -> bool:
+    """The same of a regular file."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
 def read_file(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> bytes:
     """The bytes of a regular file.
 

@@ -13,7 +13,7 @@ from impasto.encoders import Encoder
 from impasto.encoders.weights.store import describe
 from impasto.engine.checkpoint import first_difference
 from impasto.errors import ImageError, ImpastoError, OutputError
-from impasto.formats.files import names_a_picture
+from impasto.formats.files import is_folder, names_a_picture
 from impasto.pipeline.build import complete
 from impasto.recipe import Recipe, RunOptions, StopReason
 from impasto.recipe.model_names import is_custom, public_name
@@ -69,7 +69,7 @@ def plan_batch(
     pictures, num_others = pictures_in(folder)
     num_files = num_others + len(pictures)
     notes = [f"{num_others} of {num_files} files in '{folder}' are not pictures."] if num_others else []
-    if target.is_dir() and target.samefile(folder):
+    if is_folder(target) and target.samefile(folder):
         painted = [picture for picture in pictures if _provenance(picture) is not None]
         pictures = [picture for picture in pictures if picture not in painted]
         if painted:
@@ -91,7 +91,7 @@ def pictures_in(folder: Path) -> tuple[list[Path], int]:
         files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:
         raise ImageError(f"Cannot read the folder '{folder}': {error.strerror}.") from None
-    files = [path for path in files if not os.path.isdir(path)]  # noqa: PTH112 (pathlib's raises without permission)
+    files = [path for path in files if not is_folder(path)]
     pictures = [path for path in files if names_a_picture(path)]
     if not pictures:
         raise ImageError(f"No picture is in the folder '{folder}'; pictures are known by their names' suffix.")

@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from impasto.errors import CheckpointError, OutputError, did_you_mean
-from impasto.formats.files import PICTURE_SUFFIXES, TEMPORARY, reason, replace_file
+from impasto.formats.files import PICTURE_SUFFIXES, TEMPORARY, is_folder, reason, replace_file
 from impasto.images import WRITABLE_SUFFIXES, check_writable
 from impasto.runs.own_files import LOSS_COLUMNS, is_own
 
@@ -186,7 +186,7 @@ def _check_name(output_file: Path) -> None:
     is_slip = re.fullmatch(r"\.[a-z][a-z0-9]{1,4}", suffix) and suffix not in PICTURE_SUFFIXES
     if str(output_file) == "-":
         raise OutputError("'-' is not a place for pictures; give --output-file a file or a folder.")
-    if is_slip and not output_file.is_dir():
+    if is_slip and not is_folder(output_file):
         raise OutputError(
             f"'{output_file}' has the suffix '{suffix}', which names no format that can be written. "
             f"{did_you_mean(suffix, sorted(WRITABLE_SUFFIXES))} If a folder of this name is meant, create it first."

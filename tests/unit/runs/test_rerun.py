@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from impasto.errors import ImageError
-from impasto.images import save_picture
+from impasto.images import read_recipe_json, save_picture
 from impasto.recipe import Recipe
 from impasto.runs.rerun import plan_rerun, read_provenance
 
@@ -81,13 +81,30 @@ def test_another_input_is_taken_and_noted(painted, tmp_path):
     assert request.notes == [f"{tmp_path / 'oil.png'} is not the photo.png of {painted}; the picture will differ."]
 
 
+def test_a_recorded_name_that_no_file_has_is_not_found(painted):
+    text = read_recipe_json(painted).replace('"photo.png"', f'"{"a" * 300}.png"')
+    save_picture(torch.zeros(1, 3, 4, 4), painted, recipe_json=text)
+    with pytest.raises(ImageError, match=r"and it is not there \(looked in "):
+        plan_rerun(painted)
+
+
 ENDLESS = (
     '{"recipe": {}, "content": {"name": "", "sha256": ""}, "styles": [], "weights_sha256": "", "iterations": Infinity}'
 )
 
 
 @pytest.mark.parametrize(
-    "text", ["[]", "3", '{"recipe": 1}', '{"recipe": {}, "content": []}', "{}", "not json", ENDLESS]
+    "text",
+    [
+        "[]",
+        "3",
+        '{"recipe": 1}',
+        '{"recipe": {}, "content": []}',
+        "{}",
+        "not json",
+        ENDLESS,
+        ENDLESS.replace('""', "1"),
+    ],
 )
 def test_a_damaged_provenance_is_one_sentence(text, painted):
     save_picture(torch.zeros(1, 3, 4, 4), painted, recipe_json=text)
