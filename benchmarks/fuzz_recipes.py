@@ -241,7 +241,7 @@ def _arguments(chance: random.Random) -> list[str]:
         arguments += ["--content-image-path=c.png", "--style-image-path=s.png"]
     elif chance.random() < 0.3:
         arguments += ["--recipe", "r.toml"]
-    names = sorted(set(OPTION_FIELDS) - {"dry_run", "model", "max_pixels", "changes"})
+    names = sorted(set(OPTION_FIELDS) - {"dry_run", "model", "max_pixels", "changes", "recipe_file"})
     for name in chance.sample(names, chance.choice([0, 1, 1, 2, 4])):
         flag, value = f"--{name.replace('_', '-')}", fitting(chance, name)
         text = "relu1_1:1" if isinstance(value, dict) else str(value).strip("[']")

@@ -69,7 +69,7 @@ def with_options(*models: type[BaseModel]) -> Callable[[Callable[..., int]], Cal
 
 
 def option_fields(model: type[BaseModel]) -> list[str]:
-    """The fields of a model that are options; the others are only ever recorded, in recipe files and pictures."""
+    """The fields of a model that are options; the others are set by other means, or only ever recorded."""
     properties = model.model_json_schema()["properties"]
     return [field for field in model.model_fields if properties[option_name(field, model)]["is_option"]]
 

@@ -45,9 +45,7 @@ def paint(content: Path, styles: Sequence[Path], recipe: Recipe, options: RunOpt
             logger.warning("%s", sentence)
         codes: list[int] = []
         try:
-            styles = [
-                picture for style in styles for picture in (pictures_in(style)[0] if is_folder(style) else [style])
-            ]
+            styles = [file for style in styles for file in (pictures_in(style)[0] if is_folder(style) else [style])]
             encoder = functools.cache(functools.partial(_build_encoder, recipe, options, reporter))
             is_batch = is_folder(content)
             batch = plan_batch(content, styles, recipe, options, encoder) if is_batch else Batch([(content, options)])

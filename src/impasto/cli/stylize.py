@@ -42,4 +42,6 @@ def stylize(
         )
     content, *styles = given
     base = None if recipe is None else Recipe.from_file(recipe)
-    return paint(content, styles, build(Recipe, values, base), build(RunOptions, values))
+    return paint(
+        content, styles, build(Recipe, values, base), build(RunOptions, values).replace(recipe_file=recipe)
+    )  # fmt: skip
