@@ -56,7 +56,10 @@ def read_recipe_json(path: str | Path) -> str:
     """
     data = read_file(Path(path))
     kind = sniff(data, path)
-    recipe = from_xmp(jp2.uuid_box(data, jp2.XMP) or b"") if kind is Format.JP2 else _from_header(data, kind, path)
+    try:
+        recipe = from_xmp(jp2.uuid_box(data, jp2.XMP) or b"") if kind is Format.JP2 else _from_header(data, kind, path)
+    except UnicodeDecodeError:  # a text of the header that is damaged, or in another encoding
+        recipe = None
     if recipe is None:
         raise ImageError(
             f"'{path}' holds no recipe: it is not a picture that Impasto wrote, or a program has since dropped its "

@@ -12,6 +12,7 @@ from impasto.formats.files import is_file
 from impasto.images import read_recipe_json
 from impasto.recipe import Recipe
 from impasto.recipe.files import parse_json
+from impasto.recipe.messages import shortened
 from impasto.recipe.model_names import is_custom, model_file, public_name
 
 __all__ = ["InputFile", "Provenance", "RerunRequest", "plan_rerun", "read_provenance", "sha256_of"]
@@ -204,7 +205,9 @@ class _Search:
         """The file to use for one input: the given one, or the recorded one where it can be found."""
         if given is not None:
             if recorded is not None and is_file(given) and sha256_of(given) != recorded.sha256:
-                self.notes.append(f"{given} is not the {recorded.name} of {self._picture}; the picture will differ.")
+                self.notes.append(
+                    f"{given} is not the {shortened(recorded.name)} of {self._picture}; the picture will differ."
+                )
             return given
         if recorded is None or not recorded.name:
             raise ImageError(
@@ -215,9 +218,9 @@ class _Search:
             if _has_sha256(path, recorded.sha256):
                 return path
         namesakes = [folder / recorded.name for folder in self._folders if is_file(folder / recorded.name)]
-        found = f"'{namesakes[0]}' has other content" if namesakes else "it is not there"
+        found = f"'{shortened(str(namesakes[0]), 300)}' has other content" if namesakes else "it is not there"
         raise ImageError(
-            f"'{self._picture}' was painted from '{recorded.name}', and {found} (looked in "
+            f"'{self._picture}' was painted from '{shortened(recorded.name)}', and {found} (looked in "
             f"{', '.join(repr(str(folder)) for folder in self._folders)}); give it by {option}."
         )
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from impasto.errors import ImageError
 from impasto.images import read_recipe_json, save_picture
@@ -81,11 +82,22 @@ def test_another_input_is_taken_and_noted(painted, tmp_path):
     assert request.notes == [f"{tmp_path / 'oil.png'} is not the photo.png of {painted}; the picture will differ."]
 
 
-def test_a_recorded_name_that_no_file_has_is_not_found(painted):
-    text = read_recipe_json(painted).replace('"photo.png"', f'"{"a" * 300}.png"')
+@pytest.mark.parametrize(
+    ("name", "shown"), [("a" * 300, "a" * 28 + r"\.\.\." + "a" * 28), (r"\u001b[31m", r"\\x1b\[31m"), ("..", r"\.\.")]
+)
+def test_a_recorded_name_that_no_file_has_is_shown_and_not_found(name, shown, painted):
+    text = read_recipe_json(painted).replace('"photo.png"', f'"{name}"')
     save_picture(torch.zeros(1, 3, 4, 4), painted, recipe_json=text)
-    with pytest.raises(ImageError, match=r"and it is not there \(looked in "):
+    with pytest.raises(ImageError, match=rf"was painted from '{shown}', and it is not there \(looked in "):
         plan_rerun(painted)
+
+
+def test_a_text_in_no_known_encoding_is_no_recipe(painted):
+    text = PngInfo()
+    text.add_text("impasto", "\xff" + read_recipe_json(painted))  # which Pillow writes in Latin-1
+    Image.new("RGB", (4, 4)).save(painted, pnginfo=text)
+    with pytest.raises(ImageError, match=r"' holds no recipe: "):
+        read_provenance(painted)
 
 
 ENDLESS = (
