@@ -34,7 +34,7 @@ from impasto.formats.encode import CODECS, Frame
 from impasto.recipe import Recipe, RunOptions, choices
 from impasto.runs.rerun import plan_rerun, read_provenance
 
-MAX_SENTENCE = 1000
+MAX_SENTENCE = 2000
 """Characters that a refusal may have."""
 
 ODD_WORDS = (
@@ -221,7 +221,7 @@ def command_line(chance: random.Random, folder: Path) -> None:
         told = [text for text, is_so in complaints.items() if is_so]
         raise AssertionError(f"{told}: {[line[:500] for line in lines]}, {[word[:500] for word in arguments]}")
     if refusals:
-        raise UserError(refusals[0].replace(max(arguments, key=len), "…"))
+        raise UserError(refusals[0])
 
 
 def _arguments(chance: random.Random) -> list[str]:

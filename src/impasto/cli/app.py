@@ -78,5 +78,5 @@ def _run(arguments: list[str]) -> int:
 
 def fail(sentence: str, code: int) -> int:
     """Writes one line to stderr and returns the exit code."""
-    LastingStream(sys.stderr).line(f"impasto: {sentence}")
+    LastingStream(sys.stderr).error(sentence)
     return code

@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from impasto.recipe.messages import printable
+from impasto.recipe.messages import printable, shortened
+
+_MAX_SENTENCE = 2000
+"""Characters of an error."""
 
 
 def make_streams_safe() -> None:
@@ -82,6 +85,10 @@ class LastingStream:
         """Writes one line at once; line breaks within it become spaces, other control characters escapes."""
         self.write(printable(" ".join(text.splitlines())) + "\n")
         self.flush()
+
+    def error(self, sentence: str) -> None:
+        """Writes what went wrong as one line; of what is very long, as a path of that kind, the middle is left out."""
+        self.line(shortened(f"impasto: {' '.join(sentence.splitlines())}", _MAX_SENTENCE))
 
     def _fall_silent(self) -> int:
         """Sends whatever is still buffered, now and at exit, to nowhere."""
