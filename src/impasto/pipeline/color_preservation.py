@@ -150,10 +150,8 @@ def prepare(
     if not strength or recipe.preserve_color in ("none", "oklab"):
         return content, list(styles)
     if recipe.preserve_color == "luminance":
-        brightness = luma(content.pixels)
-        return _faded(content, brightness, strength), [
-            _faded(style, match_luma(luma(style.pixels), brightness), strength) for style in styles
-        ]
+        grays = [_in_grays_of(content, style, strength) for style in styles]
+        return _faded(content, luma(content.pixels), strength), grays
     match = match_histogram if recipe.preserve_color == "histogram" else match_linear
     return content, [_matched(style, content, match, strength) for style in styles]
 
@@ -161,20 +159,35 @@ def prepare(
 def _matched(style: Picture, content: Picture, match: Callable[[Tensor, Tensor], Tensor], strength: float) -> Picture:
     """A style on its way to the content's colors; only what is visible of either counts."""
     pixels = style.pixels
-    if style.alpha is None and content.alpha is None:
-        return replace(style, samples=torch.lerp(pixels, match(pixels, content.pixels).clamp(0, 1), strength))
-    inside, inside_content = (_is_visible(picture) for picture in (style, content))
-    own, other = pixels[..., inside][:, :, None], content.pixels[..., inside_content][:, :, None]
-    pixels[..., inside] = torch.lerp(own, match(own, other).clamp(0, 1), strength)[:, :, 0]
-    return fill_transparent(replace(style, samples=pixels))
+    own = _visible(style, pixels)
+    matched = match(own, _visible(content, content.pixels)).clamp(0, 1)
+    return fill_transparent(replace(style, samples=_put_back(style, pixels, torch.lerp(own, matched, strength))))
 
 
-def _is_visible(picture: Picture) -> Tensor:
-    """Pixels that are at least half as opaque as the most opaque one, shape (H, W); all if there is no alpha."""
+def _in_grays_of(content: Picture, style: Picture, strength: float) -> Picture:
+    """A style on its way to grey and to the content's luma; only what is visible of either counts."""
+    own = luma(style.pixels)
+    matched = match_luma(_visible(style, own), _visible(content, luma(content.pixels)))
+    return fill_transparent(_faded(style, _put_back(style, own, matched), strength))
+
+
+def _visible(picture: Picture, values: Tensor) -> Tensor:
+    """The values, shape (1, C, H, W), at the picture's visible pixels, shape (1, C, 1, N); all if there is no alpha."""
+    return values if picture.alpha is None else values[..., _is_visible(picture.alpha)][:, :, None]
+
+
+def _put_back(picture: Picture, values: Tensor, visible: Tensor) -> Tensor:
+    """The values with others in the places that `_visible` takes them from."""
     if picture.alpha is None:
-        return torch.ones(picture.size, dtype=torch.bool)
-    alpha = picture.alpha[0, 0]
-    return alpha >= alpha.amax() / 2
+        return visible
+    values = values.clone()
+    values[..., _is_visible(picture.alpha)] = visible[:, :, 0]
+    return values
+
+
+def _is_visible(alpha: Tensor) -> Tensor:
+    """Pixels that are at least half as opaque as the most opaque one, shape (H, W)."""
+    return alpha[0, 0] >= alpha.amax() / 2
 
 
 def _at_most(picture: Picture, size: tuple[int, int]) -> Picture:
