@@ -4,7 +4,8 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 
@@ -81,6 +82,16 @@ def is_folder(path: Path) -> bool:
 def is_file(path: Path) -> bool:
     """The same of a regular file."""
     return os.path.isfile(path)  # noqa: PTH113
+
+
+@contextmanager
+def utf8_path(path: Path) -> Iterator[Path]:
+    """The path of a file; another one to the same file where its bytes are not UTF-8, which safetensors refuses."""
+    if not any(0xDC80 <= ord(character) <= 0xDCFF for character in str(path)):
+        yield path
+        return
+    with path.open("rb") as file:
+        yield Path(f"/dev/fd/{file.fileno()}")
 
 
 def read_file(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> bytes:

@@ -17,14 +17,11 @@ from impasto.formats.files import is_folder, names_a_picture
 from impasto.pipeline.build import complete
 from impasto.recipe import Recipe, RunOptions, StopReason
 from impasto.recipe.model_names import is_custom, public_name
-from impasto.runs.outputs import has_checkpoint
+from impasto.runs.outputs import has_checkpoint, short_stem
 from impasto.runs.outputs import names_a_picture as is_picture_file
 from impasto.runs.rerun import Provenance, read_provenance, sha256_of
 
 __all__ = ["Batch", "pictures_in", "plan_batch"]
-
-_MAX_STEM_BYTES = 240
-"""Of a result's name; most file systems take 255 bytes, of which a suffix and a number need some."""
 
 _ENDING = ("impasto", "iterations", "stop_reason")
 """What a picture says of how it came about, not of what it was made from."""
@@ -209,7 +206,7 @@ def _names(pictures: Sequence[Path]) -> dict[Path, str]:
     Upper and lower case, and the ways to compose an accent, count as one, as some file systems have it. A stem such as
     ``photo.png`` is not enough either: its run's folder would have the place of the result of ``photo.jpg``.
     """
-    stems = {picture: _shortened(picture.stem) for picture in pictures}
+    stems = {picture: short_stem(picture.stem) for picture in pictures}
     counts = Counter(map(_folded, stems.values()))
     plain = {
         picture: stem
@@ -226,12 +223,6 @@ def _names(pictures: Sequence[Path]) -> dict[Path, str]:
         taken.add(_folded(unique))
         names[picture] = unique
     return names
-
-
-def _shortened(stem: str) -> str:
-    while len(os.fsencode(stem)) > _MAX_STEM_BYTES:
-        stem = stem[:-1]
-    return stem
 
 
 def _folded(name: str) -> str:

@@ -37,6 +37,8 @@ from impasto.runs.own_files import LOSS_COLUMNS, is_own
 
 __all__ = ["LossLog", "Outputs", "has_checkpoint", "names_a_picture", "next_free", "plan_outputs"]
 
+_MAX_STEM_BYTES = 240
+
 _RUN_FILE = re.compile(
     r"(?:(?:\d{5,}|final|losses)(?:-(?P<number>\d+))?\.(?:png|csv)|checkpoint(?:-(?P<checkpoint>\d+))?)",
     re.ASCII | re.IGNORECASE,  # where upper and lower case are one, another spelling is in the way as well
@@ -218,8 +220,15 @@ def _check_inputs(files: Iterable[Path], inputs: Collection[Path]) -> None:
 
 def next_free(path: Path) -> Path:
     """The path itself if nothing is there, else the first of ``name-2.png``, ``name-3.png``, … that is free."""
-    candidates = (path.with_stem(f"{path.stem}{_ending(number)}") for number in itertools.count(1))
-    return next(candidate for candidate in candidates if not candidate.exists())
+    numbered = (path.with_stem(f"{short_stem(path.stem)}{_ending(number)}") for number in itertools.count(2))
+    return next(candidate for candidate in itertools.chain([path], numbered) if not candidate.exists())
+
+
+def short_stem(stem: str) -> str:
+    """A stem to which a suffix and a number can be added; most file systems take names of 255 bytes."""
+    while len(os.fsencode(stem)) > _MAX_STEM_BYTES:
+        stem = stem[:-1]
+    return stem
 
 
 class LossLog:
