@@ -116,7 +116,8 @@ def read_file(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> bytes:
             head = file.read(_HEAD_BYTES)
             if head:
                 sniff(head, path)  # before gigabytes of something else are read
-            data = head + file.read()
+            file.seek(0)
+            data = file.read()
     except FileNotFoundError:
         raise ImageError(f"There is no picture '{path}'. Check the path.") from None
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
