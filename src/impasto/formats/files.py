@@ -112,7 +112,7 @@ def read_file(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> bytes:
                 f"'{path}' has {status.st_size} bytes, more than a picture of {max_pixels} pixels can need. "
                 "Raise max_pixels if it really is a picture."
             )
-        with path.open("rb") as file:
+        with path.open("rb", buffering=0) as file:  # a buffer would be joined with the rest into a second copy
             head = file.read(_HEAD_BYTES)
             if head:
                 sniff(head, path)  # before gigabytes of something else are read
