@@ -145,12 +145,12 @@ def _run(kernels: Mapping[str, Kernel], x: Tensor, last: str) -> Tensor:
 def _equations(
     convolution: Kernel, wide: Sequence[Tensor], narrow: Sequence[Tensor]
 ) -> tuple[list[Tensor], list[Tensor], Tensor]:
-    """VGG19's activations; its pre-activations where `_rows` looks, by position; and the moments of the own inputs."""
+    """VGG19's activations; its pre-activations where `sampled_rows` looks, by position; and the moments of the own inputs."""
     outputs, targets = [], []
     moments = torch.zeros((), dtype=torch.float64)
     for index, (x, own) in enumerate(zip(wide, narrow, strict=True)):
         target = convolution(x.float())
-        rows = _rows(index, own)
+        rows = sampled_rows(index, own)
         moments = moments + (rows.T @ rows).double()
         targets.append(target[_window(index, target)].permute(0, 2, 3, 1).flatten(0, 2).half())
         outputs.append(target.relu_().half())
@@ -166,11 +166,11 @@ def _solve_convolution(
     channel_moments = torch.stack([(rows.T @ rows).double() for rows in active]).sum(0)
     picked = select_channels(channel_moments, width)
     targets = [target[:, picked] for target in targets]
-    solution, _ = _solve_one_sided(narrow, targets, moments, ridge_strength, rank=width)
+    solution, _ = solve_one_sided(narrow, targets, moments, ridge_strength, rank=width)
     return outputs, solution[:, :-1].unflatten(1, (-1, 3, 3)), solution[:, -1]
 
 
-def _solve_one_sided(
+def solve_one_sided(
     narrow: Sequence[Tensor], targets: Sequence[Tensor], moments: Tensor, ridge_strength: float, rank: int
 ) -> tuple[Tensor, Tensor]:
     """Ridge least squares to pre-activations, of which only the positive part counts.
@@ -180,7 +180,7 @@ def _solve_one_sided(
 
     Args:
         narrow: The network's own inputs.
-        targets: Of the positions that `_rows` takes of each, shape (N, K).
+        targets: Of the positions that `sampled_rows` takes of each, shape (N, K).
         moments: Of these inputs.
         ridge_strength: See `training.networks.ridge`.
         rank: Of the weights without the biases: reduced-rank regression (Izenman 1975, J. Multivariate Anal. 5).
@@ -193,7 +193,7 @@ def _solve_one_sided(
     for round_index in range(ROUNDS):
         cross = torch.zeros((), dtype=torch.float64)
         for index, (own, half) in enumerate(zip(narrow, targets, strict=True)):
-            rows, target = _rows(index, own), half.float()
+            rows, target = sampled_rows(index, own), half.float()
             if round_index:
                 answer = rows @ solution.T
                 target = answer + OVERSHOOT * (torch.where(target > 0, target, answer.clamp_max(0)) - answer)
@@ -211,22 +211,22 @@ def _solve_factors(
 ) -> tuple[list[Tensor], dict[str, Tensor]]:
     """VGG19's activations at this layer, and the factors that come closest to them, by name.
 
-    One-sided least squares as in `_solve_one_sided`, of the rank that is asked for; then the input is squeezed to the
+    One-sided least squares as in `solve_one_sided`, of the rank that is asked for; then the input is squeezed to the
     directions from which the answers are best recovered.
     """
     squeezed, rank = shape
     outputs, targets, moments = _equations(teacher.convs[layer], wide, narrow)
-    solution, basis = _solve_one_sided(narrow, targets, moments, ridge_strength, rank)
+    solution, basis = solve_one_sided(narrow, targets, moments, ridge_strength, rank)
     weight = (basis.T @ solution[:, :-1]).unflatten(1, (-1, 3, 3))
     factors = {"expand": basis, "bias": solution[:, -1]}
     if squeezed:
         rows = (x.float().permute(0, 2, 3, 1).flatten(0, 2) for x in narrow)
         channels = torch.stack([positions.T @ positions for positions in rows]).sum(0)
-        factors["squeeze"], weight = _squeezed(weight, channels, squeezed)
+        factors["squeeze"], weight = squeezed_kernel(weight, channels, squeezed)
     return outputs, factors | {"weight": weight}
 
 
-def _squeezed(weight: Tensor, moments: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def squeezed_kernel(weight: Tensor, moments: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """A kernel (K, C, 3, 3) in two: few combinations of its input's channels, and the kernel on them.
 
     Each combination is as large as what the kernel makes of it, so that a change of one counts as much as of another.
@@ -245,7 +245,8 @@ def _squeezed(weight: Tensor, moments: Tensor, count: int) -> tuple[Tensor, Tens
     return squeeze.float(), torch.einsum("kdij,da->kaij", weighted, leading / sizes).float()
 
 
-def _rows(index: int, features: Tensor) -> Tensor:
+def sampled_rows(index: int, features: Tensor) -> Tensor:
+    """The patches of a batch that the equations look at, a row for each; the batch's index decides where they lie."""
     return patches(features.float(), *_window(index, features)[1:])
 
 

@@ -23,6 +23,7 @@ from impasto.images import (
     save_picture,
 )
 from impasto.recipe import MAX_RECIPE_BYTES, Recipe
+from tests.limits import largest_file
 from tests.pictures import ADOBE_RGB, DISPLAY_P3, GAMMA, Space, card, exif_block
 
 ALWAYS = sorted(WRITABLE_SUFFIXES - {".heic", ".heif"})
@@ -314,19 +315,10 @@ def test_a_failing_disk_leaves_the_earlier_picture_and_no_rest(tmp_path: Path, m
 
 
 def test_a_file_that_cannot_grow_leaves_the_earlier_picture(tmp_path: Path) -> None:
-    resource = pytest.importorskip("resource")
-    signal = pytest.importorskip("signal")
     path = tmp_path / "a.png"
     path.write_bytes(b"earlier")
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
-        with pytest.raises(OutputError, match="File too large"):
-            save_picture(torch.rand(1, 3, 64, 64), path)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, handler)
+    with largest_file(1000), pytest.raises(OutputError, match=r"^Cannot write '.*a\.png': File too large\."):
+        save_picture(torch.rand(1, 3, 64, 64), path)
     assert path.read_bytes() == b"earlier"
     assert list(tmp_path.iterdir()) == [path]
 

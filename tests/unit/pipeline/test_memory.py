@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from impasto.devices import is_out_of_memory
+from impasto.devices import is_out_of_memory, retain_freed_pages
 from impasto.engine import Engine, PlainProblem
 from impasto.engine.pyramid import build_pyramid
 from impasto.errors import OutOfMemoryError, RecipeError
@@ -42,9 +42,10 @@ class NeedyEncoder(TinyEncoder):
 
 
 @pytest.fixture(autouse=True)
-def _allocator_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its new ways would stay for all tests to come, and slow them down."""
-    monkeypatch.setattr("impasto.devices._set_allocator", lambda *_: None)
+def allocator_put_back() -> Iterator[None]:
+    """The policy of low memory would stay for all later tests, and slow them down."""
+    yield
+    retain_freed_pages()
 
 
 def engine_with(encoder: TinyEncoder, recipe: Recipe, save_memory: Callable[[], str] = lambda: "") -> Engine:

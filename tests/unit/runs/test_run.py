@@ -322,7 +322,9 @@ class TestALostPlace:
         assert (refuge / "out.png").read_bytes() == b"dear"
 
     def test_with_nowhere_to_go_the_reason_is_said(self, paint, full, monkeypatch):
-        monkeypatch.setattr("impasto.runs.run._save_elsewhere", lambda *_: "")
+        monkeypatch.setattr("tempfile.tempdir", str(full))
+        monkeypatch.setattr(Path, "home", lambda: full)
+        monkeypatch.setattr(Path, "cwd", lambda: full)
         with pytest.raises(ImpastoError, match=r"No space left on device\. What was there before is untouched\.$"):
             paint(full / "out.png", saving_interval=0)
 

@@ -112,7 +112,7 @@ def test_squeezing_loses_nothing_where_the_input_has_no_more_directions() -> Non
     generator = torch.Generator().manual_seed(0)
     inputs = torch.randn((2000, 3), generator=generator) @ torch.randn((3, 8), generator=generator)
     weight = torch.randn((5, 8, 3, 3), generator=generator)
-    squeeze, kernel = closed_form._squeezed(weight, inputs.T @ inputs, 3)
+    squeeze, kernel = closed_form.squeezed_kernel(weight, inputs.T @ inputs, 3)
     assert squeeze.shape == (3, 8)
     assert kernel.shape == (5, 3, 3, 3)
     expected = torch.einsum("kcij,nc->nkij", weight, inputs)
@@ -125,8 +125,8 @@ def test_a_solution_of_full_rank_answers_as_the_map_that_made_the_targets() -> N
     pictures = [torch.randn((1, 3, 20, 20), generator=generator) for _ in range(4)]
     weight, bias = torch.randn((6, 3, 3, 3), generator=generator), torch.randn(6, generator=generator)
     targets = [torch.nn.functional.conv2d(x, weight, bias, padding=1)[0].flatten(1).T for x in pictures]
-    rows = torch.cat([closed_form._rows(index, x) for index, x in enumerate(pictures)]).double()
-    solve = partial(closed_form._solve_one_sided, pictures, targets, rows.T @ rows, 1e-6)
+    rows = torch.cat([closed_form.sampled_rows(index, x) for index, x in enumerate(pictures)]).double()
+    solve = partial(closed_form.solve_one_sided, pictures, targets, rows.T @ rows, 1e-6)
     solution, _ = solve(rank=6)
     torch.testing.assert_close(solution, torch.cat([weight.flatten(1), bias[:, None]], 1), rtol=0, atol=1e-3)
     reduced, basis = solve(rank=2)
