@@ -100,10 +100,11 @@ class Recipe(Parameters):
         ge=0,
         le=100,
     )
-    style_loss: Literal["gram", "moments", "histogram", "sliced"] = parameter(
+    style_loss: Literal["gram", "moments", "histogram", "sliced", "neighbors"] = parameter(
         "gram",
         "What is compared of the style: Gram matrices; mean and covariance (Wasserstein); Gram matrices and "
-        "histograms; the whole distribution along random directions (sliced Wasserstein).",
+        "histograms; the whole distribution along random directions (sliced Wasserstein); or, at each place, the "
+        "features of the place of the style image that fits it (nearest neighbors).",
         group="Objective",
     )
     style_blend: Numbers | None = parameter(
@@ -112,6 +113,12 @@ class Recipe(Parameters):
     style_scale: Scales = parameter(
         [1.0],
         "Size of the style's strokes: 2 looks at the style image twice as large. One number, or one for each style.",
+        group="Objective",
+    )
+
+    style_rotations: bool = parameter(
+        False,
+        "Look for neighbors in the style image turned by quarters, too (no effect with other style losses).",
         group="Objective",
     )
 
@@ -288,7 +295,9 @@ class Recipe(Parameters):
 
     @property
     def is_corrected(self) -> bool:
-        """Whether the finishing encoder is the teacher of the run's own, and so can correct it."""
+        """Whether the finishing encoder is the teacher of the run's own, and so can correct its statistics."""
+        if self.style_loss == "neighbors":  # which compares no statistics
+            return False
         return self.finishing is not None and self.finishing.model == TEACHERS.get(self.model)
 
     @property
@@ -314,6 +323,7 @@ class Recipe(Parameters):
                 "it is the run's own encoder",
             ),
             "min_size": (self.levels != "auto", f"levels is {self.levels}"),
+            "style_rotations": (self.style_loss != "neighbors", f"style_loss is {self.style_loss}"),
             "padding": (self.tileable and self.padding != "circular", "a tileable picture goes on around its edges"),
         }
         layers = {"content": self.content_layers, "style": self.style_layers}
