@@ -109,10 +109,6 @@ class Encoder(nn.Module, ABC):
         fine = {name: weight for name, weight in self.style_layers.items() if self.layers[name].stride <= COARSEST}
         return fine or self.style_layers
 
-    def style_layers_of(self, style_loss: str) -> Mapping[str, float]:
-        """The layers (with weights) of a style loss where the recipe names none."""
-        return self.hypercolumn_layers if style_loss == "neighbors" else self.style_layers
-
     def check_layers(self, layers: Collection[str]) -> None:
         """Raises `LayerError` for the first name that is no layer of this encoder."""
         for layer in layers:

@@ -16,7 +16,7 @@ from impasto.losses.neighbors import Matching
 from impasto.objective.masks import Style
 from impasto.objective.neighbor_term import NeighborTerm
 from impasto.objective.terms import ContentTerm, StyleTerm, Term, TotalVariationTerm
-from impasto.objective.weighting import TERMS, layer_shares, term_factors
+from impasto.objective.weighting import TERMS, layer_shares, style_layers_of, term_factors
 from impasto.recipe import Recipe
 
 
@@ -76,7 +76,7 @@ class Objective:
         self.encoder, self.content_image, self.lock_mask = encoder, content_image, lock_mask
         self.factors = term_factors(recipe)
         content_layers = recipe.content_layers or encoder.content_layers
-        style_layers = recipe.style_layers or encoder.style_layers_of(recipe.style_loss)
+        style_layers = recipe.style_layers or style_layers_of(recipe, encoder)
         encoder.check_layers([*content_layers, *style_layers])
         content = layer_shares(content_layers) if self.factors["content"] else {}
         style = layer_shares(style_layers) if self.factors["style"] else {}

@@ -16,6 +16,7 @@ from impasto.engine.pyramid import Level, build_pyramid
 from impasto.images import Picture, fill_transparent
 from impasto.objective.masks import check_mask, check_pairs, resize_mask
 from impasto.objective.objective import Objective
+from impasto.objective.weighting import style_layers_of
 from impasto.pipeline.color_preservation import finisher, prepare, style_colors
 from impasto.pipeline.level_images import LevelImages, largest_sizes, target_size
 from impasto.pipeline.provenance import Inputs
@@ -116,7 +117,7 @@ class StyleTransfer:
         return self._images.keep_locked(self._restore_colors(self._match_colors(image)), self._content)
 
     def _color_matching(self, recipe: Recipe) -> Callable[[Tensor], Tensor]:
-        """What brings the colors of nearest neighbors to the styles'; nothing where styles have regions of their own."""
+        """What brings the colors of nearest neighbors to the styles'; nothing where styles have regions."""
         images = self._images
         if (
             recipe.style_loss != "neighbors"
@@ -187,7 +188,7 @@ def complete(recipe: Recipe, encoder: Encoder) -> Recipe:
     """
     filled = {
         "content_layers": encoder.expand_layers(recipe.content_layers or encoder.content_layers),
-        "style_layers": encoder.expand_layers(recipe.style_layers or encoder.style_layers_of(recipe.style_loss)),
+        "style_layers": encoder.expand_layers(recipe.style_layers or style_layers_of(recipe, encoder)),
         "total_iterations": recipe.num_iterations,
     }
     return recipe.replace(**filled)
@@ -195,7 +196,7 @@ def complete(recipe: Recipe, encoder: Encoder) -> Recipe:
 
 def for_encoder(recipe: Recipe, encoder: Encoder) -> Recipe:
     """The recipe with its layers, where an encoder has all of them, else with the encoder's own."""
-    own = {"content_layers": encoder.content_layers, "style_layers": encoder.style_layers_of(recipe.style_loss)}
+    own = {"content_layers": encoder.content_layers, "style_layers": style_layers_of(recipe, encoder)}
     return recipe.replace(
         **{
             name: layers if set(getattr(recipe, name) or {}) - set(encoder.layers) else getattr(recipe, name) or layers

@@ -17,6 +17,7 @@ from impasto.engine.pyramid import build_pyramid
 from impasto.errors import OutOfMemoryError
 from impasto.losses import STYLE_LOSSES
 from impasto.losses.neighbors import BLOCK_BYTES, GRID_STRIDE
+from impasto.objective.weighting import style_layers_of
 from impasto.optimizers.lbfgs import LEAST_HISTORY
 from impasto.pipeline.build import for_encoder
 from impasto.recipe import Recipe, size_in_words
@@ -210,7 +211,7 @@ class _Network:
         self.width = {"float32": 4, "bfloat16": 2}[recipe.precision]
         self.pads = recipe.padding != "zero" or recipe.tileable
         self.content = list(recipe.content_layers or encoder.content_layers)
-        style = list(recipe.style_layers or encoder.style_layers_of(recipe.style_loss))
+        style = list(recipe.style_layers or style_layers_of(recipe, encoder))
         self.wanted = {*self.content, *style}
         self.style_sources = [set(encoder.style_sources(layer)) for layer in style]
         is_matched = recipe.style_loss == "neighbors"
