@@ -33,7 +33,7 @@ MAX_SHARE = 0.05
 
 _DTYPES = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64", torch.bool: "BOOL"}
 _CHECKSUM = "checksum"
-_FORMAT = "4"
+_FORMAT = "5"
 
 
 @dataclass(frozen=True)

@@ -180,7 +180,8 @@ def _recipe(provenance: Provenance, changes: dict[str, Any], search: "_Search") 
 
 def _base(values: Mapping[str, Any], *, is_other_model: bool) -> Recipe:
     """The recorded recipe, only what differs from the defaults counting as set, so that no option warns in vain."""
-    defaults = {name: field.default for name, field in Recipe.model_fields.items()}
+    values = {"look": "classic", **values}  # of pictures from before there were looks
+    defaults = Recipe(look=values["look"]).model_dump() | {"look": None}
     layers = {"content_layers", "style_layers"} if is_other_model else set()
     set_values = {name: value for name, value in values.items() if value != defaults.get(name, ...)}
     return Recipe(**{name: value for name, value in set_values.items() if name not in layers})
