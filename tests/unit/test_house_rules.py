@@ -59,7 +59,9 @@ def test_a_private_name_is_found_however_it_is_reached(line: str) -> None:
     assert list(private_names(ast.parse(line)))
 
 
-@pytest.mark.parametrize("line", ["import __main__", "module.__dict__", "_save(path)", "'out/._photo.jpg'", "'a_b.c_d'"])
+@pytest.mark.parametrize(
+    "line", ["import __main__", "module.__dict__", "_save(path)", "'out/._photo.jpg'", "'a_b.c_d'"]
+)
 def test_other_names_are_not_taken_for_private_ones(line: str) -> None:
     assert not list(private_names(ast.parse(line)))
 
