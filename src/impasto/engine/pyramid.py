@@ -103,10 +103,10 @@ def _with_matching(sizes: Sequence[tuple[int, int]], total: int, finish: int) ->
         for (size, matching), iterations in zip(plan, counts, strict=True)
         if iterations
     ]
-    levels = levels or [Level(sizes[-1], 0, matching=Matching.OF_CONTENT)]
-    if levels[0].matching is not Matching.OF_CONTENT:  # nothing was painted yet
-        levels[0] = replace(levels[0], matching=Matching.OF_CONTENT)
-    return [*levels, Level(sizes[-1], finish, is_finish=True, matching=Matching.BY_LAYER)] if finish else levels
+    if finish:
+        levels.append(Level(sizes[-1], finish, is_finish=True, matching=Matching.BY_LAYER))
+    levels = levels or [Level(sizes[-1], 0)]
+    return [replace(levels[0], matching=Matching.OF_CONTENT), *levels[1:]]  # nothing was painted yet
 
 
 def _num_levels(size: tuple[int, int], min_size: int) -> int:
