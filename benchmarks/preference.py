@@ -51,16 +51,16 @@ def candidates() -> Mapping[str, Mapping[str, Any]]:
     return {name: {"look": name} for name in LOOKS} | EXTRA
 
 
-def paint(folder: Path, model: str, size: int, iterations: int | None) -> None:
+def paint(folder: Path, names: Sequence[str], model: str, size: int, iterations: int | None) -> None:
     """Paints what is not there yet."""
     images = Path(os.environ["IMPASTO_IMAGES_DIR"])
     seconds: dict[str, float] = {}
     for content, style in PAIRS:
-        for name, values in candidates().items():
+        for name in names:
             file = folder / f"{content}-{style}" / f"{name}.png"
             if file.exists():
                 continue
-            recipe = Recipe(**values, model=model, size=size)
+            recipe = Recipe(**candidates()[name], model=model, size=size)
             if iterations and recipe.style_loss != "neighbors":
                 recipe = recipe.replace(total_iterations=iterations)
             encoder = build_encoder(model, padding=recipe.padding)
@@ -136,6 +136,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("step", choices=("paint", "sheets", "table"))
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--candidates", nargs="+", choices=tuple(candidates()), default=tuple(candidates()))
     parser.add_argument("--model", default="compact")
     parser.add_argument("--size", type=int, default=384)
     parser.add_argument("--iterations", type=int, default=None, help="of the looks without neighbors")
@@ -143,7 +144,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=None, help="where the table is kept as JSON")
     arguments = parser.parse_args()
     if arguments.step == "paint":
-        paint(arguments.folder, arguments.model, arguments.size, arguments.iterations)
+        paint(arguments.folder, arguments.candidates, arguments.model, arguments.size, arguments.iterations)
     elif arguments.step == "sheets":
         draw_sheets(arguments.folder, arguments.seed)
     else:
