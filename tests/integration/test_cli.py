@@ -226,7 +226,7 @@ class TestMistakes:
             (["rerun", ""], "A path is empty;"),
             (["stylize", "a" * 300, "oil.png"], "Cannot read the picture"),
             (["stylize", "photo.png", "a" * 300], "Cannot read the picture"),
-            (["stylize", "photo.png", "oil.png", "-o", f"{'a' * 300}.pgn"], "Did you mean .png?"),
+            (["stylize", "photo.png", "oil.png", "-o", f"{'a' * 300}.pgn"], "Did you mean '.png'?"),
             (["stylize", "none.png", "oil.png"], "none.png"),
             (["stylize", "photo.png", "none.png"], "none.png"),
             (["stylize", "photo.png", "text.png"], "text.png"),
