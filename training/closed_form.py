@@ -145,7 +145,7 @@ def _run(kernels: Mapping[str, Kernel], x: Tensor, last: str) -> Tensor:
 def _equations(
     convolution: Kernel, wide: Sequence[Tensor], narrow: Sequence[Tensor]
 ) -> tuple[list[Tensor], list[Tensor], Tensor]:
-    """VGG19's activations; its pre-activations at the positions of `sampled_rows`; the moments of the own inputs."""
+    """VGG19's activations; its pre-activations where `sampled_rows` looks; and the moments of the own inputs."""
     outputs, targets = [], []
     moments = torch.zeros((), dtype=torch.float64)
     for index, (x, own) in enumerate(zip(wide, narrow, strict=True)):

@@ -76,9 +76,20 @@ def test_losses_know_no_encoder():
     ],
 )
 def test_nothing_heavy_is_loaded_for(statement):
-    code = f"{statement}\nimport sys; sys.exit(' '.join(set({HEAVY}) & sys.modules.keys()) or 0)"
+    assert loaded(statement, HEAVY) == ""
+
+
+def test_formats_load_neither_torch_nor_numpy():
+    names = {f"impasto.formats.{path.stem}".removesuffix(".__init__") for room, path in modules() if room == "formats"}
+    assert "impasto.formats.decode" in names
+    assert loaded(f"import {', '.join(sorted(names))}", ("torch", "numpy")) == ""
+
+
+def loaded(statement: str, packages: tuple[str, ...]) -> str:
+    """Which of these packages a statement loads in an interpreter of its own; or how it fails there."""
+    code = f"{statement}\nimport sys; sys.exit(' '.join(set({packages}) & sys.modules.keys()) or 0)"
     outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert outcome.returncode == 0, outcome.stderr
+    return outcome.stderr if outcome.returncode else ""
 
 
 class TestPublicNames:

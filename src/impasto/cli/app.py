@@ -34,6 +34,7 @@ app.command(
     help="Paint a picture again by the recipe that is written in it.",
     usage="Usage: impasto rerun PICTURE [-o OUT] [OPTIONS]",
 )
+app.command("impasto.cli.looks:looks", name="looks", help="Show the named looks, and when to take which.")
 app.command(
     "impasto.cli.models:app", name="models", help="List, download and verify encoders' weights, and inspect models."
 )
@@ -78,5 +79,5 @@ def _run(arguments: list[str]) -> int:
 
 def fail(sentence: str, code: int) -> int:
     """Writes one line to stderr and returns the exit code."""
-    LastingStream(sys.stderr).line(f"impasto: {sentence}")
+    LastingStream(sys.stderr).error(sentence)
     return code

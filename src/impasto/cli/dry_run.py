@@ -6,6 +6,7 @@ from pathlib import Path
 
 from impasto.cli.formatting import duration
 from impasto.recipe import Recipe, RunOptions, size_in_words
+from impasto.recipe.messages import printable
 
 
 def show_plan(
@@ -45,7 +46,7 @@ def show_plan(
         for number, (height, width, count) in enumerate(plan.levels, start=1)
     ]
     lines = [
-        f"# {content} in the style of {', '.join(map(str, styles))}, to {outputs.final}",
+        printable(f"# {content} in the style of {', '.join(map(str, styles))}, to {outputs.final}"),
         *levels_in_words,
         f"# about {duration(plan.seconds)} and {size_in_words(plan.memory.peak_bytes)} of memory",
         *(f"# {sentence}" for sentence in plan.memory.lowered),

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from cyclopts import Group, Parameter
+from cyclopts import Group, Parameter, Token
 from pydantic import BaseModel
 
-from impasto.errors import RecipeError
+from impasto.errors import RecipeError, UserError
 from impasto.formats.files import names_a_picture
 from impasto.recipe import Recipe, allowed_values, option_name
 
@@ -23,6 +23,18 @@ Model = TypeVar("Model", bound=BaseModel)
 
 INPUT = Group.create_ordered("Pictures")
 """The group of a command's own parameters, above the models'."""
+
+
+def _as_paths(_: Any, tokens: Sequence[Token]) -> list[Path]:
+    """Paths that were typed; pathlib would take an empty one for the current folder."""
+    if not all(token.value for token in tokens):
+        raise UserError("A path is empty; give the path of a file or a folder.")
+    return [Path(token.value) for token in tokens]
+
+
+TypedPaths = Annotated[list[Path], Parameter(converter=_as_paths)]
+TypedPath = Annotated[Path, Parameter(converter=lambda kind, tokens: _as_paths(kind, tokens)[0])]
+"""Paths among a command's own parameters."""
 
 _METAVARS = {"number": "FLOAT", "integer": "INT", "string": "TEXT", "path": "PATH", "object": "LAYERS", "size": "SIZE"}
 _SHORT_NAMES = {"output_file": ("-o",)}
@@ -57,7 +69,7 @@ def with_options(*models: type[BaseModel]) -> Callable[[Callable[..., int]], Cal
 
 
 def option_fields(model: type[BaseModel]) -> list[str]:
-    """The fields of a model that are options; the others are only ever recorded, in recipe files and pictures."""
+    """The fields of a model that are options; the others are set by other means, or only ever recorded."""
     properties = model.model_json_schema()["properties"]
     return [field for field in model.model_fields if properties[option_name(field, model)]["is_option"]]
 

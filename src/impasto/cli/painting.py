@@ -10,6 +10,7 @@ from impasto.cli.dry_run import show_plan
 from impasto.cli.reporters import Reporter, reporter_for
 from impasto.cli.signals import stop_on_signal
 from impasto.errors import CheckpointError, ImpastoError, OutOfMemoryError, UserError
+from impasto.formats.files import is_folder
 from impasto.recipe import Recipe, RunOptions
 
 if TYPE_CHECKING:
@@ -44,9 +45,9 @@ def paint(content: Path, styles: Sequence[Path], recipe: Recipe, options: RunOpt
             logger.warning("%s", sentence)
         codes: list[int] = []
         try:
-            styles = [picture for style in styles for picture in (pictures_in(style)[0] if style.is_dir() else [style])]
+            styles = [file for style in styles for file in (pictures_in(style)[0] if is_folder(style) else [style])]
             encoder = functools.cache(functools.partial(_build_encoder, recipe, options, reporter))
-            is_batch = content.is_dir()
+            is_batch = is_folder(content)
             batch = plan_batch(content, styles, recipe, options, encoder) if is_batch else Batch([(content, options)])
             for sentence in [*batch.notes, *batch.passed_over]:
                 logger.warning("%s", sentence)

@@ -34,7 +34,7 @@ class Reporter(Listener):
         self._out, self._error_out = LastingStream(sys.stdout), LastingStream(sys.stderr)
 
     def error(self, sentence: str) -> None:
-        self._error_out.line(f"impasto: {sentence}")
+        self._error_out.error(sentence)
 
     def text(self, text: str) -> None:
         """What a command was asked to print, instead of painting."""

@@ -1,25 +1,24 @@
 """``impasto rerun``: the command of `impasto.runs.rerun`."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from impasto.cli.options import INPUT, build, given_values, named_as_typed, with_options
+from impasto.cli.options import INPUT, TypedPath, TypedPaths, build, given_values, named_as_typed, with_options
 from impasto.cli.painting import paint
 from impasto.recipe import Recipe, RunOptions
 
 
 @with_options(Recipe, RunOptions)
 def rerun(
-    picture: Annotated[Path, Parameter(name="PICTURE", group=INPUT, help="A picture that Impasto has painted.")],
+    picture: Annotated[TypedPath, Parameter(name="PICTURE", group=INPUT, help="A picture that Impasto has painted.")],
     /,
     *,
     content_image_path: Annotated[
-        Path | None, Parameter(group=INPUT, help="The content picture, instead of the one found by name and hash.")
+        TypedPath | None, Parameter(group=INPUT, help="The content picture, instead of the one found by name and hash.")
     ] = None,
     style_image_path: Annotated[
-        list[Path] | None,
+        TypedPaths | None,
         Parameter(group=INPUT, negative=(), help="A style picture, instead of those found; once for each."),
     ] = None,
     **values: Any,

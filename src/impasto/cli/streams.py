@@ -8,6 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+from impasto.recipe.messages import printable, shortened
+
+_MAX_SENTENCE = 2000
+"""Characters of an error."""
+
 
 def make_streams_safe() -> None:
     """Lets output go nowhere where a stream was closed, and show escapes where a terminal lacks a character."""
@@ -77,9 +82,13 @@ class LastingStream:
             self._fall_silent()
 
     def line(self, text: str) -> None:
-        """Writes one line at once; line breaks within it become spaces."""
-        self.write(" ".join(text.splitlines()) + "\n")
+        """Writes one line at once; line breaks within it become spaces, other control characters escapes."""
+        self.write(printable(" ".join(text.splitlines())) + "\n")
         self.flush()
+
+    def error(self, sentence: str) -> None:
+        """Writes what went wrong as one line; of what is very long, as a path of that kind, the middle is left out."""
+        self.line(shortened(f"impasto: {' '.join(sentence.splitlines())}", _MAX_SENTENCE))
 
     def _fall_silent(self) -> int:
         """Sends whatever is still buffered, now and at exit, to nowhere."""

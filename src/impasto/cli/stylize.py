@@ -1,11 +1,10 @@
 """``impasto stylize``: which pictures, which recipe."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from impasto.cli.options import INPUT, build, with_options
+from impasto.cli.options import INPUT, TypedPath, TypedPaths, build, with_options
 from impasto.cli.painting import paint
 from impasto.errors import UserError
 from impasto.recipe import Recipe, RunOptions
@@ -14,20 +13,20 @@ from impasto.recipe import Recipe, RunOptions
 @with_options(Recipe, RunOptions)
 def stylize(
     *pictures: Annotated[
-        Path,
+        TypedPath,
         Parameter(
             name="PICTURES", group=INPUT, help="CONTENT, a picture or a folder of pictures; then one STYLE or several."
         ),
     ],
     content_image_path: Annotated[
-        Path | None, Parameter(group=INPUT, help="The content picture or folder, instead of by position.")
+        TypedPath | None, Parameter(group=INPUT, help="The content picture or folder, instead of by position.")
     ] = None,
     style_image_path: Annotated[
-        list[Path] | None,
+        TypedPaths | None,
         Parameter(group=INPUT, negative=(), help="A style picture, instead of by position; once for each."),
     ] = None,
     recipe: Annotated[
-        Path | None,
+        TypedPath | None,
         Parameter(group=INPUT, help="A recipe as .toml or .json; options given here override its values."),
     ] = None,
     **values: Any,
@@ -43,4 +42,6 @@ def stylize(
         )
     content, *styles = given
     base = None if recipe is None else Recipe.from_file(recipe)
-    return paint(content, styles, build(Recipe, values, base), build(RunOptions, values))
+    return paint(
+        content, styles, build(Recipe, values, base), build(RunOptions, values).replace(recipe_file=recipe)
+    )  # fmt: skip

@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 from impasto.errors import LayerError, did_you_mean
 
+COARSEST = 8
+"""Stride of the coarsest layer in a hypercolumn."""
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -99,6 +102,12 @@ class Encoder(nn.Module, ABC):
         """
         self.check_layers([layer])
         return None
+
+    @property
+    def hypercolumn_layers(self) -> Mapping[str, float]:
+        """Layers (with weights) of the style loss ``neighbors``: the style layers, without those of a coarse grid."""
+        fine = {name: weight for name, weight in self.style_layers.items() if self.layers[name].stride <= COARSEST}
+        return fine or self.style_layers
 
     def check_layers(self, layers: Collection[str]) -> None:
         """Raises `LayerError` for the first name that is no layer of this encoder."""

@@ -32,6 +32,13 @@ STYLE_LAYERS: Mapping[str, Mapping[str, float]] = {
 }
 """The classical recipes: Johnson et al. (2016), arXiv:1603.08155, and Gatys et al. (2016), CVPR, section 2."""
 
+HYPERCOLUMN_LAYERS: Mapping[str, float] = {
+    "relu1_1": 1.0, "relu1_2": 1.0, "relu2_1": 2.0, "relu2_2": 2.0,
+    "relu3_1": 4.0, "relu3_3": 4.0, "relu4_1": 16.0, "relu4_3": 16.0,
+}  # fmt: skip
+"""Of nearest-neighbor features, where the network has them all: blocks 1 to 4, as Kolkin et al. (2022) found enough.
+What fits is mostly for the deepest block to say."""
+
 MEMORY_FORMAT = torch.channels_last
 """Faster than NCHW on processors and accelerators alike."""
 
@@ -111,6 +118,11 @@ class VGG(Encoder):
         self.memory_format = MEMORY_FORMAT
         self.to(memory_format=MEMORY_FORMAT)  # type: ignore[call-overload]
         self.freeze()
+
+    @property
+    def hypercolumn_layers(self) -> Mapping[str, float]:
+        """See `Encoder.hypercolumn_layers`."""
+        return HYPERCOLUMN_LAYERS if HYPERCOLUMN_LAYERS.keys() <= self.layers.keys() else super().hypercolumn_layers
 
     def forward(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
         """Computes the asked layers, and nothing past the deepest of them; see `Encoder.forward`."""

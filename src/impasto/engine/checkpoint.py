@@ -21,7 +21,7 @@ from torch import Tensor
 
 from impasto.engine import Engine
 from impasto.errors import CheckpointError, OutputError
-from impasto.formats.files import replace_file
+from impasto.formats.files import replace_file, utf8_path
 from impasto.recipe import Recipe
 
 __all__ = ["Checkpoint", "Checkpointer", "Checkpoints"]
@@ -33,7 +33,7 @@ MAX_SHARE = 0.05
 
 _DTYPES = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64", torch.bool: "BOOL"}
 _CHECKSUM = "checksum"
-_FORMAT = "4"
+_FORMAT = "5"
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Checkpoint:
         """
         try:
             _verify(path)
-            with safe_open(path, framework="pt") as file:
+            with utf8_path(path) as readable, safe_open(readable, framework="pt") as file:
                 metadata = file.metadata() or {}
                 values = json.loads(metadata["impasto"])
                 tensors = [file.get_tensor(str(index)) for index in range(len(values["state"]["strides"]))]

@@ -64,7 +64,7 @@ class Engine:
         self._clock = Clock()
         self._asked = sum(level.iterations for level in levels)  # before any live change
         self._spent = [0]  # iterations, of each level that has begun
-        self._begin: Tensor | None = None  # what the level at work began with, if it is a corrected one
+        self._begin: Tensor | None = None  # what the level at work began with, if that counts
         self._gradient: Tensor | None = None  # at the best picture, unless that is from before a resumption
         self._level_bests: list[float] = []
         self._enlarged: Tensor | None = None
@@ -92,7 +92,7 @@ class Engine:
         while len(self._spent) < len(self.levels) and not self.control.is_ended and not self._is_out_of_memory:
             self._optimizer.resize(self._best_at(self.levels[len(self._spent)].size), self._problem.resample)
             self._spent.append(0)
-            self._begin = self._optimizer.best_image if self._level.is_corrected else None
+            self._begin = self._optimizer.best_image if self._level.keeps_begin else None
             self._gradient = None
             self._level_bests = []
             yield from self._run_level()
@@ -200,7 +200,7 @@ class Engine:
             Tensors, numbers, strings, and lists and dicts of them.
         """
         return {
-            "levels": [[*level.size, level.iterations, level.is_finish, level.is_corrected] for level in self.levels],
+            "levels": [level.as_list() for level in self.levels],
             "asked": self._asked,
             "spent": list(self._spent),
             "begin": [] if self._begin is None else [self._begin],
@@ -224,7 +224,7 @@ class Engine:
         Raises:
             ValueError: If this engine's budget is smaller.
         """
-        planned = [Level((height, width), *rest) for height, width, *rest in state["levels"]]
+        planned = [Level.from_list(values) for values in state["levels"]]
         self._spent = list(state["spent"])
         self._begin = next(iter(state["begin"]), None)
         # A budget that was changed on the way stays so, unless another one is asked for now.

@@ -7,12 +7,19 @@ arXiv:1611.07865, section 6.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Self
 
+from impasto.losses.neighbors import Matching
 from impasto.recipe import Recipe
 
 CORRECTED_SHARE = 1 / 3
 """Of the finest level's iterations: those left when the finishing encoder corrects the run's own. From a fifth to a
 half it makes little difference, and neither does a second correction."""
+
+
+MATCHINGS = 2
+"""How often nearest neighbors are found at each size of the pyramid but the coarsest, in each of two manners at the
+finest."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +31,29 @@ class Level:
         iterations: Evaluations of the objective to spend on it.
         is_finish: Whether the recipe's finishing encoder takes it.
         is_corrected: Whether the finishing encoder corrects the run's own at the picture that the level begins with.
+        matching: How it finds nearest neighbors; None with other style losses.
     """
 
     size: tuple[int, int]
     iterations: int
     is_finish: bool = False
     is_corrected: bool = False
+    matching: Matching | None = None
+
+    @property
+    def keeps_begin(self) -> bool:
+        """Whether the objective depends on the picture that the level begins with."""
+        return self.is_corrected or self.matching in (Matching.JOINT, Matching.BY_LAYER)
+
+    def as_list(self) -> list[Any]:
+        """Plain values, for a checkpoint."""
+        return [*self.size, self.iterations, self.is_finish, self.is_corrected, self.matching or ""]
+
+    @classmethod
+    def from_list(cls, values: Sequence[Any]) -> Self:
+        """Reads what `as_list` wrote."""
+        height, width, iterations, is_finish, is_corrected, matching = values
+        return cls((height, width), iterations, is_finish, is_corrected, Matching(matching) if matching else None)
 
 
 def build_pyramid(size: tuple[int, int], recipe: Recipe) -> list[Level]:
@@ -50,6 +74,8 @@ def build_pyramid(size: tuple[int, int], recipe: Recipe) -> list[Level]:
     count = _num_levels(size, recipe.min_size) if recipe.levels == "auto" else recipe.levels
     count = max(1, min(count, total, 1 + int(math.log2(max(1, min(size))))))
     sizes = [_scaled(size, 2 ** (count - 1 - index)) for index in range(count)]
+    if recipe.style_loss == "neighbors":
+        return _with_matching(sizes, total, last)
     levels = [Level(size, iterations) for size, iterations in zip(sizes, _split(total, count), strict=True)]
     if not last:
         return levels
@@ -58,6 +84,29 @@ def build_pyramid(size: tuple[int, int], recipe: Recipe) -> list[Level]:
         begun = replace(levels[-1], iterations=levels[-1].iterations - corrected)
         levels = [*levels[:-1], begun, Level(size, corrected, is_corrected=True)]
     return [*levels, Level(size, last, is_finish=True)]
+
+
+def _with_matching(sizes: Sequence[tuple[int, int]], total: int, finish: int) -> list[Level]:
+    """The levels of nearest-neighbor features: each size is met again, with matches for what was painted by then.
+
+    The finest size is met `MATCHINGS` times once more, with matches of each layer alone. A finish goes on so.
+    """
+    plan = [(sizes[0], Matching.OF_CONTENT)]
+    plan += [(size, Matching.JOINT) for size in sizes[1:] for _ in range(MATCHINGS)]
+    plan += [(sizes[-1], Matching.BY_LAYER)] * MATCHINGS
+    plan = plan[len(plan) - min(len(plan), max(1, total)) :]
+    weights = [MATCHINGS if matching is Matching.OF_CONTENT else 1 for _, matching in plan]
+    counts = [total * weight // sum(weights) for weight in weights]
+    counts[-1] += total - sum(counts)
+    levels = [
+        Level(size, iterations, matching=matching)
+        for (size, matching), iterations in zip(plan, counts, strict=True)
+        if iterations
+    ]
+    if finish:
+        levels.append(Level(sizes[-1], finish, is_finish=True, matching=Matching.BY_LAYER))
+    levels = levels or [Level(sizes[-1], 0)]
+    return [replace(levels[0], matching=Matching.OF_CONTENT), *levels[1:]]  # nothing was painted yet
 
 
 def _num_levels(size: tuple[int, int], min_size: int) -> int:

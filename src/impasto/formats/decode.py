@@ -1,5 +1,7 @@
 """Files to numbers: libvips, and Pillow for what its wheel does not read, behind one type."""
 
+from __future__ import annotations
+
 import importlib
 import io
 import re
@@ -7,16 +9,18 @@ import struct
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyvips
-from numpy.typing import NDArray
 from PIL import Image
 
 from impasto.errors import ImageError
 from impasto.formats import exif, jp2, tiff
 from impasto.formats.files import Format
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -159,9 +163,9 @@ def _decode_vips(data: bytes, header: pyvips.Image, kind: Format, path: str | Pa
         array = image.numpy().reshape(image.height, image.width, image.bands)
     except pyvips.Error as error:
         raise _damaged(path, kind, error) from None
-    if np.iscomplexobj(array):
+    if array.dtype.kind == "c":
         raise ImageError(f"'{path}' holds complex numbers, a picture is needed.")
-    if kind is Format.HEIF and array.dtype == np.uint16:
+    if kind is Format.HEIF and array.dtype == "uint16":
         array = _stretched(array, _field(header, "bits-per-sample") or 16)
     samples, notes = to_known_range(array)
     num_colors = 4 if image.interpretation == "cmyk" else 3 if image.bands >= 3 else 1
@@ -188,6 +192,8 @@ def _decode_heic(data: bytes, header: pyvips.Image, path: str | Path) -> Decoded
         raise ImageError(
             f"'{path}' is HEIC, which needs the package pillow-heif: pip install 'impasto[heic]', or convert it."
         ) from None
+    import numpy as np
+
     try:
         file = pillow_heif.open_heif(data, convert_hdr_to_8bit=False)
         array = np.asarray(file)
@@ -226,6 +232,8 @@ def from_pillow(image: Image.Image) -> Decoded:
     Args:
         image: Of any mode; I is read as 16 bit, F as 0 to 1.
     """
+    import numpy as np
+
     block, orientation, notes = read_exif(image.info.get("exif"))
     if image.mode == "P" or "transparency" in image.info:
         has_alpha = "transparency" in image.info
@@ -251,6 +259,8 @@ def from_pillow(image: Image.Image) -> Decoded:
 
 def to_known_range(array: NDArray[Any]) -> tuple[NDArray[Any], tuple[str, ...]]:
     """Brings samples of any real type to uint8, uint16, or float32 in [0, 1], with notes on what that took."""
+    import numpy as np
+
     if array.dtype in (np.uint8, np.uint16):
         return array, ()
     if array.dtype.kind in "iu":
@@ -277,7 +287,7 @@ def _stretched(array: NDArray[np.uint16], bits: int) -> NDArray[np.uint16]:
     if not 8 < bits < 16:
         return array
     full: NDArray[np.float64] = (array >> (16 - bits)) * (65535 / (2**bits - 1))
-    return full.round().astype(np.uint16)
+    return full.round().astype("uint16")
 
 
 def _page_notes(header: pyvips.Image, kind: Format) -> tuple[str, ...]:

@@ -11,6 +11,9 @@ from impasto.formats.files import Format, read_file, sniff
 from impasto.recipe import MAX_RECIPE_BYTES
 
 PNG_KEYWORD = "impasto"
+_MAX_COMMENTS = 1000
+"""Text chunks that libpng keeps."""
+
 _NAMESPACE = "urn:impasto:recipe:1/"
 _PACKET = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
@@ -69,7 +72,8 @@ def _from_header(data: bytes, kind: Format, path: str | Path) -> str | None:
     if not kind.by_vips:
         return None
     header = vips_header(data, kind, path)
-    for field in header.get_fields():
-        if re.fullmatch(rf"png-comment-\d+-{PNG_KEYWORD}", field):
+    for number in range(_MAX_COMMENTS):  # pyvips lists no names that are not UTF-8, as other programs' may be
+        field = f"png-comment-{number}-{PNG_KEYWORD}"
+        if header.get_typeof(field):
             return str(header.get(field))
     return from_xmp(bytes(header.get("xmp-data"))) if header.get_typeof("xmp-data") else None

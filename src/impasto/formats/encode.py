@@ -1,21 +1,24 @@
 """The formats that are written: what each can hold, and its encoder."""
 
+from __future__ import annotations
+
 import importlib
 import io
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyvips
-from numpy.typing import NDArray
 from PIL import Image
 
 from impasto.errors import OutputError
 from impasto.formats import exif, jp2
 from impasto.formats.embedded_recipe import PNG_KEYWORD, to_xmp
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +69,8 @@ _MAX_XMP, _MAX_EXIF = 65_533 - len(_XMP_SIGNATURE), 60_000
 
 
 def _vips(frame: Frame, *, saver: str, **options: Any) -> bytes:
+    import numpy as np
+
     samples = np.ascontiguousarray(frame.samples)
     colors = "grey16" if samples.dtype == np.uint16 else "b-w"
     if samples.shape[2] >= 3:

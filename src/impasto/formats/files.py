@@ -4,7 +4,8 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 
@@ -73,6 +74,26 @@ def names_a_picture(path: Path) -> bool:
     return path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
 
 
+def is_folder(path: Path) -> bool:
+    """Whether a folder is there that can be looked at; where pathlib raises, as for too long a name, there is none."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def is_file(path: Path) -> bool:
+    """The same of a regular file."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+@contextmanager
+def utf8_path(path: Path) -> Iterator[Path]:
+    """The path of a file; another one to the same file where its bytes are not UTF-8, which safetensors refuses."""
+    if not any(0xDC80 <= ord(character) <= 0xDCFF for character in str(path)):
+        yield path
+        return
+    with path.open("rb") as file:
+        yield Path(f"/dev/fd/{file.fileno()}")
+
+
 def read_file(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> bytes:
     """The bytes of a regular file.
 
@@ -91,11 +112,12 @@ def read_file(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> bytes:
                 f"'{path}' has {status.st_size} bytes, more than a picture of {max_pixels} pixels can need. "
                 "Raise max_pixels if it really is a picture."
             )
-        with path.open("rb") as file:
+        with path.open("rb", buffering=0) as file:  # a buffer would be joined with the rest into a second copy
             head = file.read(_HEAD_BYTES)
             if head:
                 sniff(head, path)  # before gigabytes of something else are read
-            data = head + file.read()
+            file.seek(0)
+            data = file.read()
     except FileNotFoundError:
         raise ImageError(f"There is no picture '{path}'. Check the path.") from None
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name

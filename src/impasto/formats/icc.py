@@ -4,16 +4,20 @@ Profiles of curves and a matrix go by `icc_matrix`; the others, of printers and 
 relative colorimetric with black point compensation.
 """
 
+from __future__ import annotations
+
 import io
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyvips
-from numpy.typing import NDArray
 from PIL import ImageCms
 
 from impasto.formats import icc_matrix
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 CHANNELS = {b"GRAY": 1, b"RGB ": 3, b"CMYK": 4}
 """Color spaces of profiles that pictures can be in."""
@@ -97,6 +101,8 @@ def is_srgb(profile: bytes) -> bool:
     Raises:
         ProfileError: If the profile is damaged.
     """
+    import numpy as np
+
     channels = channels_of(profile)
     ramp = np.arange(0, 256, 1 if channels == 1 else 17, dtype=np.uint8)
     grid = np.stack(np.meshgrid(*[ramp] * channels, indexing="ij"), axis=-1).reshape(1, -1, channels)
@@ -126,6 +132,8 @@ def _check(profile: bytes, channels: int) -> None:
 
 
 def _image(samples: NDArray[Any]) -> Any:
+    import numpy as np
+
     wide = samples.dtype == np.uint16
     interpretation = {1: "grey16" if wide else "b-w", 3: "rgb16" if wide else "srgb", 4: "cmyk"}[samples.shape[2]]
     image = pyvips.Image.new_from_array(np.ascontiguousarray(samples))

@@ -6,20 +6,23 @@ to 18 grey levels of 1/255 off. Here they are exact, and as fast.
 Reference: ICC.1:2022, sections 8.3 (model), 10.6 and 10.18 (curves).
 """
 
+from __future__ import annotations
+
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-_XYZ_FROM_SRGB = np.array(
-    [[0.4360747, 0.3850649, 0.1430804], [0.2225045, 0.7168786, 0.0606169], [0.0139322, 0.0971045, 0.7141733]]
-)
+_XYZ_FROM_SRGB = (
+    (0.4360747, 0.3850649, 0.1430804), (0.2225045, 0.7168786, 0.0606169), (0.0139322, 0.0971045, 0.7141733),
+)  # fmt: skip
 """Linear sRGB to XYZ under D50, the white of all profiles (Bradford adaptation)."""
 
-_CODES = np.linspace(0, 1, 2**16)
 _MAX_TAGS = 200
 _CHUNK_PIXELS = 2**20
 
@@ -38,6 +41,8 @@ class Shaper:
 
     def to_srgb(self, samples: NDArray[Any]) -> NDArray[np.uint16]:
         """See `icc.to_srgb`."""
+        import numpy as np
+
         srgb = np.empty((*samples.shape[:2], 3), np.uint16)
         for rows in _chunks(samples):
             codes = samples[rows].astype(np.uint16) * (257 if samples.dtype == np.uint8 else 1)
@@ -49,20 +54,24 @@ class Shaper:
 
     def from_srgb(self, samples: NDArray[np.uint16], bit_depth: int) -> NDArray[Any]:
         """See `icc.from_srgb`."""
+        import numpy as np
+
         dtype: type[np.uint8 | np.uint16] = np.uint8 if bit_depth == 8 else np.uint16
         result = np.empty((*samples.shape[:2], len(self.curves)), dtype)
-        decoded = _decode(_CODES).astype(np.float32)
+        decoded = _decode(_codes()).astype(np.float32)
         for rows in _chunks(samples):
             light = decoded[samples[rows]]
             light = light[..., 1:2] if self.matrix is None else light @ np.linalg.inv(self.matrix).T
             for index, curve in enumerate(self.curves):
-                codes = np.interp(light[..., index].clip(0, 1), curve, _CODES)
+                codes = np.interp(light[..., index].clip(0, 1), curve, _codes())
                 result[rows][..., index] = np.rint(codes * np.iinfo(dtype).max)
         return result
 
 
 def parse(profile: bytes) -> Shaper | None:
     """The arithmetic of a profile, None if it is of another kind (with tables, or damaged)."""
+    import numpy as np
+
     if profile[16:20] not in (b"GRAY", b"RGB ") or profile[20:24] != b"XYZ ":
         return None
     try:
@@ -87,36 +96,54 @@ def _tags(profile: bytes) -> dict[bytes, bytes]:
     return {name: profile[start : start + length] for name, start, length in entries}
 
 
-@np.errstate(all="ignore")  # the result is looked at
+@cache
+def _codes() -> NDArray[np.float64]:
+    """The codes of 16 bit, from 0 to 1."""
+    import numpy as np
+
+    return np.linspace(0, 1, 2**16)
+
+
 def _curve(tag: bytes) -> NDArray[np.float32]:
     """Tabulates a curve; it must rise, or it could not be inverted.
 
     Raises:
         ValueError: If it does not, or is of an unknown type.
     """
-    if tag[:4] == b"curv":
-        (count,) = struct.unpack_from(">I", tag, 8)
-        points = np.frombuffer(tag, ">u2", count, offset=12)
-        if count <= 1:
-            curve = _CODES ** (points[0] / 256 if count else 1.0)
+    import numpy as np
+
+    with np.errstate(all="ignore"):  # the result is looked at
+        if tag[:4] == b"curv":
+            curve = _tabulated(tag)
+        elif tag[:4] == b"para":
+            curve = _parametric(tag)
         else:
-            curve = np.interp(_CODES, np.linspace(0, 1, count), points / 65535)
-    elif tag[:4] == b"para":
-        curve = _parametric(tag)
-    else:
-        raise ValueError("unknown type of curve")
-    if not np.isfinite(curve).all() or (np.diff(curve) < 0).any() or curve[-1] <= curve[0]:
-        raise ValueError("curve does not rise")
-    return curve.clip(0, 1).astype(np.float32)
+            raise ValueError("unknown type of curve")
+        if not np.isfinite(curve).all() or (np.diff(curve) < 0).any() or curve[-1] <= curve[0]:
+            raise ValueError("curve does not rise")
+        return curve.clip(0, 1).astype(np.float32)
+
+
+def _tabulated(tag: bytes) -> NDArray[np.float64]:
+    import numpy as np
+
+    (count,) = struct.unpack_from(">I", tag, 8)
+    points = np.frombuffer(tag, ">u2", count, offset=12)
+    if count > 1:
+        return np.interp(_codes(), np.linspace(0, 1, count), points / 65535)
+    power: NDArray[np.float64] = _codes() ** (points[0] / 256 if count else 1.0)
+    return power
 
 
 def _parametric(tag: bytes) -> NDArray[np.float64]:
+    import numpy as np
+
     (kind,) = struct.unpack_from(">H", tag, 8)
     if kind > 4:
         raise ValueError("unknown type of curve")
     given: list[float] = [value / 65536 for value in struct.unpack_from(f">{(1, 3, 4, 5, 7)[kind]}i", tag, 12)]
     g, a, b, c, d, e, f = given + [1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0][len(given) :]
-    codes = _CODES
+    codes = _codes()
     power: NDArray[np.float64] = np.maximum(a * codes + b, 0) ** g
     if kind in (1, 2):  # Y = (aX + b)^g + c above -b/a, c below
         return power + np.float64(c)
@@ -133,8 +160,12 @@ def _chunks(samples: NDArray[Any]) -> Iterator[slice]:
 
 
 def _encode(light: NDArray[Any]) -> NDArray[Any]:
+    import numpy as np
+
     return np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
 
 
 def _decode(values: NDArray[Any]) -> NDArray[Any]:
+    import numpy as np
+
     return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)

@@ -6,14 +6,17 @@ Each term is divided by its own scale (so it says "how far, relative to black"),
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from impasto.encoders.base import Encoder
+from impasto.losses.neighbors import Matching
 from impasto.objective.masks import Style
+from impasto.objective.neighbor_term import NeighborTerm
 from impasto.objective.terms import ContentTerm, StyleTerm, Term, TotalVariationTerm
-from impasto.objective.weighting import TERMS, layer_shares, term_factors
+from impasto.objective.weighting import TERMS, layer_shares, style_layers_of, term_factors
 from impasto.recipe import Recipe
 
 
@@ -44,6 +47,9 @@ class Objective:
         visible: Which part of the picture counts, shape (1, 1, H, W) in [0, 1]; None for all.
         target_encoder: Looks at content and styles, and returns features of the encoder's kind; None for the encoder
             itself.
+        begin: The picture that is painted on, of the content image's shape; the content image if None. Only the style
+            loss `neighbors` looks at it.
+        matching: How that loss finds its matches.
 
     Attributes:
         terms: Those that are switched on, in the order of `TERMS`.
@@ -64,11 +70,13 @@ class Objective:
         lock_mask: Tensor | None = None,
         visible: Tensor | None = None,
         target_encoder: Encoder | None = None,
+        begin: Tensor | None = None,
+        matching: Matching = Matching.JOINT,
     ) -> None:
         self.encoder, self.content_image, self.lock_mask = encoder, content_image, lock_mask
         self.factors = term_factors(recipe)
         content_layers = recipe.content_layers or encoder.content_layers
-        style_layers = recipe.style_layers or encoder.style_layers
+        style_layers = recipe.style_layers or style_layers_of(recipe, encoder)
         encoder.check_layers([*content_layers, *style_layers])
         content = layer_shares(content_layers) if self.factors["content"] else {}
         style = layer_shares(style_layers) if self.factors["style"] else {}
@@ -76,9 +84,17 @@ class Objective:
         looker = target_encoder or encoder
         whole_styles = [style if isinstance(style, Style) else Style(style) for style in styles]
         with torch.no_grad():
+            style_term: Term
+            if recipe.style_loss == "neighbors":
+                begin = content_image if begin is None else begin
+                style_term = NeighborTerm(
+                    encoder, content_image, begin, whole_styles, style, recipe, matching, visible
+                )  # fmt: skip
+            else:
+                style_term = StyleTerm(encoder, whole_styles, style, recipe, looker, visible)
             terms: list[Term] = [
                 ContentTerm(encoder, content_image, content, self.layers, looker, visible),
-                StyleTerm(encoder, whole_styles, style, recipe, looker, visible),
+                style_term,
                 TotalVariationTerm(wraps=recipe.tileable),
             ]
         self.terms = [term for term in terms if self.factors[term.name]]
@@ -139,7 +155,7 @@ class Objective:
         total = sum(norms.values()) or 1.0
         return {name: norm / total for name, norm in norms.items()}
 
-    def _distances(self, image: Tensor, terms: Sequence[Term]) -> Mapping[str, list[Tensor]]:
+    def _distances(self, image: Tensor, terms: Sequence[Term]) -> Mapping[str, list[Any]]:
         """The distances of some terms, by name.
 
         A layer's losses are taken when it is there, before the next one. On the way back they then come after it: no

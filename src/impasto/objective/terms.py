@@ -30,14 +30,14 @@ class Term(ABC):
     layers: Mapping[str, float]
 
     @abstractmethod
-    def begin(self, image: Tensor) -> list[Tensor]:
-        """Distances of a picture before any layer is seen: one scalar, or one for each style.
+    def begin(self, image: Tensor) -> list[Any]:
+        """Distances of a picture before any layer is seen: one scalar, one for each style, or sums of its own.
 
         Args:
             image: Shape (1, 3, H, W), RGB in [0, 1].
         """
 
-    def add(self, distances: list[Tensor], layer: str, features: Tensor) -> None:  # noqa: B027 (some look at no layer)
+    def add(self, distances: list[Any], layer: str, features: Tensor) -> None:  # noqa: B027 (some look at no layer)
         """Adds what a layer says to the distances.
 
         Args:
@@ -46,13 +46,14 @@ class Term(ABC):
             features: Of the picture at this layer, shape (1, C, H', W').
         """
 
-    def value(self, distances: Sequence[Tensor]) -> Tensor:
+    def value(self, distances: Sequence[Any]) -> Tensor:
         """What the distances count in the objective before the term's factor, a scalar."""
-        return distances[0]
+        value: Tensor = distances[0]
+        return value
 
-    def mean(self, distances: Sequence[Tensor]) -> float:
+    def mean(self, distances: Sequence[Any]) -> float:
         """The distance as it is reported."""
-        return distances[0].item()
+        return float(distances[0].item())
 
 
 class ContentTerm(Term):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from impasto.encoders.base import Encoder
 from impasto.recipe import Recipe
 
 OBJECTIVE_SCALE: Mapping[str, float] = {"content": 0.01, "style": 3.0, "tv": 0.1}
@@ -100,6 +101,17 @@ def soft_thresholded(distance: Tensor, near: float = STYLE_KNEE) -> Tensor:
     """
     square = (distance / max(near, 1e-9)).clamp(max=1e6).square()
     return distance * (square / (1 + square))
+
+
+def style_layers_of(recipe: Recipe, encoder: Encoder) -> Mapping[str, float]:
+    """The style layers of an encoder where the recipe names none, with weights as the recipe lets them fall."""
+    if recipe.style_loss == "neighbors":
+        return encoder.hypercolumn_layers
+    layers = encoder.style_layers
+    return {
+        name: weight * recipe.layer_falloff ** (len(layers) - 1 - depth)
+        for depth, (name, weight) in enumerate(layers.items())
+    }
 
 
 def layer_shares(weights: Mapping[str, float]) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """Wires a run together: encoder, level images, objectives and engine."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -16,7 +16,8 @@ from impasto.engine.pyramid import Level, build_pyramid
 from impasto.images import Picture, fill_transparent
 from impasto.objective.masks import check_mask, check_pairs, resize_mask
 from impasto.objective.objective import Objective
-from impasto.pipeline.color_preservation import finisher, prepare
+from impasto.objective.weighting import style_layers_of
+from impasto.pipeline.color_preservation import finisher, prepare, style_colors
 from impasto.pipeline.level_images import LevelImages, largest_sizes, target_size
 from impasto.pipeline.provenance import Inputs
 from impasto.recipe import Recipe
@@ -77,6 +78,7 @@ class StyleTransfer:
         self._device = device
         self._encoder, self._finishing_encoder = encoder, finishing_encoder
         self._restore_colors = finisher(self._content, recipe)
+        self._match_colors = self._color_matching(recipe)
         self._ready: tuple[Recipe, Objective] | None = None  # of the finish, made when its encoder looks anyway
         self.start, self.resample, self.enlarge = self._images.start, self._images.resample, self._images.enlarged
 
@@ -86,16 +88,20 @@ class StyleTransfer:
         retains = self._device.type == "cpu" and not any(encoder.is_low_memory for encoder in encoders)
         with mmap_temporaries(retain_freed_pages if retains else release_freed_pages):
             if self._finishing_encoder is not None and level.is_finish:
-                return self._finishing_objective(level, recipe, self._finishing_encoder)
+                return self._finishing_objective(level, recipe, self._finishing_encoder, begin)
             if self._finishing_encoder is not None and level.is_corrected and isinstance(self._encoder, Compact):
                 return self._corrected_objective(level, recipe, begin, self._encoder, self._finishing_encoder)
-            return self._images.objective(level.size, recipe)
+            return self._images.objective(level.size, recipe, begin=begin, matching=level.matching)
 
-    def _finishing_objective(self, level: Level, recipe: Recipe, finishing_encoder: Encoder) -> Objective:
+    def _finishing_objective(
+        self, level: Level, recipe: Recipe, finishing_encoder: Encoder, begin: Tensor
+    ) -> Objective:
         recipe = for_encoder(recipe, finishing_encoder)
         if self._ready is not None and self._ready[0] == recipe:
             return self._ready[1]
-        return self._images.objective(level.size, recipe, finishing_encoder)
+        return self._images.objective(
+            level.size, recipe, finishing_encoder, begin=begin, matching=level.matching
+        )  # fmt: skip
 
     def _corrected_objective(
         self, level: Level, recipe: Recipe, begin: Tensor, student: Compact, finishing_encoder: Encoder
@@ -108,7 +114,18 @@ class StyleTransfer:
 
     def postprocess(self, image: Tensor) -> Tensor:
         """See `impasto.engine.Problem`: keeps the content's colors, and the content where it is locked."""
-        return self._images.keep_locked(self._restore_colors(image), self._content)
+        return self._images.keep_locked(self._restore_colors(self._match_colors(image)), self._content)
+
+    def _color_matching(self, recipe: Recipe) -> Callable[[Tensor], Tensor]:
+        """What brings the colors of nearest neighbors to the styles'; nothing where styles have regions."""
+        images = self._images
+        if (
+            recipe.style_loss != "neighbors"
+            or recipe.auto_mask
+            or any(mask is not None for mask in images.content_masks)
+        ):
+            return lambda image: image
+        return style_colors(images.styles, images.style_masks, images.blend, recipe)
 
     def save_memory(self) -> str:
         """See `impasto.engine.Problem`: switches on the encoders' low-memory mode."""
@@ -171,7 +188,7 @@ def complete(recipe: Recipe, encoder: Encoder) -> Recipe:
     """
     filled = {
         "content_layers": encoder.expand_layers(recipe.content_layers or encoder.content_layers),
-        "style_layers": encoder.expand_layers(recipe.style_layers or encoder.style_layers),
+        "style_layers": encoder.expand_layers(recipe.style_layers or style_layers_of(recipe, encoder)),
         "total_iterations": recipe.num_iterations,
     }
     return recipe.replace(**filled)
@@ -179,7 +196,7 @@ def complete(recipe: Recipe, encoder: Encoder) -> Recipe:
 
 def for_encoder(recipe: Recipe, encoder: Encoder) -> Recipe:
     """The recipe with its layers, where an encoder has all of them, else with the encoder's own."""
-    own = {"content_layers": encoder.content_layers, "style_layers": encoder.style_layers}
+    own = {"content_layers": encoder.content_layers, "style_layers": style_layers_of(recipe, encoder)}
     return recipe.replace(
         **{
             name: layers if set(getattr(recipe, name) or {}) - set(encoder.layers) else getattr(recipe, name) or layers

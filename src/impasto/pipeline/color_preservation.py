@@ -58,14 +58,27 @@ def match_linear(style: Tensor, content: Tensor) -> Tensor:
     Differs: Gatys et al. take the Cholesky factor or the square root of each covariance; the symmetric
         Monge–Kantorovich map is, of all that match, the one nearest to the identity.
     """
-    (mean, covariance), (target_mean, target) = _color_moments(style), _color_moments(content)
-    root, inverse_root = _power(covariance, 0.5), _power(covariance, -0.5)
-    matrix = inverse_root @ _power(root @ target @ root, 0.5) @ inverse_root
-    centered = style - mean.to(style).view(3, 1, 1)
-    return mix_channels(centered, matrix.to(style)) + target_mean.to(style).view(3, 1, 1)
+    return match_moments(style, *color_moments(content))
 
 
-def _color_moments(image: Tensor) -> tuple[Tensor, Tensor]:
+def match_moments(image: Tensor, mean: Tensor, covariance: Tensor) -> Tensor:
+    """Brings colors to a mean and a covariance by the affine map that moves them least; see `match_linear`.
+
+    Args:
+        image: Shape (1, 3, H, W).
+        mean: Shape (3,), float64.
+        covariance: Shape (3, 3), float64.
+
+    Returns:
+        Shape (1, 3, H, W); may leave [0, 1].
+    """
+    own_mean, own = color_moments(image)
+    root, inverse_root = _power(own, 0.5), _power(own, -0.5)
+    matrix = inverse_root @ _power(root @ covariance @ root, 0.5) @ inverse_root
+    return mix_channels(image - own_mean.to(image).view(3, 1, 1), matrix.to(image)) + mean.to(image).view(3, 1, 1)
+
+
+def color_moments(image: Tensor) -> tuple[Tensor, Tensor]:
     """Mean, shape (3,), and covariance, shape (3, 3), of the colors, in float64."""
     colors = image[0].flatten(1).double()
     mean = colors.mean(1)
@@ -150,10 +163,8 @@ def prepare(
     if not strength or recipe.preserve_color in ("none", "oklab"):
         return content, list(styles)
     if recipe.preserve_color == "luminance":
-        brightness = luma(content.pixels)
-        return _faded(content, brightness, strength), [
-            _faded(style, match_luma(luma(style.pixels), brightness), strength) for style in styles
-        ]
+        grays = [_in_grays_of(content, style, strength) for style in styles]
+        return _faded(content, luma(content.pixels), strength), grays
     match = match_histogram if recipe.preserve_color == "histogram" else match_linear
     return content, [_matched(style, content, match, strength) for style in styles]
 
@@ -161,20 +172,35 @@ def prepare(
 def _matched(style: Picture, content: Picture, match: Callable[[Tensor, Tensor], Tensor], strength: float) -> Picture:
     """A style on its way to the content's colors; only what is visible of either counts."""
     pixels = style.pixels
-    if style.alpha is None and content.alpha is None:
-        return replace(style, samples=torch.lerp(pixels, match(pixels, content.pixels).clamp(0, 1), strength))
-    inside, inside_content = (_is_visible(picture) for picture in (style, content))
-    own, other = pixels[..., inside][:, :, None], content.pixels[..., inside_content][:, :, None]
-    pixels[..., inside] = torch.lerp(own, match(own, other).clamp(0, 1), strength)[:, :, 0]
-    return fill_transparent(replace(style, samples=pixels))
+    own = _visible(style, pixels)
+    matched = match(own, _visible(content, content.pixels)).clamp(0, 1)
+    return fill_transparent(replace(style, samples=_put_back(style, pixels, torch.lerp(own, matched, strength))))
 
 
-def _is_visible(picture: Picture) -> Tensor:
-    """Pixels that are at least half as opaque as the most opaque one, shape (H, W); all if there is no alpha."""
+def _in_grays_of(content: Picture, style: Picture, strength: float) -> Picture:
+    """A style on its way to grey and to the content's luma; only what is visible of either counts."""
+    own = luma(style.pixels)
+    matched = match_luma(_visible(style, own), _visible(content, luma(content.pixels)))
+    return fill_transparent(_faded(style, _put_back(style, own, matched), strength))
+
+
+def _visible(picture: Picture, values: Tensor) -> Tensor:
+    """The values, shape (1, C, H, W), at the picture's visible pixels, shape (1, C, 1, N); all if there is no alpha."""
+    return values if picture.alpha is None else values[..., _is_visible(picture.alpha)][:, :, None]
+
+
+def _put_back(picture: Picture, values: Tensor, visible: Tensor) -> Tensor:
+    """The values with others in the places that `_visible` takes them from."""
     if picture.alpha is None:
-        return torch.ones(picture.size, dtype=torch.bool)
-    alpha = picture.alpha[0, 0]
-    return alpha >= alpha.amax() / 2
+        return visible
+    values = values.clone()
+    values[..., _is_visible(picture.alpha)] = visible[:, :, 0]
+    return values
+
+
+def _is_visible(alpha: Tensor) -> Tensor:
+    """Pixels that are at least half as opaque as the most opaque one, shape (H, W)."""
+    return alpha[0, 0] >= alpha.amax() / 2
 
 
 def _at_most(picture: Picture, size: tuple[int, int]) -> Picture:
@@ -225,6 +251,47 @@ def finisher(content: Picture, recipe: Recipe) -> Callable[[Tensor], Tensor]:
         return join_luma(brightness, chroma)
 
     return finish
+
+
+def style_colors(
+    styles: Sequence[Tensor], masks: Sequence[Tensor | None], shares: Sequence[float], recipe: Recipe
+) -> Callable[[Tensor], Tensor]:
+    """Brings a picture's colors to the mean and the covariance of the styles': a cosine says nothing of contrast.
+
+    Args:
+        styles: Shapes (1, 3, h, w), as the run looks at them.
+        masks: Which part of each counts, shapes (1, 1, ?, ?); None for all.
+        shares: Of each style; only ratios count.
+        recipe: Below 50, its strength turns this down as well, to nothing at 0.
+
+    Returns:
+        A function from and to a tensor of shape (1, 3, H, W) in [0, 1].
+
+    Reference: Kolkin et al. (2022), arXiv:2203.13215, section 3.5, matches the moments of colors likewise.
+    """
+    strength = min(1.0, recipe.strength / 50)
+    moments = [color_moments(_counting(*pair)) for pair in zip(styles, masks, strict=True)]
+    weights = [share / sum(shares) for share in shares]
+    mean = torch.stack([weight * own for weight, (own, _) in zip(weights, moments, strict=True)]).sum(0)
+    covariance = torch.stack(
+        [
+            weight * (own + torch.outer(middle - mean, middle - mean))
+            for weight, (middle, own) in zip(weights, moments, strict=True)
+        ]
+    ).sum(0)
+
+    def match(image: Tensor) -> Tensor:
+        return torch.lerp(image, match_moments(image, mean, covariance).clamp(0, 1), strength)
+
+    return match
+
+
+def _counting(style: Tensor, mask: Tensor | None) -> Tensor:
+    """The pixels of a style that its mask lets count, shape (1, 3, N, 1)."""
+    if mask is None:
+        return style
+    shares = resize(mask, (style.shape[-2], style.shape[-1]))[0, 0]
+    return style[..., shares >= shares.amax() / 2][..., None]
 
 
 def stays_gray(content: Picture, recipe: Recipe) -> bool:

@@ -11,6 +11,7 @@ from impasto.encoders.base import Encoder
 from impasto.encoders.vgg import MEAN
 from impasto.errors import RecipeError
 from impasto.images import Picture, fill, output_size, resample, resize
+from impasto.losses.neighbors import Matching
 from impasto.objective.masks import Style, check_pairs, resize_mask
 from impasto.objective.objective import Objective
 from impasto.pipeline.segmentation import auto_regions
@@ -74,6 +75,8 @@ class LevelImages:
         recipe: Recipe,
         encoder: Encoder | None = None,
         target_encoder: Encoder | None = None,
+        begin: Tensor | None = None,
+        matching: Matching | None = None,
     ) -> Objective:
         """What the picture is asked for at the size of a level.
 
@@ -82,12 +85,16 @@ class LevelImages:
             recipe: With the weights that hold by then, and layers of the encoder.
             encoder: Another one than the run's own, for the finish or corrected for it.
             target_encoder: As in `Objective`.
+            begin: As in `Objective`.
+            matching: As in `Objective`.
         """
         lock, visible = (
             None if mask is None else resize_mask(mask, size).to(self.device) for mask in (self.lock_mask, self.visible)
         )
         encoder = encoder or self.encoder
-        return Objective(encoder, *self.pictures_at(size), recipe, lock, visible, target_encoder)
+        return Objective(
+            encoder, *self.pictures_at(size), recipe, lock, visible, target_encoder, begin, matching or Matching.JOINT
+        )  # fmt: skip
 
     def pictures_at(self, size: tuple[int, int]) -> tuple[Tensor, Sequence[Style]]:
         """Content and styles as they are looked at when the picture has a size, with their masks, on the device."""
@@ -152,7 +159,8 @@ class LevelImages:
         """The picture of one level as the next one begins with it.
 
         What the run has changed is enlarged and added to the start of the new size, whose fine detail a picture
-        enlarged as a whole would lack. Noise is another one at each size and is enlarged as it is.
+        enlarged as a whole would lack. Noise is another one at each size, and is enlarged as it is. So is a picture
+        that takes its fine detail from nearest neighbors.
 
         Args:
             image: Shape (1, 3, H, W), in [0, 1], on the device.
@@ -164,7 +172,7 @@ class LevelImages:
         Reference: Brandt (1977), Math. Comp. 31, 333-390, "Multi-level adaptive solutions to boundary-value problems",
         on the full approximation scheme, which likewise interpolates the change and not the solution.
         """
-        if self.recipe.init_method == "random":
+        if self.recipe.init_method == "random" or self.recipe.style_loss == "neighbors":
             return self.resample(image, size)
         return self.start(size) + self.resample(image - self.start(_size(image)), size)
 

@@ -16,6 +16,8 @@ from impasto.encoders import Encoder
 from impasto.engine.pyramid import build_pyramid
 from impasto.errors import OutOfMemoryError
 from impasto.losses import STYLE_LOSSES
+from impasto.losses.neighbors import BLOCK_BYTES, GRID_STRIDE
+from impasto.objective.weighting import style_layers_of
 from impasto.optimizers.lbfgs import LEAST_HISTORY
 from impasto.pipeline.build import for_encoder
 from impasto.recipe import Recipe, size_in_words
@@ -181,7 +183,10 @@ def _bytes_at_work(network: "_Network", sizes: Sizes, encoder: Encoder, *, is_lo
     largest_style = max((math.prod(size) for size in sizes.styles), default=0)
     is_low_memory = is_low_memory and (encoder.supports_low_memory or encoder.is_low_memory)
     loop = network.low_memory_bytes() if is_low_memory else network.plain_bytes()
+    candidates = [network.columns * network.turns * math.prod(size) for size in sizes.styles]
+    matching = [*candidates, *[max(candidates, default=0.0)] * 2, *[network.columns * pixels] * 4]
     return max(
+        _resident(matching, is_low_memory) + (BLOCK_BYTES if network.columns else 0),
         _resident(((size * pixels) for size in loop), is_low_memory),
         _resident(((size * largest_style) for size in network.target_bytes()), is_low_memory),
     )
@@ -206,10 +211,15 @@ class _Network:
         self.width = {"float32": 4, "bfloat16": 2}[recipe.precision]
         self.pads = recipe.padding != "zero" or recipe.tileable
         self.content = list(recipe.content_layers or encoder.content_layers)
-        style = list(recipe.style_layers or encoder.style_layers)
+        style = list(recipe.style_layers or style_layers_of(recipe, encoder))
         self.wanted = {*self.content, *style}
         self.style_sources = [set(encoder.style_sources(layer)) for layer in style]
-        self.sorted = style if STYLE_LOSSES[recipe.style_loss].sorts else []
+        is_matched = recipe.style_loss == "neighbors"
+        self.sorted = [] if is_matched or not STYLE_LOSSES[recipe.style_loss].sorts else style
+        self.turns = 4 if recipe.style_rotations else 1
+        self.columns = (
+            4 * sum(encoder.layers[layer].channels for layer in style) / GRID_STRIDE**2 if is_matched else 0.0
+        )
         self.projections = {
             layer: projection for layer in self.content if (projection := encoder.projection(layer)) is not None
         }
@@ -233,6 +243,7 @@ class _Network:
         Style losses that sort hold the places and the targets of all values besides.
         """
         places = [size * self.values(layer) for layer in self.sorted for size in (8, 4)]
+        places += [self.columns] * 3  # targets, features on the grid, and these scaled
         own = [4 * self.values(layer) for layer in self.content]
         projections = [
             4 * len(projection) / self.layers[layer].stride ** 2 for layer, projection in self.projections.items()

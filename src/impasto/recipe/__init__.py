@@ -3,9 +3,11 @@
 The command line's options and help, the JSON schema, the studio's controls and the reference pages are derived from
 the two models below; nothing else states a default or a range. Nothing here imports torch.
 
-Rooms: `recipe`, `run_options`, `parameters` (types and the common base), `messages` (ranges and errors in words).
+Rooms: `recipe`, `looks`, `run_options`, `parameters` (types and the common base), `messages` (ranges and errors in
+words).
 """
 
+from impasto.recipe.looks import LOOKS, Look
 from impasto.recipe.messages import allowed_values, option_name
 from impasto.recipe.parameters import LayerWeights, size_in_words
 from impasto.recipe.recipe import (
@@ -24,11 +26,13 @@ from impasto.recipe.stop_reason import StopReason
 __all__ = [
     "DEFAULT_ITERATIONS",
     "LIVE_TUNABLE",
+    "LOOKS",
     "MAX_RECIPE_BYTES",
     "TEACHERS",
     "Change",
     "Finish",
     "LayerWeights",
+    "Look",
     "Recipe",
     "RunOptions",
     "StopReason",

@@ -4,6 +4,7 @@ import codecs
 import json
 import os
 import re
+import select
 import stat
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,12 @@ _MAX_DIGITS = 400
 _MAX_KEY_PARTS = 100
 """Of a dotted TOML key; the time that tomllib takes grows with their square."""
 
+_STREAM = re.compile(r"/dev/(stdin|fd/\d+)|/proc/self/fd/\d+")
+"""Paths of what this program was given open, as by ``--recipe <(command)`` or ``--recipe /dev/stdin``."""
+
+PATIENCE_SECONDS = 10
+"""How long such a stream may be silent."""
+
 _BYTE_ORDER_MARKS: Mapping[bytes, str] = {  # those of UTF-32 first, as one of them begins like one of UTF-16
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
@@ -32,10 +39,11 @@ _BYTE_ORDER_MARKS: Mapping[bytes, str] = {  # those of UTF-32 first, as one of t
 
 
 def read_values(path: str | Path) -> dict[str, Any]:
-    """Reads a recipe file: JSON if its name ends in ``.json``, else TOML.
+    """Reads a recipe file: TOML, or JSON if its name ends in ``.json``.
 
     Args:
-        path: A regular file of at most `MAX_FILE_BYTES`, in UTF-8, or in UTF-16 or UTF-32 with a byte order mark.
+        path: A regular file of at most `MAX_FILE_BYTES`, in UTF-8, or in UTF-16 or UTF-32 with a byte order mark; or a
+            pipe that this program was given open, as ``/dev/stdin``, which is JSON if it begins with a brace.
 
     Returns:
         What the file holds, by name and not checked.
@@ -46,7 +54,8 @@ def read_values(path: str | Path) -> dict[str, Any]:
     if not str(path):
         raise RecipeError("the path is empty.")
     text = _decode(_read_bytes(Path(path)))
-    return parse_json(text) if Path(path).suffix.lower() == ".json" else parse_toml(text)
+    is_json = Path(path).suffix.lower() == ".json" or (_is_stream(Path(path)) and text.lstrip().startswith("{"))
+    return parse_json(text) if is_json else parse_toml(text)
 
 
 def parse_json(text: str) -> dict[str, Any]:
@@ -85,23 +94,40 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def _read_bytes(path: Path) -> bytes:
-    """The bytes of a regular file; neither waits for a pipe nor reads a device."""
+    """The bytes of a regular file, or of a pipe given open; waits for no other pipe, and reads no device."""
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
             raise RecipeError("it is a folder; name a .toml or .json file.")
-        if not stat.S_ISREG(mode):
+        is_stream = stat.S_ISFIFO(mode) and _is_stream(path)
+        if not stat.S_ISREG(mode) and not is_stream:
             raise RecipeError("it is a pipe or a device; write the recipe into a file.")
         # Should a pipe have taken the file's place by now, nobody waits for its other end.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         with os.fdopen(os.open(path, flags), "rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
+            data = _read_stream(file.fileno()) if is_stream else file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise RecipeError(f"{error.strerror or type(error).__name__}.") from None
     except ValueError:  # a NUL, or characters that no file name has
         raise RecipeError("the path holds characters that no file name can have.") from None
     if len(data) > MAX_FILE_BYTES:
         raise RecipeError(f"it is larger than {MAX_FILE_BYTES // 1024} KiB, which no recipe is.")
+    return data
+
+
+def _is_stream(path: Path) -> bool:
+    return _STREAM.fullmatch(str(path)) is not None
+
+
+def _read_stream(descriptor: int) -> bytes:
+    data = b""
+    while len(data) <= MAX_FILE_BYTES:
+        if not select.select([descriptor], [], [], PATIENCE_SECONDS)[0]:
+            raise RecipeError(f"nothing came for {PATIENCE_SECONDS} seconds; end the pipe, or write a file.")
+        part = os.read(descriptor, MAX_FILE_BYTES + 1 - len(data))
+        if not part:
+            break
+        data += part
     return data
 
 

@@ -40,6 +40,11 @@ def shortened(text: str, max_length: int = 60) -> str:
     if len(text) > max_length:
         half = (max_length - 3) // 2
         text = f"{text[:half]}...{text[-half:]}"
+    return printable(text)
+
+
+def printable(text: str) -> str:
+    """Text with escapes in the place of characters that a terminal obeys or cannot show, line breaks among them."""
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 

@@ -101,7 +101,7 @@ def parameter(
         description: Its help.
         group: The heading that it is shown under.
         unit: Of its value.
-        is_option: Whether it can be typed as an option; else it is only ever recorded.
+        is_option: Whether it can be typed as an option; else it is set by other means, or only ever recorded.
         words: What is allowed, where the limits do not say it well.
         limits: What pydantic checks, as ``ge=0``.
     """

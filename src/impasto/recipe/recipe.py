@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 
 from impasto.errors import RecipeError
 from impasto.recipe.files import parse_json, read_values
+from impasto.recipe.looks import DEFAULT_LOOK, LOOKS, LookName, look_default
 from impasto.recipe.messages import shortened
 from impasto.recipe.parameters import LayerWeights, Numbers, Parameters, Scales, Weight, parameter
 
@@ -32,6 +33,9 @@ TEACHERS: Mapping[str, str] = {"compact": "vgg19"}
 
 DEFAULT_ITERATIONS: Mapping[str, int] = {"lbfgs": 1000, "adam": 3000}
 """Budget where none is given, by optimizer: Adam's steps are shorter."""
+
+NEIGHBORS_SPEED = 5
+"""Nearest neighbors need so many times fewer iterations than the other style losses."""
 
 MAX_RECIPE_BYTES = 64 * 1024
 """A recipe embedded in a picture stays below this."""
@@ -81,6 +85,12 @@ class Recipe(Parameters):
         RecipeError: If a name is unknown or a value out of its range.
     """
 
+    look: LookName = parameter(
+        DEFAULT_LOOK,
+        "Named bundle of values; any option that is given goes before it. impasto looks shows them.",
+        group="Look",
+    )
+
     # objective
     content_weight: Weight = parameter(
         5.0,
@@ -93,17 +103,18 @@ class Recipe(Parameters):
     )
 
     strength: float = parameter(
-        50.0,
+        look_default("strength"),
         "How much of the painting: 0 gives the content back, 50 is the balance of the weights, 100 is nothing but "
         "texture.",
         group="Objective",
         ge=0,
         le=100,
     )
-    style_loss: Literal["gram", "moments", "histogram", "sliced"] = parameter(
-        "gram",
+    style_loss: Literal["gram", "moments", "histogram", "sliced", "neighbors"] = parameter(
+        look_default("style_loss"),
         "What is compared of the style: Gram matrices; mean and covariance (Wasserstein); Gram matrices and "
-        "histograms; the whole distribution along random directions (sliced Wasserstein).",
+        "histograms; the whole distribution along random directions (sliced Wasserstein); or, at each place, the "
+        "features of the place of the style image that fits it (nearest neighbors).",
         group="Objective",
     )
     style_blend: Numbers | None = parameter(
@@ -112,6 +123,12 @@ class Recipe(Parameters):
     style_scale: Scales = parameter(
         [1.0],
         "Size of the style's strokes: 2 looks at the style image twice as large. One number, or one for each style.",
+        group="Objective",
+    )
+
+    style_rotations: bool = parameter(
+        False,
+        "Look for neighbors in the style image turned by quarters, too (no effect with other style losses).",
         group="Objective",
     )
 
@@ -166,6 +183,14 @@ class Recipe(Parameters):
         "Layers of the style loss with weights, as relu1_1:1,relu2_1:0.5; patterns too. Default: the encoder's own.",
         group="Encoder",
     )
+    layer_falloff: float = parameter(
+        look_default("layer_falloff"),
+        "Factor by which the weights of the encoder's own style layers fall from each to the next deeper one: 2 has "
+        "fewer motifs of the painting than 1, and more of its brushwork (no effect where style_layers is given).",
+        group="Encoder",
+        ge=0.1,
+        le=10,
+    )
     smoothing: float = parameter(
         0.0,
         "Even out the features of a custom model by a softmax of this temperature, in mean activations: it helps "
@@ -178,7 +203,7 @@ class Recipe(Parameters):
         "max", "Pooling between the encoder's blocks; average is smoother, its gain is corrected.", group="Encoder"
     )
     padding: Literal["zero", "reflect", "replicate", "circular"] = parameter(
-        "zero", "How the encoder's convolutions continue the picture past its border.", group="Encoder"
+        look_default("padding"), "How the encoder's convolutions continue the picture past its border.", group="Encoder"
     )
     precision: Literal["float32", "bfloat16"] = parameter(
         "float32",
@@ -214,7 +239,7 @@ class Recipe(Parameters):
         None,
         "Evaluations of the objective and its gradient, over all levels. Default: "
         + ", ".join(f"{count} for {name}" for name, count in DEFAULT_ITERATIONS.items())
-        + ".",
+        + f"; a {NEIGHBORS_SPEED}th of that for style_loss neighbors.",
         group="Optimization",
         ge=0,
         le=10_000_000,
@@ -267,7 +292,12 @@ class Recipe(Parameters):
         group="Size",
     )
     min_size: int = parameter(
-        80, "Shortest edge below which auto adds no coarser level.", group="Size", unit="pixels", ge=16, le=1_000_000
+        look_default("min_size"),
+        "Shortest edge below which auto adds no coarser level.",
+        group="Size",
+        unit="pixels",
+        ge=16,
+        le=1_000_000,
     )
 
     # output
@@ -277,6 +307,12 @@ class Recipe(Parameters):
         group="Output",
     )
     keep_profile: bool = parameter(False, "Write in the content's color profile instead of sRGB.", group="Output")
+
+    def __init__(self, /, **values: Any) -> None:
+        look = values.get("look", DEFAULT_LOOK)
+        bundle = LOOKS[look].values if isinstance(look, str) and look in LOOKS else {}
+        super().__init__(**{**bundle, **values})
+        object.__setattr__(self, "__pydantic_fields_set__", set(values))  # what a look says was not set by anybody
 
     @property
     def finishing(self) -> Finish | None:
@@ -288,12 +324,16 @@ class Recipe(Parameters):
 
     @property
     def is_corrected(self) -> bool:
-        """Whether the finishing encoder is the teacher of the run's own, and so can correct it."""
+        """Whether the finishing encoder is the teacher of the run's own, and so can correct its statistics."""
+        if self.style_loss == "neighbors":  # which compares no statistics
+            return False
         return self.finishing is not None and self.finishing.model == TEACHERS.get(self.model)
 
     @property
     def num_iterations(self) -> int:
         """The budget: `total_iterations`, or the optimizer's default."""
+        if self.total_iterations is None and self.style_loss == "neighbors":
+            return DEFAULT_ITERATIONS[self.optimizer] // NEIGHBORS_SPEED
         return DEFAULT_ITERATIONS[self.optimizer] if self.total_iterations is None else self.total_iterations
 
     def warnings(self) -> list[str]:
@@ -314,6 +354,11 @@ class Recipe(Parameters):
                 "it is the run's own encoder",
             ),
             "min_size": (self.levels != "auto", f"levels is {self.levels}"),
+            "layer_falloff": (
+                self.style_layers is not None or self.style_loss == "neighbors",
+                "style_layers is given" if self.style_layers else "style_loss is neighbors",
+            ),
+            "style_rotations": (self.style_loss != "neighbors", f"style_loss is {self.style_loss}"),
             "padding": (self.tileable and self.padding != "circular", "a tileable picture goes on around its edges"),
         }
         layers = {"content": self.content_layers, "style": self.style_layers}

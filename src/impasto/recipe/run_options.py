@@ -20,6 +20,9 @@ class RunOptions(Parameters):
         "suffix a folder that receives 00100.png …, final.png, losses.csv and checkpoint.",
         group="Run",
     )
+    recipe_file: FilePath | None = parameter(
+        None, "The file that the recipe was read from, which no output may replace.", group="Run", is_option=False
+    )
     content_mask: list[FilePath] = parameter(
         [],
         "Where a style goes: a picture that is white there. Once for each style image, in their order.",

@@ -13,18 +13,15 @@ from impasto.encoders import Encoder
 from impasto.encoders.weights.store import describe
 from impasto.engine.checkpoint import first_difference
 from impasto.errors import ImageError, ImpastoError, OutputError
-from impasto.formats.files import names_a_picture
+from impasto.formats.files import is_folder, names_a_picture
 from impasto.pipeline.build import complete
 from impasto.recipe import Recipe, RunOptions, StopReason
 from impasto.recipe.model_names import is_custom, public_name
-from impasto.runs.outputs import has_checkpoint
+from impasto.runs.outputs import has_checkpoint, short_stem
 from impasto.runs.outputs import names_a_picture as is_picture_file
 from impasto.runs.rerun import Provenance, read_provenance, sha256_of
 
 __all__ = ["Batch", "pictures_in", "plan_batch"]
-
-_MAX_STEM_BYTES = 240
-"""Of a result's name; most file systems take 255 bytes, of which a suffix and a number need some."""
 
 _ENDING = ("impasto", "iterations", "stop_reason")
 """What a picture says of how it came about, not of what it was made from."""
@@ -69,7 +66,7 @@ def plan_batch(
     pictures, num_others = pictures_in(folder)
     num_files = num_others + len(pictures)
     notes = [f"{num_others} of {num_files} files in '{folder}' are not pictures."] if num_others else []
-    if target.is_dir() and target.samefile(folder):
+    if is_folder(target) and target.samefile(folder):
         painted = [picture for picture in pictures if _provenance(picture) is not None]
         pictures = [picture for picture in pictures if picture not in painted]
         if painted:
@@ -91,7 +88,7 @@ def pictures_in(folder: Path) -> tuple[list[Path], int]:
         files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:
         raise ImageError(f"Cannot read the folder '{folder}': {error.strerror}.") from None
-    files = [path for path in files if not os.path.isdir(path)]  # noqa: PTH112 (pathlib's raises without permission)
+    files = [path for path in files if not is_folder(path)]
     pictures = [path for path in files if names_a_picture(path)]
     if not pictures:
         raise ImageError(f"No picture is in the folder '{folder}'; pictures are known by their names' suffix.")
@@ -209,7 +206,7 @@ def _names(pictures: Sequence[Path]) -> dict[Path, str]:
     Upper and lower case, and the ways to compose an accent, count as one, as some file systems have it. A stem such as
     ``photo.png`` is not enough either: its run's folder would have the place of the result of ``photo.jpg``.
     """
-    stems = {picture: _shortened(picture.stem) for picture in pictures}
+    stems = {picture: short_stem(picture.stem) for picture in pictures}
     counts = Counter(map(_folded, stems.values()))
     plain = {
         picture: stem
@@ -226,12 +223,6 @@ def _names(pictures: Sequence[Path]) -> dict[Path, str]:
         taken.add(_folded(unique))
         names[picture] = unique
     return names
-
-
-def _shortened(stem: str) -> str:
-    while len(os.fsencode(stem)) > _MAX_STEM_BYTES:
-        stem = stem[:-1]
-    return stem
 
 
 def _folded(name: str) -> str:

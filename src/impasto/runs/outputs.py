@@ -31,11 +31,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from impasto.errors import CheckpointError, OutputError, did_you_mean
-from impasto.formats.files import PICTURE_SUFFIXES, TEMPORARY, reason, replace_file
+from impasto.formats.files import PICTURE_SUFFIXES, TEMPORARY, is_folder, reason, replace_file
 from impasto.images import WRITABLE_SUFFIXES, check_writable
 from impasto.runs.own_files import LOSS_COLUMNS, is_own
 
 __all__ = ["LossLog", "Outputs", "has_checkpoint", "names_a_picture", "next_free", "plan_outputs"]
+
+_MAX_STEM_BYTES = 240
 
 _RUN_FILE = re.compile(
     r"(?:(?:\d{5,}|final|losses)(?:-(?P<number>\d+))?\.(?:png|csv)|checkpoint(?:-(?P<checkpoint>\d+))?)",
@@ -186,7 +188,7 @@ def _check_name(output_file: Path) -> None:
     is_slip = re.fullmatch(r"\.[a-z][a-z0-9]{1,4}", suffix) and suffix not in PICTURE_SUFFIXES
     if str(output_file) == "-":
         raise OutputError("'-' is not a place for pictures; give --output-file a file or a folder.")
-    if is_slip and not output_file.is_dir():
+    if is_slip and not is_folder(output_file):
         raise OutputError(
             f"'{output_file}' has the suffix '{suffix}', which names no format that can be written. "
             f"{did_you_mean(suffix, sorted(WRITABLE_SUFFIXES))} If a folder of this name is meant, create it first."
@@ -218,8 +220,15 @@ def _check_inputs(files: Iterable[Path], inputs: Collection[Path]) -> None:
 
 def next_free(path: Path) -> Path:
     """The path itself if nothing is there, else the first of ``name-2.png``, ``name-3.png``, … that is free."""
-    candidates = (path.with_stem(f"{path.stem}{_ending(number)}") for number in itertools.count(1))
-    return next(candidate for candidate in candidates if not candidate.exists())
+    numbered = (path.with_stem(f"{short_stem(path.stem)}{_ending(number)}") for number in itertools.count(2))
+    return next(candidate for candidate in itertools.chain([path], numbered) if not candidate.exists())
+
+
+def short_stem(stem: str) -> str:
+    """A stem to which a suffix and a number can be added; most file systems take names of 255 bytes."""
+    while len(os.fsencode(stem)) > _MAX_STEM_BYTES:
+        stem = stem[:-1]
+    return stem
 
 
 class LossLog:

@@ -12,6 +12,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from impasto.errors import ImageError
+from impasto.formats.files import utf8_path
 from impasto.images import read_recipe_json
 
 __all__ = ["LOSS_COLUMNS", "is_own", "marker"]
@@ -54,5 +55,5 @@ def _is_picture(path: Path) -> bool:
 
 
 def _is_checkpoint(path: Path) -> bool:
-    with safe_open(path, framework="np") as file:
+    with utf8_path(path) as readable, safe_open(readable, framework="np") as file:
         return "impasto" in (file.metadata() or {})

@@ -45,17 +45,17 @@ def plan_run(content: Path, styles: Sequence[Path], recipe: Recipe, options: Run
         content: The content image.
         styles: One or several style images.
         recipe: What decides the pixels.
-        options: Where the results go; masks.
+        options: Where the results go; masks; the recipe's file.
 
     Raises:
         UserError: If a picture cannot be read, pictures and recipe do not suit each other, or the output could not be
             written as asked.
     """
     masks = [*options.content_mask, *options.style_mask, *([options.lock_mask] if options.lock_mask else [])]
-    model = model_file(recipe.model)
+    others = filter(None, (options.recipe_file, model_file(recipe.model)))
     outputs = plan_outputs(
         options.output_file, overwrite=options.overwrite, resume=options.resume,
-        inputs=[content, *styles, *masks, *([model] if model else [])],
+        inputs=[content, *styles, *masks, *others],
     )  # fmt: skip
     for note in outputs.notes:
         logger.warning("%s", note)

@@ -5,12 +5,14 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from impasto.errors import ImageError, RecipeError
+from impasto.formats.files import is_file
 from impasto.images import read_recipe_json
 from impasto.recipe import Recipe
 from impasto.recipe.files import parse_json
+from impasto.recipe.messages import shortened
 from impasto.recipe.model_names import is_custom, model_file, public_name
 
 __all__ = ["InputFile", "Provenance", "RerunRequest", "plan_rerun", "read_provenance", "sha256_of"]
@@ -24,6 +26,13 @@ class InputFile:
 
     name: str
     sha256: str
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> Self:
+        """Takes what was written; raises `TypeError` or `KeyError` if it is anything else."""
+        if not all(isinstance(values[field], str) for field in ("name", "sha256")):
+            raise TypeError("name and hash must be text")
+        return cls(**values)
 
 
 @dataclass(frozen=True)
@@ -82,18 +91,18 @@ def read_provenance(picture: Path) -> Provenance:
         return Provenance(
             values=values,
             recipe=dict(values["recipe"]),
-            content=InputFile(**values["content"]),
-            styles=[InputFile(**style) for style in values["styles"]],
+            content=InputFile.read(values["content"]),
+            styles=[InputFile.read(style) for style in values["styles"]],
             masks={
-                "content_mask": [InputFile(**mask) for mask in values.get("content_masks", [])],
-                "style_mask": [InputFile(**mask) for mask in values.get("style_masks", [])],
-                "lock_mask": [InputFile(**values["lock_mask"])] if "lock_mask" in values else [],
+                "content_mask": [InputFile.read(mask) for mask in values.get("content_masks", [])],
+                "style_mask": [InputFile.read(mask) for mask in values.get("style_masks", [])],
+                "lock_mask": [InputFile.read(values["lock_mask"])] if "lock_mask" in values else [],
             },
             weights_sha256=str(values["weights_sha256"]),
             iterations=int(values.get("iterations", 0)),
             stop_reason=str(values.get("stop_reason", "")),
         )
-    except (RecipeError, ValueError, TypeError, KeyError, AttributeError):
+    except (RecipeError, ValueError, TypeError, KeyError, AttributeError, OverflowError):
         raise ImageError(
             f"The recipe in '{picture}' is damaged or of another version; use impasto stylize --recipe instead."
         ) from None
@@ -171,7 +180,8 @@ def _recipe(provenance: Provenance, changes: dict[str, Any], search: "_Search") 
 
 def _base(values: Mapping[str, Any], *, is_other_model: bool) -> Recipe:
     """The recorded recipe, only what differs from the defaults counting as set, so that no option warns in vain."""
-    defaults = {name: field.default for name, field in Recipe.model_fields.items()}
+    values = {"look": "classic", **values}  # of pictures from before there were looks
+    defaults = Recipe(look=values["look"]).model_dump() | {"look": None}
     layers = {"content_layers", "style_layers"} if is_other_model else set()
     set_values = {name: value for name, value in values.items() if value != defaults.get(name, ...)}
     return Recipe(**{name: value for name, value in set_values.items() if name not in layers})
@@ -195,8 +205,10 @@ class _Search:
     def locate(self, given: Path | None, recorded: InputFile | None, option: str = _PICTURE_OPTIONS) -> Path:
         """The file to use for one input: the given one, or the recorded one where it can be found."""
         if given is not None:
-            if recorded is not None and given.is_file() and sha256_of(given) != recorded.sha256:
-                self.notes.append(f"{given} is not the {recorded.name} of {self._picture}; the picture will differ.")
+            if recorded is not None and is_file(given) and sha256_of(given) != recorded.sha256:
+                self.notes.append(
+                    f"{given} is not the {shortened(recorded.name)} of {self._picture}; the picture will differ."
+                )
             return given
         if recorded is None or not recorded.name:
             raise ImageError(
@@ -206,19 +218,19 @@ class _Search:
         for path in self._candidates(recorded.name):
             if _has_sha256(path, recorded.sha256):
                 return path
-        namesakes = [folder / recorded.name for folder in self._folders if (folder / recorded.name).is_file()]
-        found = f"'{namesakes[0]}' has other content" if namesakes else "it is not there"
+        namesakes = [folder / recorded.name for folder in self._folders if is_file(folder / recorded.name)]
+        found = f"'{shortened(str(namesakes[0]), 300)}' has other content" if namesakes else "it is not there"
         raise ImageError(
-            f"'{self._picture}' was painted from '{recorded.name}', and {found} (looked in "
+            f"'{self._picture}' was painted from '{shortened(recorded.name)}', and {found} (looked in "
             f"{', '.join(repr(str(folder)) for folder in self._folders)}); give it by {option}."
         )
 
     def _candidates(self, name: str) -> Iterator[Path]:
         """Files of that name first; then, as the file may have been renamed, the other files beside the picture."""
-        yield from (folder / name for folder in self._folders if (folder / name).is_file())
+        yield from (folder / name for folder in self._folders if is_file(folder / name))
         for folder in self._beside:
-            renamed = (path for path in sorted(folder.iterdir()) if path.suffix == Path(name).suffix)
-            yield from (path for path in renamed if path.name != name and path.is_file())
+            renamed = (path for path in _files_in(folder) if path.suffix == Path(name).suffix)
+            yield from (path for path in renamed if path.name != name and is_file(path))
 
 
 _NORMALIZERS: Sequence[Callable[[Path], str]] = (os.path.abspath, os.path.realpath)
@@ -229,6 +241,14 @@ def _as_typed(folder: Path) -> Path:
     """A folder as a person would write it: from the current one, if it lies in there."""
     here = Path.cwd()
     return folder.relative_to(here) if folder.is_relative_to(here) else folder
+
+
+def _files_in(folder: Path) -> Sequence[Path]:
+    """What is in a folder, by name; nothing if it cannot be read."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
 
 
 def _has_sha256(path: Path, sha256: str) -> bool:

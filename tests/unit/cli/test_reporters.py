@@ -146,6 +146,20 @@ def test_a_line_is_one_line():
     assert text.getvalue() == "a b c\n"
 
 
+def test_an_error_of_any_length_is_a_short_line():
+    text = io.StringIO()
+    LastingStream(text).error(f"There is no picture '{'a' * 100_000}'.\nCheck the path.")
+    line = text.getvalue()
+    assert len(line) <= 2001 and line.startswith("impasto: There is no picture 'aaa")
+    assert line.endswith("aaa'. Check the path.\n")
+
+
+def test_a_line_holds_nothing_that_a_terminal_obeys():
+    text = io.StringIO()
+    LastingStream(text).line("\x1b[31m\u202eü\udcff")
+    assert text.getvalue() == r"\x1b[31m\u202eü\udcff" + "\n"
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [(0, "0.0 s"), (9.94, "9.9 s"), (59.4, "59 s"), (59.7, "1 min 00 s"), (185, "3 min 05 s"), (7800, "2 h 10 min"),

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from impasto.engine.pyramid import Level, build_pyramid, rebudget
+from impasto.losses.neighbors import Matching
 from impasto.recipe import Recipe
 
 
@@ -82,3 +83,38 @@ def test_a_changed_budget_is_kept_and_nothing_spent_is_lost(spent: int, total: i
     assert [level.size for level in changed] == [level.size for level in planned]
     for level, before in zip(changed, used[:-1], strict=False):
         assert level.iterations == before
+
+
+def test_nearest_neighbors_are_found_anew_at_each_level_and_twice_more_by_layer() -> None:
+    pyramid = build_pyramid((160, 240), Recipe(look="neighbors", min_size=40, total_iterations=80))
+    content, joint, by_layer = Matching.OF_CONTENT, Matching.JOINT, Matching.BY_LAYER
+    assert [(level.size[0], level.matching) for level in pyramid] == [
+        (40, content), (80, joint), (80, joint), (160, joint), (160, joint), (160, by_layer), (160, by_layer),
+    ]  # fmt: skip
+    assert [level.iterations for level in pyramid] == [20, 10, 10, 10, 10, 10, 10]
+    assert [level.keeps_begin for level in pyramid] == [False] + [True] * 6
+
+
+def test_a_finish_of_nearest_neighbors_matches_by_layer_and_corrects_nothing() -> None:
+    recipe = Recipe(look="neighbors", model="compact", levels=1, total_iterations=30, finish="vgg19:6")
+    assert build_pyramid((64, 64), recipe) == [
+        Level((64, 64), 12, matching=Matching.OF_CONTENT),
+        Level((64, 64), 6, matching=Matching.BY_LAYER),
+        Level((64, 64), 6, matching=Matching.BY_LAYER),
+        Level((64, 64), 6, is_finish=True, matching=Matching.BY_LAYER),
+    ]
+
+
+@given(total=st.integers(0, 40), levels=st.integers(1, 6), finish=st.sampled_from([None, "vgg19:3"]))
+def test_budgets_of_nearest_neighbors_add_up(total: int, levels: int, finish: str | None) -> None:
+    recipe = Recipe(look="neighbors", model="compact", levels=levels, total_iterations=total, finish=finish)
+    pyramid = build_pyramid((200, 100), recipe)
+    assert sum(level.iterations for level in pyramid) == total
+    assert pyramid[-1].size == (200, 100)
+    assert total == 0 or all(level.iterations for level in pyramid)
+    assert pyramid[0].matching is Matching.OF_CONTENT or pyramid[0].is_finish
+
+
+@pytest.mark.parametrize("level", [Level((3, 5), 7, is_finish=True), Level((3, 5), 7, matching=Matching.JOINT)])
+def test_a_level_survives_a_checkpoint(level: Level) -> None:
+    assert Level.from_list(level.as_list()) == level

@@ -38,6 +38,12 @@ def noise(seed: int, size: tuple[int, int] = (40, 50)) -> Tensor:
     return torch.rand((1, 3, *size), generator=torch.Generator().manual_seed(seed))
 
 
+def beside_nothing(image: Tensor) -> Picture:
+    """An image with as large a part beside it that is white and transparent."""
+    alpha = torch.cat([torch.ones_like(image[:, :1]), torch.zeros_like(image[:, :1])], dim=-1)
+    return Picture(torch.cat([image, torch.ones_like(image)], dim=-1), alpha=alpha)
+
+
 def covariance(image: Tensor) -> Tensor:
     return torch.cov(image[0].flatten(1).double(), correction=0)
 
@@ -233,6 +239,15 @@ class TestPreparing:
     def test_pictures_larger_than_they_are_looked_at_are_shrunk_first(self):
         content, (style,) = prepare(self.content, [self.style], Recipe(preserve_color="linear"), (30, 40), [(15, 20)])
         assert (content.size, style.size) == ((30, 40), (15, 20))
+
+    @pytest.mark.parametrize("mode", ["luminance", "histogram", "linear"])
+    def test_transparent_parts_count_as_nothing(self, mode):
+        recipe, size = Recipe(preserve_color=mode), (60, 80)
+        content, style = (beside_nothing(cloud(seed)) for seed in (1, 2))
+        _, (whole,) = prepare(content, [style], recipe, content.size, [style.size])
+        _, (visible,) = prepare(Picture(cloud(1)), [Picture(cloud(2))], recipe, size, [size])
+        torch.testing.assert_close(whole.pixels[..., :80], visible.pixels)
+        assert whole.pixels[..., 80:].max() <= visible.pixels.max(), "what cannot be seen takes on what can"
 
     def test_each_style_is_matched_on_its_own(self):
         styles = [Picture(cloud(seed)) for seed in (1, 2)]

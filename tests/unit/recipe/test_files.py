@@ -1,5 +1,6 @@
 import json
 import os
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,26 @@ class TestFiles:
     def test_a_device_is_refused_unread(self):
         assert refusal(read_values, "/dev/zero") == "it is a pipe or a device; write the recipe into a file."
 
+    @pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="this system has no /dev/fd")
+    @pytest.mark.parametrize(
+        ("text", "values"), [(b"seed = 1", {"seed": 1}), (b'\n{"seed": 1}', {"seed": 1})], ids=["TOML", "JSON"]
+    )
+    def test_a_pipe_that_was_given_open_is_read(self, text, values):
+        with open_pipe(text) as path:
+            assert read_values(path) == values
+
+    @pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="this system has no /dev/fd")
+    def test_a_pipe_that_stays_silent_is_not_waited_for(self, monkeypatch):
+        monkeypatch.setattr("impasto.recipe.files.PATIENCE_SECONDS", 0.01)
+        with open_pipe(b"seed = 1", is_ended=False) as path:
+            assert refusal(read_values, path) == "nothing came for 0.01 seconds; end the pipe, or write a file."
+
+    @pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="this system has no /dev/fd")
+    def test_a_pipe_is_read_up_to_the_limit(self, monkeypatch):
+        monkeypatch.setattr("impasto.recipe.files.MAX_FILE_BYTES", 2048)
+        with open_pipe(b"#" * 4096, is_ended=False) as path:
+            assert refusal(read_values, path) == "it is larger than 2 KiB, which no recipe is."
+
     def test_a_loop_of_links_is_refused(self, tmp_path):
         loop = tmp_path / "recipe.toml"
         loop.symlink_to(loop)
@@ -103,6 +124,17 @@ class TestJson:
     def test_what_json_can_hold_is_kept(self):
         values = {"a": 10**300, "b": -1.5, "c": [True, None, {"d": "\ud800"}]}
         assert parse_json(json.dumps(values)) == values
+
+
+@contextmanager
+def open_pipe(data: bytes, *, is_ended: bool = True):
+    """The path of a pipe that holds some bytes."""
+    reading, writing = os.pipe()
+    with os.fdopen(reading), os.fdopen(writing, "wb", buffering=0) as writer:
+        writer.write(data)
+        if is_ended:
+            writer.close()
+        yield f"/dev/fd/{reading}"
 
 
 def refusal(function, argument) -> str:

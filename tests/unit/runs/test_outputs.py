@@ -281,6 +281,12 @@ def test_next_free_counts_up(tmp_path):
     assert next_free(picture) == tmp_path / "a-3.png"
 
 
+def test_next_free_shortens_a_name_that_would_become_too_long(tmp_path):
+    picture = tmp_path / f"{'ü' * 125}.png"
+    touch(picture)
+    assert next_free(picture) == tmp_path / f"{'ü' * 120}-2.png"
+
+
 @pytest.mark.parametrize(
     ("name", "expected"), [("a.png", True), ("a.TIFF", True), ("a.gif", True), ("a.txt", False), ("a", False)]
 )

@@ -67,6 +67,22 @@ def test_a_recipe_that_no_picture_holds_is_refused_before_the_run(folder: Path) 
     assert sentences[0] == sentences[1]
 
 
+@pytest.mark.parametrize("name", ["x/00000.png", "x/losses.csv", "x/final.png", "x/checkpoint"])
+@pytest.mark.parametrize("how", [["--overwrite"], []], ids=["overwrite", "beside"])
+def test_the_recipes_file_is_never_replaced(name: str, how: list[str], capfd: pytest.CaptureFixture) -> None:
+    recipe = Path(name)
+    recipe.parent.mkdir()
+    recipe.write_text("total_iterations = 1\nheight = 16\nmodel = 'compact'")
+    code = main(["stylize", "c.png", "s.png", "--recipe", name, "-o", "x", *how, "--quiet"])
+    assert recipe.read_text().startswith("total_iterations = 1")
+    if how:
+        assert (code, capfd.readouterr().err) == (
+            2, f"impasto: '{name}' is an input of this run; choose another name with --output-file.\n",
+        )  # fmt: skip
+    else:
+        assert code == 0
+
+
 def test_a_small_white_spot_is_a_mask() -> None:
     spot = Image.new("L", (1000, 1000))
     spot.paste(255, (500, 500, 503, 503))

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from impasto.errors import ImageError
-from impasto.images import save_picture
+from impasto.images import read_recipe_json, save_picture
 from impasto.recipe import Recipe
 from impasto.runs.rerun import plan_rerun, read_provenance
 
@@ -81,7 +82,42 @@ def test_another_input_is_taken_and_noted(painted, tmp_path):
     assert request.notes == [f"{tmp_path / 'oil.png'} is not the photo.png of {painted}; the picture will differ."]
 
 
-@pytest.mark.parametrize("text", ["[]", "3", '{"recipe": 1}', '{"recipe": {}, "content": []}', "{}", "not json"])
+@pytest.mark.parametrize(
+    ("name", "shown"), [("a" * 300, "a" * 28 + r"\.\.\." + "a" * 28), (r"\u001b[31m", r"\\x1b\[31m"), ("..", r"\.\.")]
+)
+def test_a_recorded_name_that_no_file_has_is_shown_and_not_found(name, shown, painted):
+    text = read_recipe_json(painted).replace('"photo.png"', f'"{name}"')
+    save_picture(torch.zeros(1, 3, 4, 4), painted, recipe_json=text)
+    with pytest.raises(ImageError, match=rf"was painted from '{shown}', and it is not there \(looked in "):
+        plan_rerun(painted)
+
+
+def test_a_text_by_another_program_in_another_encoding_hides_no_recipe(painted):
+    text = PngInfo()
+    text.add(b"tEXt", "Título".encode("latin-1") + b"\0Caf\xe9")
+    text.add_text("impasto", read_recipe_json(painted))
+    Image.new("RGB", (4, 4)).save(painted, pnginfo=text)
+    assert read_provenance(painted).iterations == 5
+
+
+ENDLESS = (
+    '{"recipe": {}, "content": {"name": "", "sha256": ""}, "styles": [], "weights_sha256": "", "iterations": Infinity}'
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "3",
+        '{"recipe": 1}',
+        '{"recipe": {}, "content": []}',
+        "{}",
+        "not json",
+        ENDLESS,
+        ENDLESS.replace('""', "1"),
+    ],
+)
 def test_a_damaged_provenance_is_one_sentence(text, painted):
     save_picture(torch.zeros(1, 3, 4, 4), painted, recipe_json=text)
     with pytest.raises(ImageError, match=r"^The recipe in '.+' is damaged or of another version; "):

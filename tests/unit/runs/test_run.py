@@ -2,7 +2,9 @@ import csv
 import errno
 import json
 import logging
+import os
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -172,6 +174,15 @@ class TestResume:
         report = paint(tmp_path / "out.png", RECIPE.replace(total_iterations=9), resume=True, overwrite=True)
         assert (report.final, report.result.iterations) == (tmp_path / "out.png", 9)
         assert [row["iteration"] for row in rows(tmp_path / "out" / "losses.csv")] == list("123456789")
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, names are Unicode")
+    def test_a_folder_whose_name_is_not_utf_8_keeps_its_runs(self, paint, tmp_path):
+        folder = tmp_path / os.fsdecode(b"caf\xe9")
+        paint(folder, saving_interval=2)
+        report = paint(folder, RECIPE.replace(total_iterations=9), resume=True)
+        assert (report.final.name, report.result.iterations) == ("final-2.png", 9)
+        paint(folder, overwrite=True)
+        assert names(folder) == {"00000.png", "checkpoint", "final.png", "final-2.png", "losses.csv"}
 
     def test_what_a_killed_process_left_half_written_goes(self, paint, tmp_path):
         stopped_at(paint, tmp_path / "out", 4)

@@ -20,6 +20,7 @@ from impasto.encoders.custom.calibration import in_words
 from impasto.encoders.custom.hooks import GraphTaps, ModuleTaps, Taps
 from impasto.encoders.custom.preprocessing import ATTRIBUTE, Declaration, parse_declaration, read_declaration
 from impasto.errors import EncoderError, RecipeError, UserError, did_you_mean
+from impasto.formats.files import is_file
 from impasto.recipe.model_names import model_file
 
 logger = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ def load_network(model: str, *, trust: bool, device: torch.device) -> Loaded:
     """
     file = model_file(model)
     if file is not None:
-        if not file.is_file():
+        if not is_file(file):
             raise UserError(f"The model's file '{file}' is not there. Give the path of an existing file.")
         data = _read(file)
         _check_trust(model, file, trust)

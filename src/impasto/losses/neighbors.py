@@ -1,0 +1,110 @@
+"""Nearest-neighbor features: each place of the picture is asked for the features of one place of the style image.
+
+A *hypercolumn* is what several layers say of one place, one below the other, on a grid of its own. Legend: C channels
+of all layers together, N positions of the grid.
+"""
+
+from enum import StrEnum
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+GRID_STRIDE = 4
+"""Pixels of the picture between two hypercolumns."""
+
+BLOCK_BYTES = 64_000_000
+"""Of the similarities that the search holds at a time."""
+
+_NOTHING = 1e-8
+
+
+class Matching(StrEnum):
+    """How a level finds the places of the style image that fit."""
+
+    OF_CONTENT = "content"
+    """By all layers together, for the content alone."""
+    JOINT = "joint"
+    """By all layers together, for a mix of the content and the picture that the level begins with."""
+    BY_LAYER = "by_layer"
+    """By each layer alone, for the mix: fine strokes need not come from where large forms do."""
+
+
+def grid_of(size: tuple[int, int]) -> tuple[int, int]:
+    """Height and width of the grid of a picture's hypercolumns; at least 1×1."""
+    height, width = (max(1, edge // GRID_STRIDE) for edge in size)
+    return height, width
+
+
+def on_grid(features: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Features at the places of a grid: means over areas where they are finer, interpolated where they are coarser.
+
+    Args:
+        features: Shape (1, C, H, W).
+        grid: Height and width.
+
+    Returns:
+        Shape (1, C, *grid), float32 at least.
+    """
+    features = features.to(torch.promote_types(features.dtype, torch.float32))
+    height, width = features.shape[-2:]
+    if (height, width) == grid:
+        return features
+    if height < grid[0] or width < grid[1]:
+        return F.interpolate(features, size=grid, mode="bilinear", align_corners=False)
+    factor = height // grid[0]
+    if (height, width) == (factor * grid[0], factor * grid[1]):
+        return F.avg_pool2d(features, factor)
+    return F.interpolate(features, size=grid, mode="area")
+
+
+def nearest(queries: Tensor, keys: Tensor, block_bytes: int = BLOCK_BYTES) -> Tensor:
+    """For each query the key of the smallest cosine distance; both are centered by their own means first.
+
+    Args:
+        queries: Shape (N, C), float32.
+        keys: Shape (M, C), float32, at least one.
+        block_bytes: Bound of the similarities held at a time, a row of them at least.
+
+    Returns:
+        Indices of keys, shape (N,), int64; the first of equals. The search takes N · M · C multiplications, and holds
+        both arguments twice.
+
+    Reference: Kolkin et al. (2022), arXiv:2203.13215, section 3.3.
+    """
+    queries, keys = (F.normalize(columns - columns.mean(0), dim=1) for columns in (queries, keys))
+    rows = max(1, block_bytes // (4 * len(keys)))
+    return torch.cat([(block @ keys.mT).argmax(1) for block in torch.split(queries, rows)])
+
+
+class CosineSums:
+    """Sums over layers from which the cosine distance of hypercolumns follows; they are never held as a whole.
+
+    Attributes:
+        products: Inner products with the targets at each place, shape (1, N) or 0.
+        squares: Squared norms of the features at each place, likewise.
+    """
+
+    def __init__(self) -> None:
+        self.products: Tensor | float = 0.0
+        self.squares: Tensor | float = 0.0
+
+    def add(self, features: Tensor, target: Tensor) -> None:
+        """Takes in a layer.
+
+        Args:
+            features: Shape (1, C, h, w), on the grid.
+            target: The same of the matches.
+        """
+        self.products = self.products + (features * target).sum(1)
+        self.squares = self.squares + features.square().sum(1)
+
+    def distance(self, target_norms: Tensor, weights: Tensor) -> Tensor:
+        """Mean cosine distance, a scalar: 0 where the picture has the features of its matches, 1 at right angles.
+
+        Args:
+            target_norms: Of the matches' hypercolumns, shape (1, h, w).
+            weights: Of the places, shape (1, h, w); their sum is 1.
+        """
+        norms = (torch.as_tensor(self.squares) + _NOTHING).sqrt() * target_norms + _NOTHING
+        return (weights * (1 - torch.as_tensor(self.products) / norms)).sum()
