@@ -226,7 +226,7 @@ class TestMistakes:
             (["rerun", ""], "A path is empty;"),
             (["stylize", "a" * 300, "oil.png"], "Cannot read the picture"),
             (["stylize", "photo.png", "a" * 300], "Cannot read the picture"),
-            (["stylize", "photo.png", "oil.png", "-o", f"{'a' * 300}.pgn"], "Did you mean .png?"),
+            (["stylize", "photo.png", "oil.png", "-o", f"{'a' * 300}.pgn"], "Did you mean '.png'?"),
             (["stylize", "none.png", "oil.png"], "There is no picture 'none.png'. Check the path."),
             (["stylize", "photo.png", "none.png"], "There is no picture 'none.png'. Check the path."),
             (["stylize", "photo.png", "text.png"], "'text.png' is not a readable image. Readable formats: JPEG, PNG"),
