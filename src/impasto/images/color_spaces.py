@@ -27,7 +27,7 @@ _GAMUT_SLACK = 1e-4
 """Linear light outside [0, 1] by this is rounding, and invisible at 16 bit once clamped."""
 
 _BISECTIONS = 14
-"""Halvings of a lightness interval; enough for a twentieth of a grey level."""
+"""Halvings of a lightness interval; enough for a twentieth of a gray level."""
 
 
 def luma(image: Tensor) -> Tensor:
@@ -98,7 +98,7 @@ def join_luma(brightness: Tensor, chroma: Tensor) -> Tensor:
 def join_oklab(image: Tensor, colors: Tensor) -> Tensor:
     """The lightness of one picture with the colors (a and b of OKLab) of another.
 
-    Where sRGB has no color of that lightness with that a and b, lightness moves towards that of `colors`, where it
+    Where sRGB has no color of that lightness with that a and b, lightness moves toward that of `colors`, where it
     has, and just so far: colors are kept exactly.
 
     Args:

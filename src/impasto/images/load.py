@@ -17,10 +17,10 @@ from impasto.formats.files import DEFAULT_MAX_PIXELS, Format, read_file, sniff
 from impasto.images.picture import Picture
 
 _ALWAYS_RGB = (Format.WEBP, Format.HEIF, Format.GIF)
-"""Formats in which a grey picture has three equal channels."""
+"""Formats in which a gray picture has three equal channels."""
 
 _TOLERANCE = 1e-3
-"""How far float samples may leave [0, 1] before it is no rounding error: a quarter of a grey level."""
+"""How far float samples may leave [0, 1] before it is no rounding error: a quarter of a gray level."""
 
 
 def load_picture(path: str | Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
@@ -50,7 +50,7 @@ def as_picture(
     Args:
         source: A path (`load_picture`); a `Picture` (returned as it is); a Pillow image (turned upright by its EXIF,
             converted from its ICC profile); a NumPy array of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); or a
-            tensor of shape (C, H, W) or (1, C, H, W) with C of 1, 3 or 4. One channel is grey, a fourth one alpha.
+            tensor of shape (C, H, W) or (1, C, H, W) with C of 1, 3 or 4. One channel is gray, a fourth one alpha.
             Samples are sRGB: uint8 (0 to 255), uint16 (0 to 65535), bool, or floating point in [0, 1].
         max_pixels: Larger pictures are refused.
 
@@ -157,7 +157,7 @@ def _to_srgb(decoded: Decoded) -> tuple[NDArray[Any], bytes | None, tuple[str, .
         converted = icc.to_srgb(_to_integers(samples), profile)
     except icc.ProfileError as error:
         return samples, None, (f"color profile: ignored, {error}",)
-    # a grey profile gives three channels that differ by rounding at most
+    # a gray profile gives three channels that differ by rounding at most
     return (converted[..., 1:2] if samples.shape[2] == 1 else converted), profile, ()
 
 
@@ -181,6 +181,6 @@ def _to_tensor(samples: NDArray[Any]) -> Tensor:
 
 
 def _channels_equal(samples: NDArray[Any]) -> bool:
-    """Up to the one grey level that WebP makes of its integer arithmetic."""
+    """Up to the one gray level that WebP makes of its integer arithmetic."""
     spread = samples.max(axis=2) - samples.min(axis=2)
     return bool(spread.max() <= np.iinfo(samples.dtype).max // 255)

@@ -15,7 +15,7 @@ class Picture:
     """A decoded picture.
 
     Attributes:
-        samples: Shape (1, 3, H, W), or (1, 1, H, W) if it is grey; sRGB, upright: uint8, uint16, or float32 in [0, 1].
+        samples: Shape (1, 3, H, W), or (1, 1, H, W) if it is gray; sRGB, upright: uint8, uint16, or float32 in [0, 1].
             Under transparency: as they are in the file.
         alpha: Shape (1, 1, H, W), float32, 0 transparent to 1 opaque; None if the source has none.
         is_gray: The source had one color channel (or a format that has no such thing, and three equal ones).

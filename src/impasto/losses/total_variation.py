@@ -40,7 +40,7 @@ def _differences(image: Tensor, axis: int, wrap: bool) -> Tensor:
 
 
 def total_variation(image: Tensor, wrap: bool = False) -> Tensor:
-    """Anisotropic total variation: absolute differences to the right and lower neighbour, mean per pixel and channel.
+    """Anisotropic total variation: absolute differences to the right and lower neighbor, mean per pixel and channel.
 
     Args:
         image: Shape (B, C, H, W).

@@ -19,7 +19,7 @@ from torch import Tensor
 from impasto.objective.objective import Evaluation
 from impasto.recipe import StopReason
 
-GREY_LEVEL = 1 / 255
+GRAY_LEVEL = 1 / 255
 """One step of an 8-bit picture, in pixel units."""
 
 MAX_NOT_FINITE = 60

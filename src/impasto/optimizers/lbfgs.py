@@ -7,20 +7,20 @@ import torch
 from torch import Tensor
 
 from impasto.optimizers.band_preconditioner import Bands, bands_of, inverse_curvatures
-from impasto.optimizers.base import GREY_LEVEL, PixelOptimizer
+from impasto.optimizers.base import GRAY_LEVEL, PixelOptimizer
 from impasto.recipe import StopReason
 
 LEAST_HISTORY = 3
 """Curvature pairs of L-BFGS below which it would be another optimizer."""
 
-FIRST_STEP = 4 * GREY_LEVEL
+FIRST_STEP = 4 * GRAY_LEVEL
 """Root mean square of a step along the bare gradient, when nothing is known of the curvature."""
 
-CAUTIOUS_STEP = GREY_LEVEL
+CAUTIOUS_STEP = GRAY_LEVEL
 """Longest root mean square of the first step along the curvature of another encoder's objective, which may be flat
 where the new one is steep."""
 
-SMALLEST_STEP = 1e-4 * GREY_LEVEL
+SMALLEST_STEP = 1e-4 * GRAY_LEVEL
 """Steps below this change nothing that a 16-bit picture could show."""
 
 SUFFICIENT_DECREASE = 1e-4
@@ -46,7 +46,7 @@ class LBFGS(PixelOptimizer):
     Reference: Nocedal & Wright (2006), Numerical Optimization, algorithm 7.4; Bertsekas (1982), SIAM J. Control Optim.
     20 for the projection with an active set. The inverse Hessian to start from is not a multiple of the identity, but
     diagonal over bands of color and frequency, measured by the pairs (`impasto.optimizers.band_preconditioner`).
-    Differs otherwise: the first step has a length in grey levels and not in units of the gradient
+    Differs otherwise: the first step has a length in gray levels and not in units of the gradient
     (`torch.optim.LBFGS` starts with 1/‖g‖₁, at which float32 sees a flat line on large pictures); no tolerance ends a
     run silently; every evaluation, also one of a step that is taken back, adds its curvature.
     """

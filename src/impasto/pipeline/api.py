@@ -64,7 +64,7 @@ class Result:
 
     @property
     def is_gray(self) -> bool:
-        """Whether it is grey because the content is and its colors were kept; it is then written as one channel."""
+        """Whether it is gray because the content is and its colors were kept; it is then written as one channel."""
         return stays_gray(self.content, self.recipe)
 
     def provenance(self) -> str:

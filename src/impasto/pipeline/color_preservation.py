@@ -20,7 +20,7 @@ from impasto.images.color_spaces import join_luma, join_oklab, luma, mix_channel
 from impasto.recipe import Recipe
 
 _NOTHING = 1e-8
-"""A variance below this (a thousandth of one grey level, squared) is that of a flat picture."""
+"""A variance below this (a thousandth of one gray level, squared) is that of a flat picture."""
 
 _TURNS, _BINS = 12, 1024
 """Of the histogram matching: how often the axes are turned, and the bins along each."""
@@ -178,7 +178,7 @@ def _matched(style: Picture, content: Picture, match: Callable[[Tensor, Tensor],
 
 
 def _in_grays_of(content: Picture, style: Picture, strength: float) -> Picture:
-    """A style on its way to grey and to the content's luma; only what is visible of either counts."""
+    """A style on its way to gray and to the content's luma; only what is visible of either counts."""
     own = luma(style.pixels)
     matched = match_luma(_visible(style, own), _visible(content, luma(content.pixels)))
     return fill_transparent(_faded(style, _put_back(style, own, matched), strength))
@@ -246,7 +246,7 @@ def finisher(content: Picture, recipe: Recipe) -> Callable[[Tensor], Tensor]:
             return torch.lerp(image, join_oklab(image, colors), strength)
         brightness = luma(image)
         # The styles' chroma was weakened by the root before the run, and is by the root after it: at full strength,
-        # where the run sees grey, nothing is left of what it may have added.
+        # where the run sees gray, nothing is left of what it may have added.
         chroma = (image - brightness) * (1 - strength) ** 0.5 + (colors - luma(colors)) * strength
         return join_luma(brightness, chroma)
 
@@ -295,5 +295,5 @@ def _counting(style: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def stays_gray(content: Picture, recipe: Recipe) -> bool:
-    """Whether the picture is to be grey because the content is, and its colors are to be kept in full."""
+    """Whether the picture is to be gray because the content is, and its colors are to be kept in full."""
     return content.is_gray and recipe.preserve_color != "none" and recipe.color_strength == 100

@@ -56,7 +56,7 @@ def test_curves_that_cannot_be_inverted_are_left_to_little_cms(tag: bytes) -> No
 
 
 def _with_curve(tag: bytes) -> bytes:
-    """A grey profile with a curve given as its bytes."""
+    """A gray profile with a curve given as its bytes."""
     plain = Space(None, GAMMA).profile()
     padded = tag + bytes(-len(tag) % 4)
     entry = plain.index(b"kTRC")

@@ -252,7 +252,7 @@ def test_bigtiff_is_read(tmp_path: Path) -> None:
 def test_lab_is_converted(tmp_path: Path) -> None:
     image = pyvips.Image.black(8, 8, bands=3).linear(0, [60, 0, 0]).copy(interpretation="lab").colourspace("labs")
     (tmp_path / "lab.tif").write_bytes(image.tiffsave_buffer())
-    expected = 0.5688  # sRGB grey of L* = 60: ((60 + 16) / 116)^3 = 0.2812 of linear light
+    expected = 0.5688  # sRGB gray of L* = 60: ((60 + 16) / 116)^3 = 0.2812 of linear light
     assert load_picture(tmp_path / "lab.tif").to_numpy() == pytest.approx(np.full((8, 8, 3), expected), abs=0.005)
 
 
