@@ -20,7 +20,7 @@ _ALWAYS_RGB = (Format.WEBP, Format.HEIF, Format.GIF)
 """Formats in which a gray picture has three equal channels."""
 
 _TOLERANCE = 1e-3
-"""How far float samples may leave [0, 1] before it is no rounding error: a quarter of a gray level."""
+"""How far float samples may leave [0, 1] and still count as rounded: a quarter of a gray level."""
 
 
 def load_picture(path: str | Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
@@ -28,11 +28,11 @@ def load_picture(path: str | Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> P
 
     Args:
         path: JPEG, PNG, WebP, GIF, TIFF, AVIF, HEIC (with pillow-heif), JPEG 2000, BMP or PNM, whatever its suffix.
-            Of animations and of several pages the first is used.
+            Of an animation or of several pages, the first is read.
         max_pixels: Larger pictures are refused before they are decoded.
 
     Raises:
-        ImageError: If it is missing, unreadable, no picture, damaged, truncated or too large.
+        ImageError: If it is missing, unreadable, not an image, damaged, truncated or too large.
     """
     path = Path(path)
     data = read_file(path, max_pixels)
@@ -45,7 +45,7 @@ def load_picture(path: str | Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> P
 def as_picture(
     source: str | Path | Image.Image | NDArray[Any] | Tensor | Picture, *, max_pixels: int = DEFAULT_MAX_PIXELS
 ) -> Picture:
-    """Takes a picture in any of the forms that Python programs have it in.
+    """Converts any of the usual forms of a picture in Python to a `Picture`.
 
     Args:
         source: A path (`load_picture`); a `Picture` (returned as it is); a Pillow image (turned upright by its EXIF,
@@ -55,7 +55,7 @@ def as_picture(
         max_pixels: Larger pictures are refused.
 
     Raises:
-        ImageError: If the shape, the type or the range is another one.
+        ImageError: If the type, the shape or the range is none of these.
     """
     match source:
         case Picture():
@@ -70,7 +70,7 @@ def as_picture(
             array = _channels_last(source)
         case _:
             raise ImageError(
-                f"A picture comes as path, Pillow image, NumPy array, tensor or Picture, got {type(source).__name__}."
+                f"A picture must be a path, Pillow image, NumPy array, tensor or Picture, got {type(source).__name__}."
             )
     return _from_array(array, max_pixels)
 
