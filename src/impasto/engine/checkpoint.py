@@ -156,7 +156,7 @@ class Checkpointer:
         try:
             Checkpoint(self._provenance, self._engine.state(), self._surroundings).save(self._place.path)
         except OutputError as error:
-            logger.warning("%s No checkpoint can be kept for now; the run goes on.", error)
+            logger.warning("%s No checkpoint is kept for now; the run continues.", error)
         self._last = time.monotonic()
         self._interval = max(self._place.every_seconds, (self._last - start) / MAX_SHARE)
 
@@ -164,26 +164,26 @@ class Checkpointer:
         difference = first_difference(checkpoint.provenance, self._provenance)
         if difference:
             raise CheckpointError(
-                f"The checkpoint '{path}' is of another run: {difference}. Give what it began with, or start anew "
-                "without --resume."
+                f"The checkpoint '{path}' belongs to another run: {difference}. Repeat the inputs and options of that "
+                "run, or start anew without --resume."
             )
         for name, before in checkpoint.surroundings.items():
             now = self._surroundings.get(name)
             if now != before:
                 logger.warning(
-                    "The run began with %s %s and goes on with %s; the last bits may differ.", name, before, now
+                    "The run began with %s %s and continues with %s; the last bits may differ.", name, before, now
                 )
         try:
             self._engine.load_state(checkpoint.state)
         except ValueError:
             planned = sum(iterations for _, _, iterations, *_ in checkpoint.state["levels"])
             raise CheckpointError(
-                f"The checkpoint '{path}' is of a run of {planned} iterations, and {self._engine.total_iterations} "
-                f"are asked for; give --total-iterations {planned} or more."
+                f"The checkpoint '{path}' belongs to a run of {planned} iterations, and "
+                f"{self._engine.total_iterations} were asked for; give --total-iterations {planned} or more."
             ) from None
         except (KeyError, TypeError):
             raise CheckpointError(
-                f"The checkpoint '{path}' is of another version; start anew without --resume."
+                f"The checkpoint '{path}' was written by another version; start anew without --resume."
             ) from None
 
 
@@ -200,14 +200,14 @@ def first_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     for name in (name for name in {**now, **before} if name not in ("recipe", *_WEIGHTS)):
         old_pictures, pictures = (_listed(provenance.get(name)) for provenance in (before, now))
         if len(old_pictures) != len(pictures):
-            return f"of {name} there were {len(old_pictures)} and are {len(pictures)} now"
+            return f"the number of {name} was {len(old_pictures)} and is {len(pictures)} now"
         for number, (old, new) in enumerate(zip(old_pictures, pictures, strict=True), start=1):
             if old["sha256"] != new["sha256"]:
                 which = f"number {number} of {name}" if len(pictures) > 1 else name
-                return f"{which} is not the '{old['name']}' that it began with"
+                return f"{which} is not the '{old['name']}' of that run"
     for name, option in _WEIGHTS.items():
         if before.get(name) != now.get(name):
-            return f"the weights of {now['recipe'][option]} were others"
+            return f"the weights of {now['recipe'][option]} have changed"
     return ""
 
 

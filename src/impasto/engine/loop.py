@@ -64,7 +64,7 @@ class Engine:
         self._clock = Clock()
         self._asked = sum(level.iterations for level in levels)  # before any live change
         self._spent = [0]  # iterations, of each level that has begun
-        self._begin: Tensor | None = None  # what the level at work began with, if that counts
+        self._begin: Tensor | None = None  # what the current level began with, if its objective needs that
         self._gradient: Tensor | None = None  # at the best picture, unless that is from before a resumption
         self._level_bests: list[float] = []
         self._enlarged: Tensor | None = None
@@ -163,7 +163,7 @@ class Engine:
         if not self.iteration:
             raise OutOfMemoryError(
                 f"Memory ran out at {self._level.size[1]}×{self._level.size[0]}, with all memory savings on. "
-                "Lower --height, take --model compact, or close other programs."
+                "Lower --height, use --model compact, or close other programs."
             )
         self._is_out_of_memory = True
         logger.warning("Memory ran out after %d iterations, with all memory savings on.", self.iteration)

@@ -13,8 +13,8 @@ from impasto.losses.neighbors import Matching
 from impasto.recipe import Recipe
 
 CORRECTED_SHARE = 1 / 3
-"""Share of the finest level's iterations that follow the correction by the finishing encoder. Between a fifth and a half
-it makes little difference, and a second correction makes none."""
+"""Share of the finest level's iterations that follow the correction by the finishing encoder. Between a fifth and a
+half it makes little difference, and a second correction makes none."""
 
 
 MATCHINGS = 2
@@ -30,7 +30,7 @@ class Level:
         size: Height and width in pixels.
         iterations: Evaluations of the objective to spend on it.
         is_finish: Whether the recipe's finishing encoder computes it.
-        is_corrected: Whether the finishing encoder corrects the run's encoder at the picture that the level begins with.
+        is_corrected: Whether the finishing encoder corrects the run's encoder at the start of the level.
         matching: How it finds nearest neighbors; None with other style losses.
     """
 

@@ -102,12 +102,12 @@ def check_writable(path: str | Path, *, size: tuple[int, int] | None = None, bit
         )
     try:
         if path.is_dir():
-            raise OutputError(f"'{path}' is a folder, a file is needed. Choose another name.")
+            raise OutputError(f"'{path}' is a folder; a file is needed. Choose another name.")
         folder = path.resolve().parent
         while not folder.exists():
             folder = folder.parent
         if not folder.is_dir():
-            raise OutputError(f"Cannot write '{path}': '{folder}' is no folder. Choose another place.")
+            raise OutputError(f"Cannot write '{path}': '{folder}' is not a folder. Choose another place.")
         try:
             with tempfile.TemporaryFile(dir=folder):  # the only reliable check; looking at permissions is not
                 pass

@@ -355,7 +355,7 @@ def test_places_that_cannot_be_written_are_found_before_the_run(tmp_path: Path) 
         "a.pgn": "Did you mean '.png'",
         "a": "no suffix",
         "folder.png": "is a folder",
-        "file/a.png": "is no folder",
+        "file/a.png": "is not a folder. Choose another place.",
         "x" * 300 + ".png": "File name too long",
         "zero\0byte.png": "null byte",
     }

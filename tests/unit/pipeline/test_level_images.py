@@ -70,7 +70,7 @@ def test_masks_have_to_pair_with_styles() -> None:
 @pytest.mark.parametrize("kind", ["content_masks", "style_masks"])
 def test_automatic_regions_and_masks_exclude_each_other(kind: str) -> None:
     masks = {kind: [torch.ones(1, 1, 9, 9)]}
-    with pytest.raises(RecipeError, match=r"^auto_mask looks for regions itself; give either it or masks"):
+    with pytest.raises(RecipeError, match=r"^auto_mask finds regions itself; use either auto_mask or masks"):
         LevelImages(picture(9, 9), [picture(9, 9)], Recipe(auto_mask=2), TinyEncoder(), CPU, **masks)
 
 

@@ -237,7 +237,7 @@ class TestFile:
 
     def test_a_folder_in_the_files_place_is_refused(self, tmp_path):
         (tmp_path / "out.png").mkdir()
-        with pytest.raises(OutputError, match=r"^'.*out\.png' is a folder, a file is needed\."):
+        with pytest.raises(OutputError, match=r"^'.*out\.png' is a folder; a file is needed\."):
             plan_outputs(tmp_path / "out.png")
 
 
