@@ -74,7 +74,7 @@ def test_no_test_reaches_into_a_private_name(path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted((TESTS / "unit").rglob("*/test_*.py")), ids=name_of)
 def test_a_unit_test_is_named_after_its_module(path: Path) -> None:
-    """As `test_load.py`, or `test_load_from_memory.py` for a part of it; a package's own code is tested by its name."""
+    """As `test_load.py`, or `test_load_from_memory.py` for a part of it; code of an `__init__.py` has the folder's."""
     room, *inner = path.parent.relative_to(TESTS / "unit").parts
     folder = MIRRORED.get(room, ROOT / "src" / "impasto" / room).joinpath(*inner)
     modules = {module.stem for module in folder.glob("*.py")} | {folder.name}

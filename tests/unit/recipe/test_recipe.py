@@ -125,7 +125,7 @@ class TestValues:
             Recipe().replace(heigth=3)
 
     def test_a_recipe_cannot_be_changed_in_place(self):
-        with pytest.raises(ValueError, match="frozen"):
+        with pytest.raises(ValueError, match="Instance is frozen"):
             Recipe().height = 3
 
     @pytest.mark.parametrize(
