@@ -51,7 +51,7 @@ def small16x() -> Compact:
     """The compressed encoder of Wang et al., Collaborative Distillation (2020), arXiv:2003.08436.
 
     A quarter of VGG19's channels, reflection padding; its 1×1 ``aux`` layers are projections to VGG19's channels. Its
-    normalisation (``conv0``) is folded into the first convolution, in exchange for the one that `VGG` does.
+    normalization (``conv0``) is folded into the first convolution, in exchange for the one that `VGG` does.
     """
     weights = {
         name: x.float() for name, x in load_file(_folder("WEIGHTS") / "vgg19_small16x_encoder.safetensors").items()

@@ -31,7 +31,7 @@ STYLE_LAYERS = tuple(vgg.STYLE_LAYERS["vgg19"])
 
 
 def held_out_crops(pictures: Sequence[Tensor], size: int = CROP_SIZE) -> Tensor:
-    """Of each picture the centre at half its resolution and two corners at full; shape (3 · N, 3, size, size)."""
+    """Of each picture the center at half its resolution and two corners at full; shape (3 · N, 3, size, size)."""
     crops = []
     for picture in pictures:
         _, height, width = picture.shape

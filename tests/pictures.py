@@ -27,7 +27,7 @@ class Space:
     """A color space: its profile, and what its numbers mean in sRGB by plain matrix arithmetic.
 
     Attributes:
-        matrix: To XYZ (D50); None for a grey space.
+        matrix: To XYZ (D50); None for a gray space.
         gamma: Exponent of its curve; 0 for sRGB's curve.
     """
 
@@ -35,7 +35,7 @@ class Space:
     gamma: float
 
     def to_srgb(self, values: np.ndarray) -> np.ndarray:
-        """Values in [0, 1] of shape (..., 3), or (..., 1) in a grey space, to sRGB in [0, 1]."""
+        """Values in [0, 1] of shape (..., 3), or (..., 1) in a gray space, to sRGB in [0, 1]."""
         linear = values**self.gamma if self.gamma else srgb_to_linear(values)
         if self.matrix is not None:
             linear = linear @ (np.linalg.inv(SRGB) @ self.matrix).T
@@ -177,7 +177,7 @@ def _write_vips(path: Path, stored: np.ndarray, kind: str, orientation: int, pro
 
 def _finish_jp2(path: Path, orientation: int, profile: bytes | None) -> None:
     data = path.read_bytes()
-    if profile:  # the header's box "colr" names sRGB or grey in 15 bytes
+    if profile:  # the header's box "colr" names sRGB or gray in 15 bytes
         at = data.index(b"colr") - 4
         header = data.index(b"jp2h") - 4
         box = struct.pack(">I4s", 11 + len(profile), b"colr") + b"\2\0\0" + profile

@@ -42,7 +42,7 @@ WINDOW = 32
 """Edge of the square of positions that a crop gives to the equations of one layer: early layers have too many."""
 
 ROUNDS, OVERSHOOT = 3, 1.7
-"""Of the iteration towards one-sided least squares; below 2 it converges, and more rounds gain nothing."""
+"""Of the iteration toward one-sided least squares; below 2 it converges, and more rounds gain nothing."""
 
 SHARES = (0.4, 0.4, 0.4, 1.0, 1.0)
 """Of the crops that each block is solved on: early blocks have positions in plenty, late ones many more unknowns."""
@@ -145,7 +145,7 @@ def _run(kernels: Mapping[str, Kernel], x: Tensor, last: str) -> Tensor:
 def _equations(
     convolution: Kernel, wide: Sequence[Tensor], narrow: Sequence[Tensor]
 ) -> tuple[list[Tensor], list[Tensor], Tensor]:
-    """VGG19's activations; its pre-activations where `sampled_rows` looks, by position; and the moments of the own inputs."""
+    """VGG19's activations; its pre-activations where `sampled_rows` looks; and the moments of the own inputs."""
     outputs, targets = [], []
     moments = torch.zeros((), dtype=torch.float64)
     for index, (x, own) in enumerate(zip(wide, narrow, strict=True)):
@@ -251,7 +251,7 @@ def sampled_rows(index: int, features: Tensor) -> Tensor:
 
 
 def _window(index: int, features: Tensor) -> tuple[EllipsisType, slice, slice]:
-    """The positions that the batch of this index gives: a square in a corner or in the centre, in turn."""
+    """The positions that the batch of this index gives: a square in a corner or in the center, in turn."""
     height, width = (max(0, edge - WINDOW) for edge in features.shape[2:])
     places = ((0, 0), (height, width), (height // 2, width // 2), (0, width), (height, 0))
     top, left = places[index % len(places)]

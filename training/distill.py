@@ -1,6 +1,6 @@
 """Trains the compact encoder: ``python -m training.distill [CONFIG] [--set KEY=VALUE ...]``; started again, it goes on.
 
-From the closed-form start, towards agreement with VGG19 in features, Gram matrices and the gradient of the objective
+From the closed-form start, toward agreement with VGG19 in features, Gram matrices and the gradient of the objective
 with respect to the pixels, on augmented pictures and on those that the optimizer visits with the network as it is.
 Kernels and projections move along natural gradients (`training.natural`); a running mean of the weights is written.
 """

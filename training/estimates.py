@@ -24,7 +24,7 @@ network cannot reach leads the optimizer astray."""
 CROP_SIZE = 192
 SEED = 1
 SHRINKAGE = 0.01
-"""Towards the layer's own features, relative to each input's mean square."""
+"""Toward the layer's own features, relative to each input's mean square."""
 
 PAINTINGS, PHOTOGRAPHS = 0.6, 0.3
 """Shares of the crops; the rest are augmented mixtures and procedural pictures."""

@@ -62,7 +62,7 @@ def save_compact(state: Mapping[str, Tensor], path: Path, command: str) -> str:
 
 
 def ridge(moments: Tensor, cross: Tensor, strength: float) -> Tensor:
-    """Least squares from accumulated moments, shrunk towards zero.
+    """Least squares from accumulated moments, shrunk toward zero.
 
     Args:
         moments: Of the augmented inputs [x; 1], shape (C + 1, C + 1), float64.

@@ -141,7 +141,7 @@ def recolor(rng: Generator, crop: Tensor) -> Tensor:
 
 
 def add_noise(rng: Generator, crop: Tensor) -> Tensor:
-    """Gaussian noise of any grain, up to what the optimiser starts from (standard deviation 90/255)."""
+    """Gaussian noise of any grain, up to what the optimizer starts from (standard deviation 90/255)."""
     _, height, width = crop.shape
     grain = int(rng.choice([1, 1, 1, 2, 4]))
     noise = torch.from_numpy(rng.standard_normal((3, height // grain + 1, width // grain + 1))).float()
@@ -165,7 +165,7 @@ def procedural(rng: Generator, size: int) -> Tensor:
 
 
 def gradient(rng: Generator, size: int) -> np.ndarray:
-    """A linear passage between two colours, of shape (3, size, size)."""
+    """A linear passage between two colors, of shape (3, size, size)."""
     y, x = np.mgrid[0:size, 0:size] / size - 0.5
     angle = rng.uniform(0, 2 * np.pi)
     ramp = 0.5 + x * np.cos(angle) + y * np.sin(angle)
@@ -174,7 +174,7 @@ def gradient(rng: Generator, size: int) -> np.ndarray:
 
 
 def fractal(rng: Generator, size: int) -> np.ndarray:
-    """Noise whose spectrum falls as a power of the frequency, its colours correlated; shape (3, size, size)."""
+    """Noise whose spectrum falls as a power of the frequency, its colors correlated; shape (3, size, size)."""
     frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None]) + 1 / size
     spectrum = np.fft.rfft2(rng.standard_normal((3, size, size))) / frequency ** rng.uniform(0.6, 1.6)
     noise = np.tensordot(rng.standard_normal((3, 3)), np.fft.irfft2(spectrum, (size, size)), 1)

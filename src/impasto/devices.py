@@ -1,4 +1,4 @@
-"""Devices: picking one, what "out of memory" is, and what the allocator does with freed memory."""
+"""Devices: choosing one, recognizing "out of memory", and what the allocator does with freed memory."""
 
 import ctypes
 import logging
@@ -12,26 +12,27 @@ from impasto.errors import RecipeError
 logger = logging.getLogger(__name__)
 
 LARGEST_KEPT_BLOCK = 32 << 20
-"""Larger blocks go back to the system at once: glibc keeps none (its ``DEFAULT_MMAP_THRESHOLD_MAX``)."""
+"""Bytes of the largest block that glibc can keep (its ``DEFAULT_MMAP_THRESHOLD_MAX``); larger ones go back at once."""
 
 _LARGEST_KEPT_BLOCK_IF_LOW_MEMORY = 1 << 20
 
 _LARGEST_KEPT_BLOCK_IF_TEMPORARY = 1 << 17
 
-_MOST_KEPT, _MOST_KEPT_IF_LOW_MEMORY = (
-    (1 << 31) - 1,
-    1 << 17,
-)  # at the end of the heap; the one is all, the other's usual
+_MOST_KEPT = (1 << 31) - 1
+"""Free bytes kept at the end of the heap; this many means all of them."""
+
+_MOST_KEPT_IF_LOW_MEMORY = 1 << 17
+"""glibc's default."""
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of <malloc.h>
 
 
 @contextmanager
 def mmap_temporaries(then: Callable[[], None]) -> Iterator[None]:
-    """For what leaves few blocks of many behind: each of them has a place of its own, and the heap no holes after it.
+    """Gives each block its own memory mapping, so that work with many temporaries leaves no holes in the heap.
 
     Args:
-        then: `retain_freed_pages` or `release_freed_pages`, for what follows.
+        then: Sets the policy for what follows: `retain_freed_pages` or `release_freed_pages`.
     """
     _set_allocator(_LARGEST_KEPT_BLOCK_IF_TEMPORARY, _MOST_KEPT_IF_LOW_MEMORY)
     trim_freed_pages()
@@ -40,31 +41,31 @@ def mmap_temporaries(then: Callable[[], None]) -> Iterator[None]:
 
 
 def retain_freed_pages() -> None:
-    """Has the allocator keep blocks that are freed from now on for the next iteration; for the rest of the process.
+    """Makes the allocator keep freed blocks for the next iteration; holds for the rest of the process.
 
-    By itself it gives much of them back, and the system clears every page before it hands it out again: thousands in
-    an iteration. What is kept when a run is over goes back by `trim_freed_pages`.
+    By default the allocator returns much of them to the system, which clears every page before it hands it out again:
+    thousands in an iteration. `trim_freed_pages` returns what is kept when a run is over.
     """
     trim_freed_pages()
     _set_allocator(LARGEST_KEPT_BLOCK, _MOST_KEPT)
 
 
 def release_freed_pages() -> None:
-    """Has the allocator give freed blocks back at once instead of keeping holes; for the rest of the process.
+    """Makes the allocator return freed blocks to the system at once; holds for the rest of the process.
 
-    Without it a run holds up to half more than it uses; with it each new block costs the system's time to clear it.
+    Without this a run holds up to half more memory than it uses. With it the system has to clear each new block.
     """
     _set_allocator(_LARGEST_KEPT_BLOCK_IF_LOW_MEMORY, _MOST_KEPT_IF_LOW_MEMORY)
     trim_freed_pages()
 
 
 def trim_freed_pages() -> None:
-    """Gives back now what the allocator has kept. Where the C library is not glibc nothing changes."""
+    """Returns what the allocator has kept to the system now. Does nothing where the C library is not glibc."""
     _call_glibc("malloc_trim", 0)
 
 
 def _set_allocator(largest_kept: int, most_kept: int) -> None:
-    """Sets both, since each that is set alone ends glibc's own adaptation of the other."""
+    """Sets both values: setting one alone would stop glibc from adapting the other."""
     _call_glibc("mallopt", _M_MMAP_THRESHOLD, largest_kept)
     _call_glibc("mallopt", _M_TRIM_THRESHOLD, most_kept)
 

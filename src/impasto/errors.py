@@ -6,14 +6,14 @@
     ├── UserError                   the request cannot be carried out as put, exit code 2
     │   ├── RecipeError             an unknown option, a value out of range, options that exclude each other
     │   ├── LayerError              a layer that the encoder does not have
-    │   ├── ImageError              a picture that is missing, no picture, damaged, or too large
+    │   ├── ImageError              a picture that is missing, unreadable, damaged, or too large
     │   ├── CheckpointError         a checkpoint that is missing, damaged, or of another run
     │   └── OutputError             a place that cannot be written to, or a result that would be replaced
-    ├── WeightsError                weights not found, damaged, of another network, or not to be had offline
-    ├── EncoderError                an encoder that fails or returns what no loss can use
+    ├── WeightsError                weights not found, damaged, of another network, or not available offline
+    ├── EncoderError                an encoder that fails, or whose features no loss can use
     └── OutOfMemoryError            the run does not fit, with all memory savings on
 
-Every message says what was wrong, what was got, what is allowed and what to do, in one sentence or two.
+Every message says in one or two sentences what was wrong, what was given, what is allowed, and what to do.
 """
 
 import difflib
@@ -41,7 +41,7 @@ class LayerError(UserError):
 
 
 class ImageError(UserError):
-    """A picture that is missing, is no picture, is damaged, or is too large."""
+    """A picture that is missing, unreadable, damaged, or too large."""
 
 
 class OutputError(UserError):
@@ -53,11 +53,11 @@ class CheckpointError(UserError):
 
 
 class WeightsError(ImpastoError):
-    """Weights that are not found, damaged, of another network, or not to be had without a network."""
+    """Weights that are not found, damaged, of another network, or not available offline."""
 
 
 class EncoderError(ImpastoError):
-    """An encoder that fails, or that returns what no loss can use."""
+    """An encoder that fails, or whose features no loss can use."""
 
 
 class OutOfMemoryError(ImpastoError):
@@ -68,7 +68,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A sentence for the end of an error: the closest known word, or the list of them.
 
     Args:
-        word: What was got.
+        word: What was given.
         known: What is allowed.
 
     Returns:

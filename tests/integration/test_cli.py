@@ -170,7 +170,7 @@ class TestDryRun:
     def test_what_a_run_would_refuse_is_refused(self, folder, capsys):
         (folder / "out.png").touch()
         assert main([*self.ARGUMENTS, "-o", "out.png"]) == 2
-        assert "--overwrite" in capsys.readouterr().err
+        assert "'out.png' exists; add --overwrite to replace it" in capsys.readouterr().err
 
 
 class TestModels:
@@ -200,7 +200,7 @@ class TestModels:
         monkeypatch.setenv("IMPASTO_CACHE_DIR", str(folder))
         monkeypatch.delenv("IMPASTO_WEIGHTS_DIR", raising=False)
         assert main(["models", "verify", "vgg16"]) == 1
-        assert "not on this machine" in capsys.readouterr().err
+        assert "The weights of vgg16 are not on this machine: " in capsys.readouterr().err
 
     def test_without_a_network_a_download_fails_in_one_sentence(self, folder, capsys, monkeypatch):
         monkeypatch.undo()
@@ -209,7 +209,7 @@ class TestModels:
         monkeypatch.setenv("IMPASTO_WEIGHTS_URL", (folder / "none").as_uri())
         assert main(["models", "download", "vgg16"]) == 1
         err = capsys.readouterr().err
-        assert err.count("\n") == 1 and "--model compact" in err
+        assert err.count("\n") == 1 and "use --model compact" in err
 
 
 class TestMistakes:
@@ -226,25 +226,58 @@ class TestMistakes:
             (["rerun", ""], "A path is empty;"),
             (["stylize", "a" * 300, "oil.png"], "Cannot read the picture"),
             (["stylize", "photo.png", "a" * 300], "Cannot read the picture"),
-            (["stylize", "photo.png", "oil.png", "-o", f"{'a' * 300}.pgn"], "Did you mean .png?"),
-            (["stylize", "none.png", "oil.png"], "none.png"),
-            (["stylize", "photo.png", "none.png"], "none.png"),
-            (["stylize", "photo.png", "text.png"], "text.png"),
-            (["stylize", "photo.png", "empty.png"], "empty.png"),
-            (["stylize", "photo.png", "cut.png"], "cut.png"),
-            (["stylize", "photo.png", "oil.png", "--content-weight", "-1"], "--content-weight is '-1'"),
-            (["stylize", "photo.png", "oil.png", "--style-weight", "nan"], "--style-weight is 'nan'"),
+            (["stylize", "photo.png", "oil.png", "-o", f"{'a' * 300}.pgn"], "Did you mean '.png'?"),
+            (["stylize", "none.png", "oil.png"], "There is no picture 'none.png'. Check the path."),
+            (["stylize", "photo.png", "none.png"], "There is no picture 'none.png'. Check the path."),
+            (["stylize", "photo.png", "text.png"], "'text.png' is not a readable image. Readable formats: JPEG, PNG"),
+            (["stylize", "photo.png", "empty.png"], "'empty.png' is empty (0 bytes), a picture file is needed."),
+            (
+                ["stylize", "photo.png", "cut.png"],
+                "'cut.png' is a PNG file that is damaged, truncated or of an unknown kind",
+            ),
+            (
+                ["stylize", "photo.png", "oil.png", "--content-weight", "-1"],
+                "--content-weight is '-1'; it must be a finite number, at least 0.",
+            ),
+            (
+                ["stylize", "photo.png", "oil.png", "--style-weight", "nan"],
+                "--style-weight is 'nan'; it must be a finite number, at least 0.",
+            ),
             (["stylize", "photo.png", "oil.png", "--stile-weight", "1"], "Did you mean --style-weight?"),
-            (["stylize", "photo.png", "oil.png", "--model", "vgg20"], "Did you mean 'vgg1"),
-            (["stylize", "photo.png", "oil.png", "--style-layers", "relu9_9"], "relu9_9"),
-            (["stylize", "photo.png", "oil.png", "--recipe", "none.toml"], "none.toml"),
-            (["stylize", "photo.png", "oil.png", "--device", "cuda:99"], "cuda:99"),
-            (["stylize", "photo.png", "oil.png", "--device", "gpu"], "--device is 'gpu'"),
-            (["stylize", "photo.png", "oil.png", "-o", "out.xcf.gif"], "out.xcf.gif"),
-            (["stylize", "photo.png", "oil.png", "-o", "oil.png"], "oil.png"),
-            (["stylize", "photo.png", "oil.png", "-o", "text.png/out.png"], "text.png"),
-            (["stylize", "photo.png", "oil.png", "--max-pixels", "10"], "photo.png"),
-            (["rerun", "photo.png"], "photo.png"),
+            (
+                ["stylize", "photo.png", "oil.png", "--model", "vgg20"],
+                "--model is 'vgg20'; it must be one of vgg19, vgg16, compact",
+            ),
+            (
+                ["stylize", "photo.png", "oil.png", "--style-layers", "relu9_9"],
+                "Unknown layer 'relu9_9' of tiny. Did you mean 'relu",
+            ),
+            (
+                ["stylize", "photo.png", "oil.png", "--recipe", "none.toml"],
+                "Cannot read the recipe 'none.toml': No such file or directory.",
+            ),
+            (
+                ["stylize", "photo.png", "oil.png", "--device", "cuda:99"],
+                "Device 'cuda:99' is not available here; use --device",
+            ),
+            (
+                ["stylize", "photo.png", "oil.png", "--device", "gpu"],
+                "--device is 'gpu'; it must be auto, cpu, mps, cuda or xpu",
+            ),
+            (
+                ["stylize", "photo.png", "oil.png", "-o", "out.xcf.gif"],
+                "'out.xcf.gif' has the suffix '.gif', which names no format",
+            ),
+            (
+                ["stylize", "photo.png", "oil.png", "-o", "oil.png"],
+                "'oil.png' is an input of this run; choose another name",
+            ),
+            (["stylize", "photo.png", "oil.png", "-o", "text.png/out.png"], "Cannot write 'text.png/out.png': "),
+            (
+                ["stylize", "photo.png", "oil.png", "--max-pixels", "10"],
+                "'photo.png' has 48×36 pixels; at most 10 are allowed.",
+            ),
+            (["rerun", "photo.png"], "'photo.png' holds no recipe: it is not a picture that Impasto wrote"),
             (["rerun"], "PICTURE requires an argument"),
             (["stylize", "-photo.png", "oil.png"], "If '-photo.png' is a file, write ./-photo.png."),
             (["models", "verfy"], 'Did you mean "verify"?'),
@@ -267,13 +300,13 @@ class TestMistakes:
         if os.access(folder / "locked", os.W_OK):
             pytest.skip("this user may write anywhere")
         assert main(["stylize", "photo.png", "oil.png", "-o", "locked/out.png", *SMALL]) == 2
-        assert "locked" in capsys.readouterr().err
+        assert "Cannot write 'locked/out.png': Permission denied in " in capsys.readouterr().err
 
     def test_an_earlier_picture_is_replaced_only_when_asked(self, folder, capsys):
         arguments = ["stylize", "photo.png", "oil.png", "-o", "out.png", *SMALL]
         (folder / "out.png").write_bytes(b"dear")
         assert main(arguments) == 2
-        assert "--overwrite" in capsys.readouterr().err
+        assert "'out.png' exists; add --overwrite to replace it" in capsys.readouterr().err
         assert (folder / "out.png").read_bytes() == b"dear"
         assert main([*arguments, "--overwrite"]) == 0
         assert load_picture("out.png").size == (24, 32)
@@ -310,7 +343,7 @@ class TestBatch:
         assert main(["stylize", "photos", "oil.png", "-o", "out", "--saving-interval", "0", *SMALL]) == 2
         assert {path.name for path in (folder / "out").iterdir()} == {"photo2.png", "ink.png"}
         out, err = capsys.readouterr()
-        assert "photo.png" in err and err.count("\n") == 2
+        assert "'photos/photo.png' is not a readable image." in err and err.count("\n") == 2
         assert out.splitlines()[-1] == "2 of 3 pictures painted."
 
     def test_a_failure_that_is_not_the_users_is_exit_code_1(self, photos, folder, monkeypatch):

@@ -98,7 +98,7 @@ def test_a_locked_region_is_the_resized_content_byte_for_byte(tiny_encoder: Tiny
     assert not written[..., 25:].equal(expected[..., 25:])
 
 
-@pytest.mark.parametrize("style_loss", ["gram", "moments", "histogram", "sliced"])
+@pytest.mark.parametrize("style_loss", choices("style_loss"))
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
 def test_every_style_loss_brings_the_style_nearer(tiny_encoder: TinyEncoder, style_loss: str, optimizer: str) -> None:
     result = stylize(

@@ -47,7 +47,7 @@ GRAY = [(name, has_alpha) for name, has_alpha in COLOR if FORMATS[name][3]]
 
 
 def _check(path: Path, upright: np.ndarray, space: Space | None, dtype: type, *, has_alpha: bool) -> None:
-    """Compares a picture with what its numbers mean by matrix arithmetic: within 1 grey level of 255."""
+    """Compares a picture with what its numbers mean by matrix arithmetic: within 1 gray level of 255."""
     picture = load_picture(path)
     values = upright / np.iinfo(dtype).max
     colors = values[..., :-1] if has_alpha else values

@@ -85,11 +85,15 @@ def losses(folder: Path, output: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize(
-    "optimizer", ["lbfgs", pytest.param("adam", marks=pytest.mark.slow)]
-)  # fmt: skip
-def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bytes(optimizer, folder):
+    "options",
+    [
+        ("--look", "classic"),
+        ("--look", "neighbors", "--min-size", "16"),
+        pytest.param(("--look", "classic", "--optimizer", "adam"), marks=pytest.mark.slow),
+    ],
+)
+def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bytes(options, folder):
     chance = random.Random(1)
-    options = ("--optimizer", optimizer)
     whole = finish(start(folder, "whole", *options), folder)
     kill(start(folder, "out", *options), chance)
     for _ in range(2):

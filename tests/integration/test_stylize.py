@@ -184,7 +184,7 @@ def test_several_styles_are_mixed(tiny_encoder: TinyEncoder) -> None:
 
 
 def test_no_style_at_all_is_refused(tiny_encoder: TinyEncoder) -> None:
-    with pytest.raises(impasto.UserError, match="at least one"):
+    with pytest.raises(impasto.UserError, match=r"^No style image was given; at least one is needed\.$"):
         stylize(CONTENT, [], encoder=tiny_encoder)
 
 

@@ -59,7 +59,9 @@ def test_a_private_name_is_found_however_it_is_reached(line: str) -> None:
     assert list(private_names(ast.parse(line)))
 
 
-@pytest.mark.parametrize("line", ["import __main__", "module.__dict__", "_save(path)", "'out/._photo.jpg'", "'a_b.c_d'"])
+@pytest.mark.parametrize(
+    "line", ["import __main__", "module.__dict__", "_save(path)", "'out/._photo.jpg'", "'a_b.c_d'"]
+)
 def test_other_names_are_not_taken_for_private_ones(line: str) -> None:
     assert not list(private_names(ast.parse(line)))
 
@@ -72,7 +74,7 @@ def test_no_test_reaches_into_a_private_name(path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted((TESTS / "unit").rglob("*/test_*.py")), ids=name_of)
 def test_a_unit_test_is_named_after_its_module(path: Path) -> None:
-    """As `test_load.py`, or `test_load_from_memory.py` for a part of it; a package's own code is tested by its name."""
+    """As `test_load.py`, or `test_load_from_memory.py` for a part of it; code of an `__init__.py` has the folder's."""
     room, *inner = path.parent.relative_to(TESTS / "unit").parts
     folder = MIRRORED.get(room, ROOT / "src" / "impasto" / room).joinpath(*inner)
     modules = {module.stem for module in folder.glob("*.py")} | {folder.name}

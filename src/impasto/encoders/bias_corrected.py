@@ -20,10 +20,10 @@ from impasto.errors import EncoderError
 
 
 class BiasCorrectedEncoder(Encoder):
-    """A student plus its bias at one picture; targets are what its teacher says, in the student's channels.
+    """A student's features less its error at one picture; content and style features are its teacher's.
 
-    The bias is measured when features are first asked for, and for those layers: one look of the teacher. Content and
-    style images are the teacher's to look at, once each.
+    The error is measured when features are first asked for, at those layers, by one forward pass of the teacher. The
+    teacher's features are brought to the student's channels.
 
     Args:
         student: Its projections lead to the teacher's channels.
@@ -73,7 +73,7 @@ class BiasCorrectedEncoder(Encoder):
         """The teacher, for targets of an objective of its own.
 
         What it says of a content or style image is kept in the student's channels until this encoder is asked for the
-        same, so that two objectives take one look of the teacher at each image.
+        same, so that two objectives need one forward pass of the teacher for each image.
         """
         return _RecordingTeacher(self)
 

@@ -162,7 +162,7 @@ class VGG(Encoder):
         return torch.relu(output) if isinstance(conv, LowRankConv) else torch.relu_(output)
 
     def _preprocess(self, image: Tensor, layers: Collection[str]) -> Tensor:
-        """Normalises, and continues pictures below the reach of the deepest layer by their edge."""
+        """Normalizes, and continues pictures below the reach of the deepest layer by their edge."""
         reach = max((self.layers[layer].stride for layer in layers), default=1)
         if self.padding == "reflect":
             reach *= 2  # reflection needs two positions

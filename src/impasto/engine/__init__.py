@@ -1,4 +1,4 @@
-"""The engine: the loop over levels and iterations, its events, and the control that it takes."""
+"""The engine: the loop over levels and iterations, its events, and its control."""
 
 from impasto.engine.events import Control, Progress
 from impasto.engine.loop import Engine

@@ -1,7 +1,7 @@
-"""Checkpoints: a run's whole state in one file, from which it goes on to the same bits.
+"""Checkpoints: a run's whole state in one file, from which it continues bit for bit.
 
 A checkpoint is a safetensors file: tensors, and JSON in its metadata. Nothing in it is ever executed. A checksum over
-all of it lies in its last tensor, so that a damaged file is refused instead of painting another picture.
+all of it is stored in its last tensor, so that a damaged file is refused and never painted from.
 """
 
 import itertools
@@ -29,7 +29,7 @@ __all__ = ["Checkpoint", "Checkpointer", "Checkpoints"]
 logger = logging.getLogger(__name__)
 
 MAX_SHARE = 0.05
-"""Of a run's time that may go into writing checkpoints; where that is not enough, they become rarer."""
+"""Share of a run's time that checkpoints may take; if writing takes longer, they become rarer."""
 
 _DTYPES = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64", torch.bool: "BOOL"}
 _CHECKSUM = "checksum"
@@ -41,8 +41,8 @@ class Checkpoint:
     """A run between two iterations.
 
     Attributes:
-        provenance: What decides its pixels: recipe, inputs and weights; see `impasto.pipeline.provenance`.
-        state: Of `impasto.engine.loop.Engine.state`.
+        provenance: What determines its pixels: recipe, inputs and weights; see `impasto.pipeline.provenance`.
+        state: From `impasto.engine.loop.Engine.state`.
         surroundings: What may change the last bits: versions, device, threads.
     """
 
@@ -51,10 +51,10 @@ class Checkpoint:
     surroundings: Mapping[str, Any]
 
     def save(self, path: Path) -> None:
-        """Writes the checkpoint; at any moment either the one before or this one is there.
+        """Writes the checkpoint atomically: at any moment the file holds the earlier one or this one.
 
         Raises:
-            OutputError: If it cannot be written; the one before is then untouched.
+            OutputError: If it cannot be written; the earlier one then stays.
         """
         tensors: list[Tensor] = []
         values = {
@@ -70,10 +70,10 @@ class Checkpoint:
 
         Args:
             path: The file.
-            device: Where the tensors are wanted.
+            device: Where the tensors go.
 
         Raises:
-            CheckpointError: If there is none, or it is damaged.
+            CheckpointError: If it is missing or damaged.
         """
         try:
             _verify(path)
@@ -95,10 +95,10 @@ class Checkpoints:
     """Where a run keeps its checkpoint, and how often.
 
     Attributes:
-        path: The file; it is replaced each time.
-        every_seconds: Between two of them; 0 writes none.
-        resume: Whether the run goes on from the one that is there.
-        at_end: Whether one is written when the run has ended, from which it can go on to a larger budget.
+        path: The file; replaced each time.
+        every_seconds: Time between two checkpoints; 0 writes none.
+        resume: Whether the run continues from the existing one.
+        at_end: Whether one is written at the end of the run, so that it can be continued with a larger budget.
     """
 
     path: Path
@@ -108,9 +108,9 @@ class Checkpoints:
 
 
 class Checkpointer:
-    """Keeps a run's checkpoint up to date; on demand, first brings the run to where the last one was taken.
+    """Keeps a run's checkpoint up to date; if asked to resume, first restores the run from the existing one.
 
-    A checkpoint that cannot be written is tried again after the next interval, and costs a warning, not the run.
+    A checkpoint that cannot be written causes a warning and is tried again after the next interval; the run continues.
 
     Args:
         place: Where and how often; None for a run without checkpoints.
@@ -120,7 +120,7 @@ class Checkpointer:
         device: Where the run computes.
 
     Raises:
-        CheckpointError: If the run is to go on from a checkpoint that is missing, damaged, or of another run.
+        CheckpointError: If the run is to resume from a checkpoint that is missing, damaged, or of another run.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class Checkpointer:
             self.write()
 
     def close(self) -> None:
-        """Writes the checkpoint of a run that has ended, if that is wanted or the run was stopped on request."""
+        """Writes a last checkpoint if the settings ask for one or the run was stopped on request."""
         if self._place is not None and (self._place.at_end or self._engine.control.is_stopped):
             self.write()
 
@@ -156,7 +156,7 @@ class Checkpointer:
         try:
             Checkpoint(self._provenance, self._engine.state(), self._surroundings).save(self._place.path)
         except OutputError as error:
-            logger.warning("%s No checkpoint can be kept for now; the run goes on.", error)
+            logger.warning("%s No checkpoint is kept for now; the run continues.", error)
         self._last = time.monotonic()
         self._interval = max(self._place.every_seconds, (self._last - start) / MAX_SHARE)
 
@@ -164,33 +164,33 @@ class Checkpointer:
         difference = first_difference(checkpoint.provenance, self._provenance)
         if difference:
             raise CheckpointError(
-                f"The checkpoint '{path}' is of another run: {difference}. Give what it began with, or start anew "
-                "without --resume."
+                f"The checkpoint '{path}' belongs to another run: {difference}. Repeat the inputs and options of that "
+                "run, or start anew without --resume."
             )
         for name, before in checkpoint.surroundings.items():
             now = self._surroundings.get(name)
             if now != before:
                 logger.warning(
-                    "The run began with %s %s and goes on with %s; the last bits may differ.", name, before, now
+                    "The run began with %s %s and continues with %s; the last bits may differ.", name, before, now
                 )
         try:
             self._engine.load_state(checkpoint.state)
         except ValueError:
             planned = sum(iterations for _, _, iterations, *_ in checkpoint.state["levels"])
             raise CheckpointError(
-                f"The checkpoint '{path}' is of a run of {planned} iterations, and {self._engine.total_iterations} "
-                f"are asked for; give --total-iterations {planned} or more."
+                f"The checkpoint '{path}' belongs to a run of {planned} iterations, and "
+                f"{self._engine.total_iterations} were asked for; give --total-iterations {planned} or more."
             ) from None
         except (KeyError, TypeError):
             raise CheckpointError(
-                f"The checkpoint '{path}' is of another version; start anew without --resume."
+                f"The checkpoint '{path}' was written by another version; start anew without --resume."
             ) from None
 
 
 def first_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """What two runs do not share, in words: the first of recipe, inputs and weights; empty if they share all.
+    """The first difference between two runs in recipe, inputs or weights, in words; empty if there is none.
 
-    The budget may differ. An option that the checkpoint's version did not know counts as its default.
+    The budget may differ. An option that the checkpoint's version did not know has its default.
     """
     for name in {**now["recipe"], **before["recipe"]}:
         default = Recipe.model_fields[name].default if name in Recipe.model_fields else None
@@ -200,19 +200,19 @@ def first_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     for name in (name for name in {**now, **before} if name not in ("recipe", *_WEIGHTS)):
         old_pictures, pictures = (_listed(provenance.get(name)) for provenance in (before, now))
         if len(old_pictures) != len(pictures):
-            return f"of {name} there were {len(old_pictures)} and are {len(pictures)} now"
+            return f"the number of {name} was {len(old_pictures)} and is {len(pictures)} now"
         for number, (old, new) in enumerate(zip(old_pictures, pictures, strict=True), start=1):
             if old["sha256"] != new["sha256"]:
                 which = f"number {number} of {name}" if len(pictures) > 1 else name
-                return f"{which} is not the '{old['name']}' that it began with"
+                return f"{which} is not the '{old['name']}' of that run"
     for name, option in _WEIGHTS.items():
         if before.get(name) != now.get(name):
-            return f"the weights of {now['recipe'][option]} were others"
+            return f"the weights of {now['recipe'][option]} have changed"
     return ""
 
 
 _WEIGHTS = {"weights_sha256": "model", "finish_weights_sha256": "finish"}
-"""Hashes of weights in a provenance, and the parameter that names their encoder."""
+"""Keys of weights in a provenance, with the parameters that name their encoders."""
 
 
 def _listed(pictures: Any) -> list[dict[str, str]]:
@@ -221,7 +221,7 @@ def _listed(pictures: Any) -> list[dict[str, str]]:
 
 
 def _without(state: Mapping[str, Any], tensors: list[Tensor]) -> dict[str, Any]:
-    """The state with a number in each tensor's place; a tensor that occurs twice is kept once."""
+    """The state with each tensor replaced by a number; a tensor that occurs twice is stored once."""
     numbers: dict[int, int] = {}
 
     def replace(value: Any) -> Any:
@@ -233,12 +233,12 @@ def _without(state: Mapping[str, Any], tensors: list[Tensor]) -> dict[str, Any]:
         return value
 
     values = _mapped(state, replace)
-    # Sums depend, in their last bits, on the order in memory: a tensor comes back with the strides it had.
+    # The last bits of sums depend on the order in memory, so each tensor is restored with its strides.
     return {"values": values, "strides": [list(tensor.stride()) for tensor in tensors]}
 
 
 def _with(state: Mapping[str, Any], tensors: Sequence[Tensor], device: torch.device | str) -> dict[str, Any]:
-    """What `_without` was given; in fresh memory, which is aligned as torch's own."""
+    """Restores what `_without` was given, in memory that torch allocates and aligns."""
     restored = [
         torch.empty_strided(tensor.shape, strides, dtype=tensor.dtype, device=device).copy_(tensor)
         for tensor, strides in zip(tensors, state["strides"], strict=True)
@@ -261,7 +261,7 @@ def _mapped(value: Any, replace: Callable[[Any], Any]) -> Any:
 
 
 def _file_parts(tensors: Sequence[Tensor], text: str) -> Iterator[bytes | memoryview]:
-    """A safetensors file, part by part, so that no second copy of all of it takes memory."""
+    """A safetensors file, part by part, so that memory never holds a second copy of it."""
     header: dict[str, Any] = {"__metadata__": {"format": _FORMAT, "impasto": text}}
     end = 0
     for index, tensor in enumerate(tensors):
@@ -279,13 +279,13 @@ def _file_parts(tensors: Sequence[Tensor], text: str) -> Iterator[bytes | memory
 
 
 def _bytes(tensor: Tensor) -> memoryview:
-    """The tensor's memory in the order of its indices; no copy, if it lies so on the CPU."""
+    """The tensor's memory in the order of its indices; no copy if it is contiguous on the CPU."""
     array: Any = tensor.cpu().contiguous().view(-1).view(torch.uint8).numpy()
     return memoryview(array)
 
 
 def _verify(path: Path) -> None:
-    """Raises ValueError if the file is not as it was written."""
+    """Raises ValueError if the checksum does not match the file."""
     with (
         path.open("rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,

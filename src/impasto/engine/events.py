@@ -1,4 +1,4 @@
-"""What a run tells (`Progress`), what it takes in (`Control`), and its clock."""
+"""Events of a run (`Progress`), its remote control (`Control`), and its clock."""
 
 import math
 import time
@@ -16,20 +16,20 @@ PAUSE_POLL_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Progress:
-    """What happened in one iteration; the first event is the start, or where a checkpoint was taken, and has no losses.
+    """One iteration. The first event marks the start, or the checkpoint resumed from, and has no losses.
 
     Attributes:
         iteration: Evaluations of the objective so far, over all levels.
         total_iterations: The whole budget.
-        level: The level at work, from 1 for the coarsest.
-        num_levels: How many there are.
+        level: Number of the current level, from 1 for the coarsest.
+        num_levels: Number of levels.
         size: Height and width of the level in pixels.
-        losses: ``total`` and its weighted parts ``content``, ``style`` and ``tv``, at the picture just tried; empty in
-            the first event. A part may be NaN or infinite; such a picture is never kept.
-        best: The lowest objective on this level so far, infinity before the first.
-        seconds: Since the start, pauses left out.
-        eta_seconds: Still to go, as far as one can tell; NaN before anything was measured.
-        image: Gives the best picture so far, finished, shape (1, 3, H, W) of this level's size, float32 in [0, 1].
+        losses: ``total`` and its weighted parts ``content``, ``style`` and ``tv``, at the picture just evaluated; empty
+            in the first event. A part may be NaN or infinite; such a picture is never kept.
+        best: The lowest objective on this level so far; infinity before the first evaluation.
+        seconds: Time since the start, without pauses.
+        eta_seconds: Estimated time to go; NaN before anything was measured.
+        image: Returns the best picture so far, postprocessed, shape (1, 3, H, W) of this level's size, in [0, 1].
     """
 
     iteration: int
@@ -45,7 +45,7 @@ class Progress:
 
 
 class Control:
-    """A run's reins; safe to use from other threads and from signal handlers, because it only sets flags."""
+    """Pauses, stops or changes a run; safe in other threads and signal handlers, because it only sets flags."""
 
     def __init__(self) -> None:
         self.is_paused = False
@@ -58,30 +58,30 @@ class Control:
         self.is_paused = True
 
     def resume(self) -> None:
-        """Goes on after `pause`."""
+        """Continues after `pause`."""
         self.is_paused = False
 
     def stop(self) -> None:
-        """Ends the run after the present iteration; the best picture so far is the result."""
+        """Ends the run after the current iteration; the best picture so far is the result."""
         self.is_stopped = True
 
     def cancel(self) -> None:
-        """Ends the run after the present iteration; its result is not wanted."""
+        """Ends the run after the current iteration; its result is discarded."""
         self.is_cancelled = True
 
     def change(self, **values: float) -> None:
-        """Sets weights, strength or budget anew before the next iteration.
+        """Changes weights, strength or budget before the next iteration.
 
         Args:
             values: By name, as ``strength=70``; see `impasto.recipe.LIVE_TUNABLE`.
 
         Raises:
-            RecipeError: If a parameter cannot be changed on the way, or a value is out of its range.
+            RecipeError: If a parameter cannot be changed during a run, or a value is out of its range.
         """
         self._changes.append(dict(Change(values=values).values))
 
     def take_changes(self) -> dict[str, float]:
-        """What was asked to be changed since the last time, the latest value of each."""
+        """Returns and clears the requested changes, with the latest value of each."""
         taken: dict[str, float] = {}
         while self._changes:
             taken |= self._changes.popleft()
@@ -93,7 +93,7 @@ class Control:
         return self.is_stopped or self.is_cancelled
 
     def wait_while_paused(self) -> float:
-        """Blocks while paused; returns for how many seconds."""
+        """Blocks while paused; returns the seconds."""
         start = time.perf_counter()
         while self.is_paused and not self.is_ended:
             time.sleep(PAUSE_POLL_SECONDS)
@@ -102,21 +102,32 @@ class Control:
 
 @dataclass
 class Clock:
-    """Time at work, and a guess at the time to go from what a pixel's iteration has cost so far."""
+    """Time spent, and the estimated time to go from the mean time of an iteration per pixel."""
 
     seconds: float = 0.0
     pixel_iterations: float = 0.0
     _started: float = field(default_factory=time.perf_counter)
 
     def lap(self, pixels: int, pause: float) -> None:
-        """Counts an iteration on so many pixels, of whose time so many seconds were a pause."""
+        """Counts an iteration.
+
+        Args:
+            pixels: Of the picture.
+            pause: Seconds of the iteration that were a pause.
+        """
         now = time.perf_counter()
         self.seconds += now - self._started - pause
         self._started = now
         self.pixel_iterations += pixels
 
     def remaining(self, levels: Sequence[Level], index: int, done: int) -> float:
-        """Seconds to go when so many iterations of the level of that index are done; NaN before anything was timed."""
+        """Estimated seconds to go; NaN before anything was timed.
+
+        Args:
+            levels: All levels of the run.
+            index: Of the current level.
+            done: Iterations done on it.
+        """
         if not self.pixel_iterations:
             return math.nan
         left = [levels[index].iterations - done, *(level.iterations for level in levels[index + 1 :])]

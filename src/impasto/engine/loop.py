@@ -31,12 +31,12 @@ class Engine:
 
     Args:
         levels: From `impasto.engine.pyramid.build_pyramid`.
-        problem: The pictures and what is asked of them.
-        recipe: The optimizer's part of it, and the changes on the way.
+        problem: Start and objectives.
+        recipe: Settings of the optimizer, and changes during the run.
         control: Pauses and ends the run.
 
     Raises:
-        OutOfMemoryError: By `run`, if memory runs out before anything was gained. Later, the best picture is kept.
+        OutOfMemoryError: From `run`, if memory runs out in the first iteration. Later, the best picture is kept.
 
     Attributes:
         losses: The objective and its parts at the best picture so far.
@@ -64,7 +64,7 @@ class Engine:
         self._clock = Clock()
         self._asked = sum(level.iterations for level in levels)  # before any live change
         self._spent = [0]  # iterations, of each level that has begun
-        self._begin: Tensor | None = None  # what the level at work began with, if that counts
+        self._begin: Tensor | None = None  # what the current level began with, if its objective needs that
         self._gradient: Tensor | None = None  # at the best picture, unless that is from before a resumption
         self._level_bests: list[float] = []
         self._enlarged: Tensor | None = None
@@ -72,12 +72,12 @@ class Engine:
 
     @property
     def image(self) -> Tensor:
-        """The best picture so far, finished, of the size of the level at work; of the output's once the run is over."""
+        """The best picture so far, postprocessed, of the current level's size; of the output's size after the run."""
         return self._problem.postprocess(self._optimizer.best_image if self._enlarged is None else self._enlarged)
 
     @property
     def seconds(self) -> float:
-        """Time at work so far."""
+        """Time spent so far, without pauses."""
         return self._clock.seconds
 
     @property
@@ -96,12 +96,12 @@ class Engine:
             self._gradient = None
             self._level_bests = []
             yield from self._run_level()
-        self._enlarged = self._best_at(self.levels[-1].size)  # a checkpoint still can resume on a coarse level
+        self._enlarged = self._best_at(self.levels[-1].size)  # a checkpoint can still resume on a coarse level
         self.stop_reason = self._reason()
         logger.info("Ended after %d iterations: %s", self.iteration, self.stop_reason.sentence)
 
     def _best_at(self, size: tuple[int, int]) -> Tensor:
-        """The best picture so far, as a level of that size begins with it."""
+        """The best picture so far, as the start of a level of that size."""
         best = self._optimizer.best_image
         return best if best.shape[-2:] == size else self._problem.enlarge(best, size).clamp_(0, 1)
 
@@ -129,7 +129,7 @@ class Engine:
                 if not is_out_of_memory(error):
                     raise
                 parts = []
-            if not parts:  # only now are the tensors gone that the error has held
+            if not parts:  # here, after the handler, the error no longer holds tensors
                 if not self._is_relieved():
                     return
                 continue
@@ -155,7 +155,7 @@ class Engine:
                 raise
 
     def _is_relieved(self) -> bool:
-        """Lowers what the run takes after memory ran out; False, with the end prepared, if nothing is left to lower."""
+        """Saves memory after it ran out; returns False, and prepares the end of the run, if nothing can be saved."""
         sentence = self._problem.save_memory() or self._optimizer.save_memory()
         if sentence:
             logger.warning("Memory ran out after %d iterations; %s.", self.iteration, sentence)
@@ -163,16 +163,16 @@ class Engine:
         if not self.iteration:
             raise OutOfMemoryError(
                 f"Memory ran out at {self._level.size[1]}×{self._level.size[0]}, with all memory savings on. "
-                "Lower --height, take --model compact, or close other programs."
+                "Lower --height, use --model compact, or close other programs."
             )
         self._is_out_of_memory = True
         logger.warning("Memory ran out after %d iterations, with all memory savings on.", self.iteration)
         return False
 
     def _apply_changes(self) -> bool:
-        """Records what was asked for, and does what the recipe says for this moment; returns whether anything changed.
+        """Records requested changes in the recipe and applies those due now; returns whether the objective changed.
 
-        Live changes go through the recipe, so that a run from the recorded recipe takes the very same way.
+        Live changes go through the recipe, so that a run from the recorded recipe repeats this run.
         """
         wanted = self.control.take_changes()
         if wanted:
@@ -194,7 +194,7 @@ class Engine:
         return False
 
     def state(self) -> dict[str, Any]:
-        """Everything that decides the rest of the run, to be taken between two events of `run` or after it.
+        """Everything that the rest of the run depends on; valid between two events of `run` and after it.
 
         Returns:
             Tensors, numbers, strings, and lists and dicts of them.
@@ -214,12 +214,12 @@ class Engine:
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Goes on where `state` was taken, before `run`: to the same bits, if this engine's budget is the same.
+        """Continues from a `state`, before `run`; bit for bit, if this engine's budget is the same.
 
-        With a larger budget, levels that are over stay as they were; see `impasto.engine.pyramid.extend_pyramid`.
+        With a larger budget, finished levels stay as they were; see `impasto.engine.pyramid.extend_pyramid`.
 
         Args:
-            state: Of an engine for the same pictures and recipe, but for the budget.
+            state: Of an engine for the same pictures and recipe; the budget may differ.
 
         Raises:
             ValueError: If this engine's budget is smaller.
@@ -227,7 +227,7 @@ class Engine:
         planned = [Level.from_list(values) for values in state["levels"]]
         self._spent = list(state["spent"])
         self._begin = next(iter(state["begin"]), None)
-        # A budget that was changed on the way stays so, unless another one is asked for now.
+        # A budget that was changed during the run stays, unless another one is asked for now.
         self.levels = planned if state["asked"] == self._asked else extend_pyramid(planned, self._spent, self.levels)
         self.iteration, self.losses = state["iteration"], dict(state["losses"])
         self._level_bests = list(state["level_bests"])
@@ -239,7 +239,7 @@ class Engine:
 
     @property
     def _level(self) -> Level:
-        """The one at work."""
+        """The current level."""
         return self.levels[len(self._spent) - 1]
 
     def _is_level_exhausted(self) -> bool:

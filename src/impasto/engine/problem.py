@@ -1,4 +1,4 @@
-"""What the engine needs of the pictures: the problem that it solves."""
+"""The problem that the engine solves: what it needs to know about the pictures."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,28 +16,28 @@ class Problem(Protocol):
     """The pictures of a run, as the engine sees them; tensors have shape (1, 3, H, W)."""
 
     def start(self, size: tuple[int, int]) -> Tensor:
-        """The picture to start from, of a height and width, in [0, 1]."""
+        """The picture to start from, at a height and width, in [0, 1]."""
 
     def objective(self, level: Level, recipe: Recipe, begin: Tensor) -> Objective:
         """The objective of a level.
 
         Args:
-            level: The level that is about to begin, or whose recipe has changed.
-            recipe: With the weights that hold by now.
+            level: The level that begins, or whose recipe has changed.
+            recipe: With the current weights.
             begin: The picture that the level began with.
         """
 
     def resample(self, image: Tensor, size: tuple[int, int]) -> Tensor:
-        """Brings a picture, or a change of one, of any range to a height and width."""
+        """Resizes a picture, or a difference of pictures, of any range to a height and width."""
 
     def enlarge(self, image: Tensor, size: tuple[int, int]) -> Tensor:
-        """The picture of one level as the next one, of that height and width, begins with it."""
+        """The start of the next level, of that height and width, from the picture of the one before."""
 
     def postprocess(self, image: Tensor) -> Tensor:
-        """What a picture goes through on its way out, as for its colors."""
+        """Postprocesses a picture for the output, for example its colors."""
 
     def save_memory(self) -> str:
-        """Makes evaluations take less memory and says how; empty if nothing is left to save."""
+        """Makes evaluations use less memory and says how, in words; empty if nothing can be saved."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The schedule from coarse to fine: sizes and iterations of the levels, pure arithmetic.
+"""The schedule from coarse to fine: sizes and iterations of the levels.
 
 Coarse levels cost little and lay out large strokes; fine ones sharpen. Reference: Gatys et al. (2017),
 arXiv:1611.07865, section 6.
@@ -13,8 +13,8 @@ from impasto.losses.neighbors import Matching
 from impasto.recipe import Recipe
 
 CORRECTED_SHARE = 1 / 3
-"""Of the finest level's iterations: those left when the finishing encoder corrects the run's own. From a fifth to a
-half it makes little difference, and neither does a second correction."""
+"""Share of the finest level's iterations that follow the correction by the finishing encoder. Between a fifth and a
+half it makes little difference, and a second correction makes none."""
 
 
 MATCHINGS = 2
@@ -29,8 +29,8 @@ class Level:
     Attributes:
         size: Height and width in pixels.
         iterations: Evaluations of the objective to spend on it.
-        is_finish: Whether the recipe's finishing encoder takes it.
-        is_corrected: Whether the finishing encoder corrects the run's own at the picture that the level begins with.
+        is_finish: Whether the recipe's finishing encoder computes it.
+        is_corrected: Whether the finishing encoder corrects the run's encoder at the start of the level.
         matching: How it finds nearest neighbors; None with other style losses.
     """
 
@@ -64,10 +64,10 @@ def build_pyramid(size: tuple[int, int], recipe: Recipe) -> list[Level]:
         recipe: `levels`, `min_size` and the budget.
 
     Returns:
-        At least one level; the last has the output's size. Each has twice the edge of the one before (rounded), and
-        none is without an iteration unless the budget is 0. If the recipe has a finish, one more level of the output's
-        size, whose iterations are taken off the budget first. If the finishing encoder can correct the run's own, the
-        end of the finest level before is a level of its own.
+        At least one level; the last has the output's size. Each has twice the edge of the one before (rounded), and at
+        least one iteration unless the budget is 0. A finish adds a level of the output's size, whose iterations are
+        taken from the budget first. If the finishing encoder can correct the run's encoder, the last third of the
+        finest level before it is a level too.
     """
     last = 0 if recipe.finishing is None else min(recipe.finishing.iterations, recipe.num_iterations)
     total = recipe.num_iterations - last
@@ -103,10 +103,10 @@ def _with_matching(sizes: Sequence[tuple[int, int]], total: int, finish: int) ->
         for (size, matching), iterations in zip(plan, counts, strict=True)
         if iterations
     ]
-    levels = levels or [Level(sizes[-1], 0, matching=Matching.OF_CONTENT)]
-    if levels[0].matching is not Matching.OF_CONTENT:  # nothing was painted yet
-        levels[0] = replace(levels[0], matching=Matching.OF_CONTENT)
-    return [*levels, Level(sizes[-1], finish, is_finish=True, matching=Matching.BY_LAYER)] if finish else levels
+    if finish:
+        levels.append(Level(sizes[-1], finish, is_finish=True, matching=Matching.BY_LAYER))
+    levels = levels or [Level(sizes[-1], 0)]
+    return [replace(levels[0], matching=Matching.OF_CONTENT), *levels[1:]]  # nothing was painted yet
 
 
 def _num_levels(size: tuple[int, int], min_size: int) -> int:
@@ -125,15 +125,15 @@ def _split(total: int, count: int) -> Sequence[int]:
 
 
 def extend_pyramid(planned: Sequence[Level], spent: Sequence[int], fresh: Sequence[Level]) -> Sequence[Level]:
-    """The levels of a run that goes on with another budget than it began with.
+    """The levels of a run that is resumed with a larger budget.
 
-    Levels that are over keep what they spent. The level at work and later ones get what a fresh run of the larger
-    budget would give them, and the last one all that remains.
+    Finished levels keep what they spent. The current level and later ones get what a new run of the larger budget would
+    give them, and the last one all that remains.
 
     Args:
         planned: The levels so far.
-        spent: Iterations of each level that has begun; the last of them is at work.
-        fresh: The levels of a new run with the new budget. There may be more of them, coarser ones, than were planned.
+        spent: Iterations of each level that has begun; the last of them is the current level.
+        fresh: The levels of a new run with the new budget; there may be more of them, coarser ones, than planned.
 
     Raises:
         ValueError: If the new budget is smaller.
@@ -145,7 +145,7 @@ def extend_pyramid(planned: Sequence[Level], spent: Sequence[int], fresh: Sequen
         return planned
     over = len(spent) - 1
     levels, finish = _parted(planned)
-    if over >= len(levels):  # the finish is at work: it gets what comes in addition
+    if over >= len(levels):  # the finish is the current level: it gets the addition
         return [*planned[:-1], replace(planned[-1], iterations=planned[-1].iterations + total - before)]
     fresh_levels, _ = _parted(fresh)
     shares = [level.iterations for level in fresh_levels[len(fresh_levels) - len(levels) :]]
@@ -155,15 +155,14 @@ def extend_pyramid(planned: Sequence[Level], spent: Sequence[int], fresh: Sequen
 
 
 def rebudget(planned: Sequence[Level], spent: Sequence[int], total: int) -> Sequence[Level]:
-    """The levels of a run whose budget is changed while it goes on.
+    """The levels of a run whose budget changes during the run.
 
-    What is left of the new budget is split evenly between the level at work and the later ones; a finish keeps its
-    own.
+    What is left of the new budget is split evenly between the current level and the later ones; a finish keeps its own.
 
     Args:
         planned: The levels so far.
-        spent: Iterations of each level that has begun; the last of them is at work.
-        total: The new budget; one that is spent already ends the run.
+        spent: Iterations of each level that has begun; the last of them is the current level.
+        total: The new budget; if it is already spent, the run ends.
     """
     over = len(spent) - 1
     levels, finish = _parted(planned)

@@ -28,7 +28,7 @@ class Decoded:
     """What a file holds, before its colors are brought to sRGB.
 
     Attributes:
-        samples: Shape (H, W, C), upright; C is 1 (grey), 3 (RGB) or 4 (CMYK); uint8, uint16, or float32 where 0 to 1
+        samples: Shape (H, W, C), upright; C is 1 (gray), 3 (RGB) or 4 (CMYK); uint8, uint16, or float32 where 0 to 1
             is meant.
         alpha: Shape (H, W, 1), of the same kind; None if there is none.
         profile: ICC profile as embedded, unchecked.

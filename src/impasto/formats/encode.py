@@ -28,7 +28,7 @@ class Frame:
     """What goes into a file.
 
     Attributes:
-        samples: Shape (H, W, C), uint8 or uint16; grey, grey and alpha, RGB, or RGB and alpha.
+        samples: Shape (H, W, C), uint8 or uint16; gray, gray and alpha, RGB, or RGB and alpha.
         profile: ICC profile to embed.
         exif: As `exif.for_output` returned it.
         recipe: JSON to embed.

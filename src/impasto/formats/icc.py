@@ -25,7 +25,7 @@ CHANNELS = {b"GRAY": 1, b"RGB ": 3, b"CMYK": 4}
 _INTENT: dict[str, Any] = {"intent": "relative", "black_point_compensation": True}
 
 _SAME_LEVELS = 1.0
-"""A profile that moves no color by more grey levels of 1/255 than this is sRGB by another name."""
+"""A profile that moves no color by more gray levels of 1/255 than this is sRGB by another name."""
 
 
 class ProfileError(Exception):
@@ -42,7 +42,7 @@ def to_srgb(samples: NDArray[Any], profile: bytes | None) -> NDArray[np.uint16]:
     """Converts a picture to sRGB.
 
     Args:
-        samples: Shape (H, W, C), uint8 or uint16; C is 1 (grey), 3 (RGB) or 4 (CMYK).
+        samples: Shape (H, W, C), uint8 or uint16; C is 1 (gray), 3 (RGB) or 4 (CMYK).
         profile: ICC profile of these numbers. None, allowed for CMYK only, is a generic printing press.
 
     Returns:
@@ -74,7 +74,7 @@ def from_srgb(samples: NDArray[np.uint16], profile: bytes, bit_depth: int) -> ND
 
     Args:
         samples: Shape (H, W, 3), uint16.
-        profile: A grey or RGB profile that `to_srgb` has accepted.
+        profile: A gray or RGB profile that `to_srgb` has accepted.
         bit_depth: 8 or 16, of the result.
 
     Returns:
@@ -96,7 +96,7 @@ def from_srgb(samples: NDArray[np.uint16], profile: bytes, bit_depth: int) -> ND
 
 
 def is_srgb(profile: bytes) -> bool:
-    """Whether a grey or RGB profile says what sRGB says; judged by what it does to colors, not by its name.
+    """Whether a gray or RGB profile says what sRGB says; judged by what it does to colors, not by its name.
 
     Raises:
         ProfileError: If the profile is damaged.
@@ -111,7 +111,7 @@ def is_srgb(profile: bytes) -> bool:
 
 
 def channels_of(profile: bytes) -> int:
-    """Channels of the pictures that a profile is made for; 0 if it is none of grey, RGB and CMYK.
+    """Channels of the pictures that a profile is made for; 0 if it is none of gray, RGB and CMYK.
 
     Raises:
         ProfileError: If it is no ICC profile.

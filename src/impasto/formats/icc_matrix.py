@@ -1,7 +1,7 @@
 """ICC profiles that are a curve a channel and a matrix, as those of cameras and screens: computed here.
 
 Little CMS rounds them at 8 bit and puts a coarse table in their place at 16 bit: dark saturated colors then come out up
-to 18 grey levels of 1/255 off. Here they are exact, and as fast.
+to 18 gray levels of 1/255 off. Here they are exact, and as fast.
 
 Reference: ICC.1:2022, sections 8.3 (model), 10.6 and 10.18 (curves).
 """
@@ -32,8 +32,8 @@ class Shaper:
     """A profile as arithmetic.
 
     Attributes:
-        curves: Shape (C, 65536): linear light of each 16-bit code; C is 1 (grey) or 3.
-        matrix: Shape (3, 3), linear light to linear sRGB; None in a grey profile.
+        curves: Shape (C, 65536): linear light of each 16-bit code; C is 1 (gray) or 3.
+        matrix: Shape (3, 3), linear light to linear sRGB; None in a gray profile.
     """
 
     curves: NDArray[np.float32]

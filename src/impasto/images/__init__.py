@@ -4,7 +4,7 @@ Everywhere else a picture is a float32 tensor of shape (1, 3, H, W), sRGB in [0,
 besides that (alpha, depth, profile, EXIF) travels in `Picture`, so that writing can put it back.
 
 Rooms: `picture` (the type, and pictures from memory), `load` and `save` (from and to files), `resizing`,
-`color_spaces`. What a file is made of is the affair of `impasto.formats`.
+`color_spaces`. The bytes of files are `impasto.formats`' part.
 """
 
 from impasto.formats.embedded_recipe import read_recipe_json

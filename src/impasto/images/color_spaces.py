@@ -24,14 +24,14 @@ _LAB = (
 )
 
 _GAMUT_SLACK = 1e-4
-"""Linear light outside [0, 1] by this is rounding, and invisible at 16 bit once clamped."""
+"""How far linear light may leave [0, 1] and still count as rounding; clamping that is invisible at 16 bit."""
 
 _BISECTIONS = 14
-"""Halvings of a lightness interval; enough for a twentieth of a grey level."""
+"""Halvings of a lightness interval; enough for a twentieth of a gray level."""
 
 
 def luma(image: Tensor) -> Tensor:
-    """Rec. 601 luma, the Y of YIQ, of shape (B, 1, H, W). An image minus its luma holds what I and Q hold."""
+    """Rec. 601 luma, the Y of YIQ, shape (B, 1, H, W). An image minus its luma is its chroma, as I and Q are."""
     return (image * image.new_tensor(_LUMA).view(3, 1, 1)).sum(1, keepdim=True)
 
 
@@ -61,7 +61,7 @@ def srgb_to_oklab(image: Tensor) -> Tensor:
 
 
 def oklab_to_srgb(lab: Tensor) -> Tensor:
-    """The sRGB picture, shape (B, 3, H, W), of an OKLab one; what lies outside of [0, 1] is clamped."""
+    """The sRGB picture, shape (B, 3, H, W), of an OKLab one; values outside [0, 1] are clamped."""
     return linear_to_srgb(_oklab_to_linear(lab).clamp(0, 1))
 
 
@@ -82,7 +82,7 @@ def mix_channels(image: Tensor, matrix: Tensor) -> Tensor:
 
 
 def join_luma(brightness: Tensor, chroma: Tensor) -> Tensor:
-    """The picture of a luma and a chroma; luma that has no such chroma gives way, chroma is kept.
+    """Joins luma and chroma. Where sRGB cannot have both, luma changes and chroma is kept.
 
     Args:
         brightness: Luma, shape (B, 1, H, W).
@@ -98,8 +98,8 @@ def join_luma(brightness: Tensor, chroma: Tensor) -> Tensor:
 def join_oklab(image: Tensor, colors: Tensor) -> Tensor:
     """The lightness of one picture with the colors (a and b of OKLab) of another.
 
-    Where sRGB has no color of that lightness with that a and b, lightness moves towards that of `colors`, where it
-    has, and just so far: colors are kept exactly.
+    Where sRGB has no color of that lightness with that a and b, lightness moves toward that of `colors`, as far as
+    needed: a and b are kept exactly.
 
     Args:
         image: Gives the lightness, shape (B, 3, H, W), in [0, 1].
@@ -113,7 +113,10 @@ def join_oklab(image: Tensor, colors: Tensor) -> Tensor:
     """
     wanted = srgb_to_oklab(image)[:, :1]
     possible, ab = srgb_to_oklab(colors).tensor_split((1,), dim=1)
-    outside, inside = torch.zeros_like(wanted), torch.ones_like(wanted)  # shares of the way to what is possible
+    outside, inside = (
+        torch.zeros_like(wanted),
+        torch.ones_like(wanted),
+    )  # shares of the way to a lightness that is possible
     for _ in range(_BISECTIONS):
         share = (outside + inside) / 2
         fits = _is_in_gamut(torch.cat([torch.lerp(wanted, possible, share), ab], 1))
@@ -123,6 +126,6 @@ def join_oklab(image: Tensor, colors: Tensor) -> Tensor:
 
 
 def _is_in_gamut(lab: Tensor) -> Tensor:
-    """Which pixels sRGB has, shape (B, 1, H, W)."""
+    """Which pixels lie in the gamut of sRGB, shape (B, 1, H, W)."""
     light = _oklab_to_linear(lab)
     return ((light >= -_GAMUT_SLACK) & (light <= 1 + _GAMUT_SLACK)).all(1, keepdim=True)

@@ -17,10 +17,10 @@ from impasto.formats.files import DEFAULT_MAX_PIXELS, Format, read_file, sniff
 from impasto.images.picture import Picture
 
 _ALWAYS_RGB = (Format.WEBP, Format.HEIF, Format.GIF)
-"""Formats in which a grey picture has three equal channels."""
+"""Formats in which a gray picture has three equal channels."""
 
 _TOLERANCE = 1e-3
-"""How far float samples may leave [0, 1] before it is no rounding error: a quarter of a grey level."""
+"""How far float samples may leave [0, 1] and still count as rounded: a quarter of a gray level."""
 
 
 def load_picture(path: str | Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
@@ -28,11 +28,11 @@ def load_picture(path: str | Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> P
 
     Args:
         path: JPEG, PNG, WebP, GIF, TIFF, AVIF, HEIC (with pillow-heif), JPEG 2000, BMP or PNM, whatever its suffix.
-            Of animations and of several pages the first is used.
+            Of an animation or of several pages, the first is read.
         max_pixels: Larger pictures are refused before they are decoded.
 
     Raises:
-        ImageError: If it is missing, unreadable, no picture, damaged, truncated or too large.
+        ImageError: If it is missing, unreadable, not an image, damaged, truncated or too large.
     """
     path = Path(path)
     data = read_file(path, max_pixels)
@@ -45,17 +45,17 @@ def load_picture(path: str | Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> P
 def as_picture(
     source: str | Path | Image.Image | NDArray[Any] | Tensor | Picture, *, max_pixels: int = DEFAULT_MAX_PIXELS
 ) -> Picture:
-    """Takes a picture in any of the forms that Python programs have it in.
+    """Converts any of the usual forms of a picture in Python to a `Picture`.
 
     Args:
         source: A path (`load_picture`); a `Picture` (returned as it is); a Pillow image (turned upright by its EXIF,
             converted from its ICC profile); a NumPy array of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); or a
-            tensor of shape (C, H, W) or (1, C, H, W) with C of 1, 3 or 4. One channel is grey, a fourth one alpha.
+            tensor of shape (C, H, W) or (1, C, H, W) with C of 1, 3 or 4. One channel is gray, a fourth one alpha.
             Samples are sRGB: uint8 (0 to 255), uint16 (0 to 65535), bool, or floating point in [0, 1].
         max_pixels: Larger pictures are refused.
 
     Raises:
-        ImageError: If the shape, the type or the range is another one.
+        ImageError: If the type, the shape or the range is none of these.
     """
     match source:
         case Picture():
@@ -70,7 +70,7 @@ def as_picture(
             array = _channels_last(source)
         case _:
             raise ImageError(
-                f"A picture comes as path, Pillow image, NumPy array, tensor or Picture, got {type(source).__name__}."
+                f"A picture must be a path, Pillow image, NumPy array, tensor or Picture, got {type(source).__name__}."
             )
     return _from_array(array, max_pixels)
 
@@ -157,7 +157,7 @@ def _to_srgb(decoded: Decoded) -> tuple[NDArray[Any], bytes | None, tuple[str, .
         converted = icc.to_srgb(_to_integers(samples), profile)
     except icc.ProfileError as error:
         return samples, None, (f"color profile: ignored, {error}",)
-    # a grey profile gives three channels that differ by rounding at most
+    # a gray profile gives three channels that differ by rounding at most
     return (converted[..., 1:2] if samples.shape[2] == 1 else converted), profile, ()
 
 
@@ -181,6 +181,6 @@ def _to_tensor(samples: NDArray[Any]) -> Tensor:
 
 
 def _channels_equal(samples: NDArray[Any]) -> bool:
-    """Up to the one grey level that WebP makes of its integer arithmetic."""
+    """Up to the one gray level that WebP makes of its integer arithmetic."""
     spread = samples.max(axis=2) - samples.min(axis=2)
     return bool(spread.max() <= np.iinfo(samples.dtype).max // 255)

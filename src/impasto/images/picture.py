@@ -1,4 +1,4 @@
-"""The type `Picture`: upright sRGB pixels, and what writing needs to put the rest of the file back."""
+"""The type `Picture`: upright sRGB pixels, and the rest of a file that is to be kept when it is written."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,14 +15,14 @@ class Picture:
     """A decoded picture.
 
     Attributes:
-        samples: Shape (1, 3, H, W), or (1, 1, H, W) if it is grey; sRGB, upright: uint8, uint16, or float32 in [0, 1].
-            Under transparency: as they are in the file.
+        samples: Shape (1, 3, H, W), or (1, 1, H, W) if it is gray; sRGB, upright: uint8, uint16, or float32 in [0, 1].
+            Under transparent parts: as in the file.
         alpha: Shape (1, 1, H, W), float32, 0 transparent to 1 opaque; None if the source has none.
-        is_gray: The source had one color channel (or a format that has no such thing, and three equal ones).
-        bit_depth: Bits per channel of the source: 8, or 16 for all that is finer than 8.
-        profile: The source's ICC profile where it is not sRGB and can be written back.
+        is_gray: Whether the source had one color channel, or three equal ones in a format that always has three.
+        bit_depth: Bits per channel of the source: 8, or 16 for everything finer.
+        profile: The source's ICC profile, if it is not sRGB and can be written back.
         exif: EXIF as a TIFF structure, orientation 1, without thumbnail and maker notes, with GPS still in it
-            (`save_picture` drops that unless asked not to).
+            (`save_picture` drops GPS by default).
         name: Base name of the file, empty if the picture came from memory.
         sha256: Of the file's bytes; of the array's bytes if the picture came from memory.
         notes: Sentences on what was left out or repaired, as ``"animated: the first of 12 frames is used"``.
@@ -40,7 +40,7 @@ class Picture:
 
     @property
     def pixels(self) -> Tensor:
-        """Shape (1, 3, H, W), float32, sRGB in [0, 1]; made anew each time from samples that take a quarter of it."""
+        """Shape (1, 3, H, W), float32, sRGB in [0, 1]; computed at each access, since `samples` take less memory."""
         samples = self.samples
         if not samples.is_floating_point():
             samples = samples.float().div_(torch.iinfo(samples.dtype).max)

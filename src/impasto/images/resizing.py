@@ -1,4 +1,4 @@
-"""Sizes: how large the output becomes, and bringing pictures to a size."""
+"""The output's size, and resizing of pictures."""
 
 import math
 
@@ -6,7 +6,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 WRAP_MARGIN = 8
-"""Pixels that a tile borrows from its neighbors when it is resampled."""
+"""Pixels of the neighboring tiles that are added around a tile before it is resampled."""
 
 
 def output_size(picture_size: tuple[int, int], *, height: int, longest_edge: int | None) -> tuple[int, int]:
@@ -19,7 +19,7 @@ def output_size(picture_size: tuple[int, int], *, height: int, longest_edge: int
     """
     own_height, own_width = picture_size
     target, edge = (height, own_height) if longest_edge is None else (longest_edge, max(picture_size))
-    # integers throughout: floats round the same half differently from size to size
+    # in integers: floating point would round halves differently from size to size
     return (
         max(1, (2 * own_height * target + edge) // (2 * edge)),
         max(1, (2 * own_width * target + edge) // (2 * edge)),
@@ -27,12 +27,12 @@ def output_size(picture_size: tuple[int, int], *, height: int, longest_edge: int
 
 
 def resample(tensor: Tensor, size: tuple[int, int], wrap: bool = False) -> Tensor:
-    """Brings planes of any range to a size: bicubic, antialiased when shrinking, overshoot and all.
+    """Resizes planes of any range: bicubic, antialiased when shrinking; overshoot is kept.
 
     Args:
         tensor: Shape (B, C, H, W), float.
         size: Height and width in pixels.
-        wrap: Whether the planes are tiles, whose left edge goes on at their right one, and so at top and bottom.
+        wrap: Whether the planes are tiles, whose opposite edges are neighbors.
 
     Returns:
         Shape (B, C, *size); the tensor itself if it has that size already.
@@ -42,7 +42,7 @@ def resample(tensor: Tensor, size: tuple[int, int], wrap: bool = False) -> Tenso
         return tensor
     if not wrap:
         return F.interpolate(tensor, size=size, mode="bicubic", align_corners=False, antialias=True)
-    # As many neighbors on each side as the filter sees; scaled, they are cut off again.
+    # Add as many neighbors on each side as the filter reaches, and cut them off after scaling.
     margins = [min(edge, WRAP_MARGIN) for edge in own]
     wide = F.pad(tensor, (margins[1], margins[1], margins[0], margins[0]), mode="circular")
     cuts = [round(margin * edge / before) for margin, edge, before in zip(margins, size, own, strict=True)]
@@ -51,7 +51,7 @@ def resample(tensor: Tensor, size: tuple[int, int], wrap: bool = False) -> Tenso
 
 
 def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Brings pictures to a size, as `resample` does, their values kept in [0, 1].
+    """Resizes pictures as `resample` does, and clamps them to [0, 1].
 
     Args:
         image: Shape (B, C, H, W), float, in [0, 1].
@@ -65,7 +65,7 @@ def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def fill(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Brings pictures to a size without distortion: scaled to cover it, the overhang cut off evenly.
+    """Resizes pictures without distortion: scaled to cover the size, then cropped evenly.
 
     Args:
         image: Shape (B, C, H, W), float, in [0, 1].
@@ -75,7 +75,9 @@ def fill(image: Tensor, size: tuple[int, int]) -> Tensor:
         Shape (B, C, *size), in [0, 1].
     """
     scale = max(size[0] / image.shape[-2], size[1] / image.shape[-1])
-    for axis, edge in zip((-2, -1), size, strict=True):  # cut first: a strip enlarged as a whole has no bounds
+    for axis, edge in zip(
+        (-2, -1), size, strict=True
+    ):  # crop first: a strip enlarged as a whole could take any amount of memory
         own = image.shape[axis]
         needed = min(own, math.ceil(edge / scale))
         image = image.narrow(axis, (own - needed) // 2, needed)

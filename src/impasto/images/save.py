@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 BitDepth = Literal["auto", "8", "16"]
 
 WRITABLE_SUFFIXES: frozenset[str] = frozenset(CODECS)
-"""Suffixes, in lower case, that name a picture's format."""
+"""Suffixes of formats that can be written, in lower case."""
 
 
 def save_picture(
@@ -39,22 +39,22 @@ def save_picture(
 ) -> None:
     """Writes a picture; the format follows from the suffix. The file is replaced as a whole or not at all.
 
-    JPEG is written at quality 95 without chroma subsampling, WebP at 95, AVIF at 90, HEIC at 95; PNG, TIFF and
-    JPEG 2000 without loss.
+    JPEG is written at quality 95 without chroma subsampling, WebP and HEIC at 95, AVIF at 90; PNG, TIFF and JPEG 2000
+    are lossless.
 
     Args:
-        pixels: Shape (1, 3, H, W), sRGB in [0, 1]; what lies outside is clamped. 8 bit is ``round(255 x)``.
-        path: One of `WRITABLE_SUFFIXES`. Missing folders are made.
-        source: Gives alpha (resized to the output), EXIF, and depth and profile where they are asked for.
+        pixels: Shape (1, 3, H, W), sRGB in [0, 1]; values outside are clamped. 8 bit is ``round(255 x)``.
+        path: With one of `WRITABLE_SUFFIXES`. Missing folders are created.
+        source: Provides alpha (resized to the output) and EXIF, and depth and profile if they are asked for.
         recipe_json: ASCII JSON to embed.
         bit_depth: ``"auto"`` is the source's depth where the format can hold it, else 8.
         keep_profile: Write in the source's profile instead of sRGB.
-        keep_gps: Keep the place in the source's EXIF.
-        is_gray: Write one channel (the mean of the three), in formats that have such a thing.
+        keep_gps: Keep the location in the source's EXIF.
+        is_gray: Write one channel (the mean of the three), in formats that have gray pictures.
 
     Raises:
         OutputError: If the format is unknown or cannot hold what is asked for, if the file cannot be written, or if
-            the picture holds NaN. An earlier file is then untouched.
+            the picture holds NaN. An earlier file then stays as it was.
     """
     path = Path(path)
     codec = _codec(path)
@@ -81,11 +81,11 @@ def save_picture(
 
 
 def check_writable(path: str | Path, *, size: tuple[int, int] | None = None, bit_depth: BitDepth = "auto") -> None:
-    """Finds out before a run whether its picture can be written at the end; leaves nothing.
+    """Checks before a run whether its picture can be written at the end; leaves no file behind.
 
     Args:
         path: The picture's file, in a folder that may not exist yet.
-        size: Height and width in pixels, if they are known already.
+        size: Height and width in pixels, if already known.
         bit_depth: As for `save_picture`.
 
     Raises:
@@ -102,14 +102,14 @@ def check_writable(path: str | Path, *, size: tuple[int, int] | None = None, bit
         )
     try:
         if path.is_dir():
-            raise OutputError(f"'{path}' is a folder, a file is needed. Choose another name.")
+            raise OutputError(f"'{path}' is a folder; a file is needed. Choose another name.")
         folder = path.resolve().parent
         while not folder.exists():
             folder = folder.parent
         if not folder.is_dir():
-            raise OutputError(f"Cannot write '{path}': '{folder}' is no folder. Choose another place.")
+            raise OutputError(f"Cannot write '{path}': '{folder}' is not a folder. Choose another place.")
         try:
-            with tempfile.TemporaryFile(dir=folder):  # the only sure way to know; asking for rights is not
+            with tempfile.TemporaryFile(dir=folder):  # the only reliable check; looking at permissions is not
                 pass
         except OSError as error:
             raise OutputError(f"Cannot write '{path}': {reason(error)} in '{folder}'. Choose another place.") from None
@@ -148,7 +148,7 @@ def _depth(path: Path, codec: Codec, wanted: BitDepth, source: Picture | None) -
 def _colors(
     samples: NDArray[np.float32], depth: int, profile: bytes | None, is_gray: bool
 ) -> tuple[NDArray[Any], bytes | None]:
-    """Samples as they are written, in the profile if it fits their channels; and the profile to embed."""
+    """Samples to write, converted to the profile if it fits their channels; and the profile to embed."""
     channels = 1 if is_gray else 3
     if is_gray:
         samples = samples.mean(axis=2, keepdims=True)

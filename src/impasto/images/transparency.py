@@ -1,4 +1,4 @@
-"""What lies under transparent parts of a picture: colors that nobody has seen and nothing may depend on."""
+"""Colors under transparent parts of a picture, which are invisible and must not influence the result."""
 
 from dataclasses import replace
 
@@ -10,19 +10,19 @@ from impasto.errors import ImageError
 from impasto.images.picture import Picture
 
 _NOTHING = 1e-4
-"""Opacity, summed over a window, below which the window says nothing of its color."""
+"""Mean opacity of a window below which its color is unknown."""
 
 
 def fill_transparent(picture: Picture) -> Picture:
     """The picture with the colors under its transparent parts replaced by those of the nearest visible parts.
 
-    Networks and filters look beyond the edge of what is visible; there they then find more of the same.
+    Networks and filters reach beyond the visible parts and then meet the same colors there.
 
     Args:
-        picture: Its samples become float32 if anything is transparent; else it is returned as it is.
+        picture: Its samples become float32 if any are transparent; otherwise it is returned unchanged.
 
     Raises:
-        ImageError: If nothing of it is visible.
+        ImageError: If no part of it is visible.
     """
     if picture.alpha is None or bool((picture.alpha == 1).all()):
         return picture
@@ -32,7 +32,7 @@ def fill_transparent(picture: Picture) -> Picture:
 
 
 def _filled(pixels: Tensor, alpha: Tensor) -> Tensor:
-    """Averages visible colors over windows of 2, 4, 8 … pixels, and takes the smallest window that shows any.
+    """Averages visible colors over windows of 2, 4, 8 … pixels; the smallest window with visible parts counts.
 
     Reference: Gortler et al. (1996), SIGGRAPH, "The Lumigraph", section 3.4 (pull-push).
     """

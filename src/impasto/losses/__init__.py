@@ -1,4 +1,4 @@
-"""Loss functions: pure functions of tensors, which know no encoder.
+"""Loss functions: pure functions of tensors, independent of any encoder.
 
 Rooms: `base` (relative distances, the contract of a style loss), `statistics` (additive sums over positions), a file
 for each loss, `registry` (the style losses by name).

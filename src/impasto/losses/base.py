@@ -14,12 +14,12 @@ _NOTHING = 1e-20
 
 
 def relative(difference: Tensor, scale: Tensor) -> Tensor:
-    """A difference over its scale, both scalars; where the scale is (nearly) zero the difference is not divided."""
+    """A difference divided by its scale, both scalars; undivided where the scale is (nearly) zero."""
     return difference / torch.where(scale > _NOTHING, scale, torch.ones_like(scale))
 
 
 class _SquaredNorm(torch.autograd.Function):
-    """Autograd's own way back raises to a power and multiplies twice; one pass will do."""
+    """The sum of squares with a backward pass of one multiplication; autograd's own takes three operations."""
 
     @staticmethod
     def forward(ctx: Any, tensor: Tensor) -> Tensor:
@@ -40,24 +40,24 @@ def squared_norm(tensor: Tensor) -> Tensor:
 
 
 def relative_square(difference: Tensor, reference: Tensor) -> Tensor:
-    """Squared norm of a difference over the squared norm of what it is compared with, a scalar.
+    """Squared norm of a difference divided by the squared norm of the reference, a scalar.
 
     Args:
         difference: Any shape.
-        reference: Any shape; where it is (nearly) zero, as of a dead layer, the difference is not divided.
+        reference: Any shape. If it is (nearly) zero, as for a dead layer, the difference is not divided.
     """
     return relative(squared_norm(difference), squared_norm(reference))
 
 
 class StyleLoss(ABC):
-    """What is compared of a style: statistics of features, and the distance of one from a target.
+    """A way to compare styles: statistics of features, and their distance from a target.
 
     Statistics of two parts of a picture add up (``+``) to those of the whole, so masks, several styles and tiles need
     no second implementation.
 
     Attributes:
-        scale: Constant at which it pulls about as hard as the Gram loss at the balanced picture.
-        sorts: Whether it sorts all values, which takes memory for the places and the targets of each.
+        scale: Factor at which its gradient is about as strong as the Gram loss's at the balanced picture.
+        sorts: Whether it sorts all values; this takes memory for each value's index and target.
     """
 
     scale: float = 1.0
@@ -65,7 +65,7 @@ class StyleLoss(ABC):
 
     @abstractmethod
     def statistics(self, features: Tensor, weights: Tensor | None = None, projection: Tensor | None = None) -> Any:
-        """What the loss keeps of features: additive and differentiable.
+        """Reduces features to the loss's statistics, additive and differentiable.
 
         Args:
             features: Shape (1, C, H, W).
@@ -75,8 +75,8 @@ class StyleLoss(ABC):
 
     @abstractmethod
     def target(self, statistics: Any, projection: Tensor | None = None) -> Any:
-        """What is computed once of the statistics of the style image; the projection as above."""
+        """Prepares the statistics of a style image for `distance`, once; the projection is that of `statistics`."""
 
     @abstractmethod
     def distance(self, statistics: Any, target: Any) -> Tensor:
-        """How far statistics are from a target, a scalar: 0 is equal, 1 about as far as black."""
+        """Distance of statistics from a target, a scalar: 0 if equal, about 1 for a black picture."""

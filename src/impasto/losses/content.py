@@ -1,4 +1,4 @@
-"""The content loss: what is where.
+"""The content loss: the squared distance of feature maps, position by position.
 
 Legend: B pictures, C channels, K channels after the projection.
 """
@@ -22,8 +22,8 @@ def content_loss(
     Args:
         features: Shape (B, C, H, W).
         target: Shape (B, C, H, W).
-        projection: An affine map of the features in whose space to measure, shape (K, C + 1); None for none.
-        target_squared_norm: ‖T‖² from `projected_squared_norm`, where it is known.
+        projection: An affine map whose space the distance is measured in, shape (K, C + 1); None for none.
+        target_squared_norm: ‖T‖² from `projected_squared_norm`, if already computed.
         weights: Weight of each position in [0, 1], shape (B, 1, H, W); None counts each once.
 
     Reference: Gatys et al. (2015), arXiv:1508.06576, eq. 1. Differs: divided by the target's own squared norm.

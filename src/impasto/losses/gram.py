@@ -1,4 +1,4 @@
-"""The Gram loss: which channels are active together, wherever that is.
+"""The Gram loss: which channels are active together, regardless of position.
 
 Legend: B pictures, C channels, K channels after the projection.
 """
@@ -18,7 +18,7 @@ def gram_matrix(features: Tensor) -> Tensor:
     Returns:
         Symmetric, shape (B, C, C), unit: squared activation.
 
-    Reference: Gatys et al. (2015), arXiv:1508.06576, eq. 3. Differs: divided by H·W, so that one weight serves every
+    Reference: Gatys et al. (2015), arXiv:1508.06576, eq. 3. Differs: divided by H·W, so that one weight suits every
     size.
     """
     return moments(features).gram()
@@ -32,7 +32,7 @@ def gram_loss(gram: Tensor, target: Tensor) -> Tensor:
         target: Shape (B, C, C).
 
     Reference: Gatys et al. (2015), arXiv:1508.06576, eq. 4. Differs: divided by the target's own squared norm, so that
-    layers, encoders and styles are on one scale: 1 is "as far as black", 0 is equal.
+    layers, encoders and styles are on one scale: 0 if equal, 1 for a black picture.
     """
     return relative_square(gram - target, target)
 
@@ -40,7 +40,7 @@ def gram_loss(gram: Tensor, target: Tensor) -> Tensor:
 class Gram(StyleLoss):
     """Gram matrices; see `gram_loss`.
 
-    With a projection H, ‖H S Hᵀ‖² is tr(M S M S) with M = HᵀH: a product less on the way there and one on the way back.
+    With a projection H, ‖H S Hᵀ‖² is computed as tr(M S M S) with M = HᵀH, which saves a matrix product in each pass.
     """
 
     def statistics(self, features: Tensor, weights: Tensor | None = None, projection: Tensor | None = None) -> Moments:

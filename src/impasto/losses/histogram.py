@@ -23,7 +23,7 @@ class MomentsAndValues:
 
 
 class Histogram(StyleLoss):
-    """Gram matrices and each channel's histogram, half and half.
+    """The mean of two losses: of Gram matrices, and of each channel's histogram.
 
     Reference: Risser, Wilmot & Barnes (2017), arXiv:1701.08893, eq. 8. Differs: histograms are matched exactly, by
     sorting, where the paper uses 256 bins; normalized like the Gram loss.

@@ -44,9 +44,9 @@ def on_grid(features: Tensor, grid: tuple[int, int]) -> Tensor:
         grid: Height and width.
 
     Returns:
-        Shape (1, C, *grid), float32.
+        Shape (1, C, *grid), float32 at least.
     """
-    features = features.float()
+    features = features.to(torch.promote_types(features.dtype, torch.float32))
     height, width = features.shape[-2:]
     if (height, width) == grid:
         return features

@@ -15,7 +15,7 @@ from impasto.losses.base import relative_square
 
 @dataclass(frozen=True, eq=False)
 class Values:
-    """All values of some channels; those of two parts of a picture make up those of the whole.
+    """All values of some channels; adding two parts of a picture gives the values of the whole.
 
     Attributes:
         unsorted: Shape (K, N).
@@ -33,7 +33,7 @@ class Values:
 
 
 def values_of(features: Tensor, weights: Tensor | None, projection: Tensor | None) -> Values:
-    """The values of projected features; positions that weigh less than half are left out, unless all do.
+    """The values of projected features, without positions of a weight below 0.5 (unless all weights are).
 
     Arguments as of `impasto.losses.base.StyleLoss.statistics`.
     """

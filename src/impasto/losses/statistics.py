@@ -1,7 +1,7 @@
 """Additive statistics of feature maps: counts, sums and sums of outer products over positions.
 
-The sums of two parts of a picture add up to those of the whole, so masks, several styles, tiles and machines need no
-second implementation of a loss.
+The sums of two parts of a picture add up to those of the whole, so masks, several styles and tiles need no second
+implementation of a loss.
 
 Legend: B pictures, C channels, H·W = N positions.
 """
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 _POSITIONS_AT_A_TIME = 1 << 16
-"""Half-precision features are converted to float32 in slices of so many positions, to keep the copy small."""
+"""Half-precision features are converted to float32 in slices of this many positions, to keep the copy small."""
 
 
 class _Sums(torch.autograd.Function):

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class _TotalVariation(torch.autograd.Function):
-    """Autograd's own way back fills and adds a whole picture for every slice of one."""
+    """Total variation with a backward pass in place; autograd's own allocates a whole picture for every slice."""
 
     @staticmethod
     def forward(ctx: Any, image: Tensor, wrap: bool) -> Tensor:
@@ -32,7 +32,7 @@ class _TotalVariation(torch.autograd.Function):
 
 
 def _differences(image: Tensor, axis: int, wrap: bool) -> Tensor:
-    """Each pixel's neighbor along an axis, less the pixel."""
+    """Each pixel's next neighbor along an axis, minus the pixel."""
     if wrap:
         return image.roll(-1, axis) - image
     count = image.shape[axis] - 1
@@ -40,11 +40,11 @@ def _differences(image: Tensor, axis: int, wrap: bool) -> Tensor:
 
 
 def total_variation(image: Tensor, wrap: bool = False) -> Tensor:
-    """Anisotropic total variation: absolute differences to the right and lower neighbour, mean per pixel and channel.
+    """Anisotropic total variation: absolute differences to the right and lower neighbor, mean per pixel and channel.
 
     Args:
         image: Shape (B, C, H, W).
-        wrap: Whether the right neighbor of the last column is the first, and so for rows, as in a tileable picture.
+        wrap: Whether the first column follows the last, and the first row the last, as in a tileable picture.
 
     Returns:
         A scalar; 0 for a constant picture, at most 2 for one in [0, 1].

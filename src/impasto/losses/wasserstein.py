@@ -18,7 +18,7 @@ class Gaussian:
         covariance: Shape (1, K, K).
         basis: Its eigenvectors, shape (1, K, K).
         pairs: Weights of the pairs of eigenvectors, shape (1, K, K).
-        scale: Squared distance from black, a scalar.
+        scale: Squared distance of a black picture from the target, a scalar.
         projection: Of the features, shape (K, C + 1); None for none.
     """
 
@@ -38,8 +38,8 @@ class GaussianMoments(StyleLoss):
     run and no matrix root is taken in the loop.
 
     Reference: Bhatia, Jain & Lim (2019), arXiv:1712.01504, section 5 for the Bures metric; Marron (2017) for the use in
-    style transfer. Differs: to second order; eigenvalues below `FLOOR` of the mean one count as that, since there the
-    expansion would overstate without bound what the true distance only sees to first order.
+    style transfer. Differs: expanded to second order; eigenvalues below `FLOOR` times the mean eigenvalue are raised to
+    that, because the expansion grows without bound there while the true distance does not.
     """
 
     scale = 0.35
@@ -63,7 +63,7 @@ class GaussianMoments(StyleLoss):
         return Gaussian(mean, covariance, basis, pairs, scale, projection)
 
     def distance(self, statistics: Moments, target: Gaussian) -> Tensor:
-        """Squared distance, relative to the target's from black."""
+        """Squared distance, divided by that of a black picture."""
         mean, covariance = statistics.mean(target.projection), statistics.covariance(target.projection)
         difference = target.basis.mT @ (covariance - target.covariance) @ target.basis
         bures = (target.pairs * difference.square()).sum()

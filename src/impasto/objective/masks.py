@@ -1,6 +1,6 @@
 """Regions of pictures: masks, carried to the grid of each layer.
 
-A mask is soft: 1 is inside, 0 outside, and what lies between counts in part. Its size is its own.
+A mask is soft: 1 is inside, 0 is outside, and values between count in part. It may have any size.
 """
 
 from collections.abc import Sequence
@@ -13,18 +13,18 @@ from torch import Tensor
 from impasto.errors import ImageError, UserError
 
 BLACK = 1 / 255
-"""A mask that is nowhere brighter than this has no inside; how large its inside is does not matter."""
+"""A mask without a pixel brighter than this is empty. A single brighter pixel is a region."""
 
 
 @dataclass(frozen=True, eq=False)
 class Style:
-    """A style image at the size of a level, and where it is to be taken from and to go.
+    """A style image at the size of a level, with its masks.
 
     Attributes:
         image: Shape (1, 3, h, w), RGB in [0, 1].
-        weight: Its share among the styles; only ratios count.
-        content_mask: Where in the output it is to go, shape (1, 1, H, W); None for everywhere.
-        style_mask: Which part of it counts, shape (1, 1, h, w); None for all.
+        weight: Its share among the styles; only ratios matter.
+        content_mask: Which part of the output is painted in it, shape (1, 1, H, W); None for all.
+        style_mask: Which part of the image is taken as style, shape (1, 1, h, w); None for all.
     """
 
     image: Tensor
@@ -34,7 +34,7 @@ class Style:
 
 
 def resize_mask(mask: Tensor, size: tuple[int, int]) -> Tensor:
-    """A mask at the size of a picture: bilinear, so that masks which add up to 1 still do.
+    """Resizes a mask to a picture, bilinearly, so that masks which add up to 1 still do.
 
     Args:
         mask: Shape (1, 1, ?, ?), in [0, 1].
@@ -46,7 +46,7 @@ def resize_mask(mask: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def to_grid(mask: Tensor, size: tuple[int, int]) -> Tensor:
-    """A mask at the positions of a layer: each gets the mean of the area that it stands for.
+    """Resizes a mask to a layer's grid; each position gets the mean of the area that it covers.
 
     Args:
         mask: Shape (1, 1, H, W), in [0, 1].
@@ -62,7 +62,7 @@ def to_grid(mask: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def check_mask(mask: Tensor, name: str) -> Tensor:
-    """The mask itself, if it has an inside.
+    """Returns the mask unchanged unless it is empty.
 
     Raises:
         ImageError: If it is black.
@@ -83,10 +83,11 @@ def check_pairs(num_styles: int, content_masks: Sequence[object], style_masks: S
 
 
 def style_shares(styles: Sequence[Style]) -> list[float]:
-    """What part of the style term each style is, so that a region's pixels feel its style as a whole picture's would.
+    """Each style's share of the style term.
 
-    A style counts with its weight and the area of its region; together they count as much as the area that any of them
-    covers. Without masks that is each weight over the sum of the weights.
+    A style's share is in proportion to its weight and to the area of its region, and all shares add up to the area that
+    any style covers. The pull on a pixel then does not depend on the size of its region. Without masks, each share is
+    the style's weight divided by the sum of the weights.
     """
     if not styles:
         return []

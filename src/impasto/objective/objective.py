@@ -1,7 +1,7 @@
-"""The objective: what a picture is asked for, as one scalar with its parts.
+"""The objective: one scalar with its parts, to be minimized over the pixels.
 
-Each term is divided by its own scale (so it says "how far, relative to black"), multiplied by one published constant
-(so that equal-sounding weights are balanced), and by its share of the weights.
+Each term is divided by its own scale (1 is the distance of a black picture), multiplied by one published constant
+(so that the default weights are balanced), and multiplied by its share of the weights.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -36,17 +36,16 @@ class Evaluation:
 
 
 class Objective:
-    """Targets of one content image and some style images at one size, and the distance of a picture from them.
+    """The weighted distance of a picture from the targets of one content image and some style images, at one size.
 
     Args:
         encoder: A frozen encoder on the pictures' device.
         content_image: Shape (1, 3, H, W), RGB in [0, 1].
         styles: Style images with their weights and masks; a bare tensor of shape (1, 3, h, w) counts everywhere.
         recipe: Weights, layers and the style loss.
-        lock_mask: Where the picture is to stay the content image, shape (1, 1, H, W); None for nowhere.
+        lock_mask: Where the content image is kept, shape (1, 1, H, W); None for nowhere.
         visible: Which part of the picture counts, shape (1, 1, H, W) in [0, 1]; None for all.
-        target_encoder: Looks at content and styles, and returns features of the encoder's kind; None for the encoder
-            itself.
+        target_encoder: Computes the targets, in the encoder's feature space; None for the encoder itself.
         begin: The picture that is painted on, of the content image's shape; the content image if None. Only the style
             loss `neighbors` looks at it.
         matching: How that loss finds its matches.

@@ -1,7 +1,7 @@
-"""The terms of the objective: what the picture shows, how it is painted, how rough it is.
+"""The terms of the objective: content, style and total variation.
 
-A term looks at some layers, one after the other, and sums up distances; all are relative, so that 0 is equal and 1
-about as far as black. A further term is one more class and its constant in `OBJECTIVE_SCALE`.
+A term receives some layers, one after the other, and sums up distances. All distances are relative: 0 if equal, about 1
+for a black picture. A new term needs a class and its constant in `OBJECTIVE_SCALE`.
 """
 
 from abc import ABC, abstractmethod
@@ -23,7 +23,7 @@ class Term(ABC):
 
     Attributes:
         name: In recipes, tables and events; a key of `OBJECTIVE_SCALE`.
-        layers: Layers that it looks at, with their shares, which add up to 1; empty for a term of the pixels alone.
+        layers: Layers that it needs, with their shares, which add up to 1; empty for a term of the pixels alone.
     """
 
     name: str
@@ -31,14 +31,14 @@ class Term(ABC):
 
     @abstractmethod
     def begin(self, image: Tensor) -> list[Any]:
-        """Distances of a picture before any layer is seen: one scalar, one for each style, or sums of its own.
+        """Distances of a picture before any layer is added: one scalar, one for each style, or sums of its own.
 
         Args:
             image: Shape (1, 3, H, W), RGB in [0, 1].
         """
 
     def add(self, distances: list[Any], layer: str, features: Tensor) -> None:  # noqa: B027 (some look at no layer)
-        """Adds what a layer says to the distances.
+        """Adds a layer's contribution to the distances.
 
         Args:
             distances: From `begin`; changed in place.
@@ -47,7 +47,7 @@ class Term(ABC):
         """
 
     def value(self, distances: Sequence[Any]) -> Tensor:
-        """What the distances count in the objective before the term's factor, a scalar."""
+        """The term's value in the objective before its factor, a scalar."""
         value: Tensor = distances[0]
         return value
 
@@ -63,8 +63,8 @@ class ContentTerm(Term):
         encoder: Gives the projections of its layers.
         image: The content image, shape (1, 3, H, W), RGB in [0, 1].
         layers: Layers with their shares.
-        asked: Layers to ask for, of all terms: the deepest decides how far a small picture is continued.
-        looker: The encoder that looks at the content image.
+        asked: The layers of all terms; the deepest decides how far a small picture is padded.
+        looker: The encoder that computes the targets.
         visible: Which part of the content image counts, shape (1, 1, H, W) in [0, 1]; None for all.
     """
 
@@ -115,7 +115,7 @@ class StyleTerm(Term):
         styles: Style images with their weights and masks.
         layers: Layers with their shares.
         recipe: With the style loss, weights and strength.
-        looker: The encoder that looks at the style images.
+        looker: The encoder that computes the targets.
         visible: Which part of the picture counts, shape (1, 1, H, W) in [0, 1]; None for all.
     """
 
@@ -161,7 +161,7 @@ class StyleTerm(Term):
         return value
 
     def mean(self, distances: Sequence[Tensor]) -> float:
-        """Of several styles, the mean by their shares."""
+        """The mean over the styles, weighted by their shares."""
         return sum(distance.item() * share for distance, share in zip(distances, self.shares, strict=True))
 
     def _distances(self, layer: str, features: Tensor) -> Iterator[Tensor]:
@@ -191,7 +191,7 @@ class TotalVariationTerm(Term):
     """Differences between neighboring pixels; see `impasto.losses.total_variation`.
 
     Args:
-        wraps: Whether the picture goes on around its edges.
+        wraps: Whether opposite edges are neighbors, as in a tileable picture.
     """
 
     name = "tv"
@@ -205,7 +205,7 @@ class TotalVariationTerm(Term):
 
 
 def checked_finite(features: Tensor, layer: str, encoder: Encoder) -> Tensor:
-    """The features themselves.
+    """Returns the features unchanged.
 
     Raises:
         EncoderError: If they hold NaN or infinity.

@@ -1,4 +1,4 @@
-"""What the weights and the dial multiply each term by."""
+"""The factor of each term, from the weights and the strength."""
 
 from collections.abc import Mapping
 
@@ -11,30 +11,30 @@ OBJECTIVE_SCALE: Mapping[str, float] = {"content": 0.01, "style": 3.0, "tv": 0.1
 """Constant of each term, at which the default weights give the balanced picture (`docs/explanation/objective.md`)."""
 
 STYLE_KNEE = 0.06
-"""Style distance, times the loss's `scale`, below which the style lets go; see `soft_thresholded`."""
+"""Style distance, times the loss's `scale`, below which the style term fades; see `soft_thresholded`."""
 
 BALANCED_RATIO = Recipe.model_fields["content_weight"].default / Recipe.model_fields["style_weight"].default
-"""Of content to style weight."""
+"""Ratio of content weight to style weight at the defaults."""
 
 FARTHEST = 1e9
-"""Ratio of the weights above which it makes no difference any more."""
+"""Ratio of the weights above which a larger one changes nothing."""
 
 BLENDED_SLOPE = 0.2
 """Linear slope of the style term for blended styles, which cannot all be matched; `soft_thresholded` has this slope at
 the balanced picture. Above 50 on the dial it rises to 1, as that of `soft_thresholded` does."""
 
 ROUGHEST = 0.1
-"""What is left of the total variation at the upper end of the dial."""
+"""Factor of the total variation at strength 100."""
 
 LOWER_POWER, UPPER_POWER = 2.5, 0.4
-"""Below 50 the dial turns the style down by a power of the way left, above 50 the content, so that each step shows."""
+"""Exponents of the style's factor below strength 50 and of the content's above it, chosen so that each step shows."""
 
 TERMS = tuple(OBJECTIVE_SCALE)
-"""Order of the terms wherever they stand in a row."""
+"""The terms, in the order in which vectors and tables list them."""
 
 
 def term_factors(recipe: Recipe) -> dict[str, float]:
-    """What each normalized term is multiplied by: its scale, its weight over the largest weight, the dial's factor.
+    """The factor of each normalized term: its scale, times its weight over the largest weight, times the strength's.
 
     Dividing by a weight (and not by their sum) keeps the factors bit-identical when all weights are multiplied by one
     power of two, and finite for weights up to the largest float.
@@ -49,13 +49,13 @@ def term_factors(recipe: Recipe) -> dict[str, float]:
 
 
 def strength_factors(strength: float) -> dict[str, float]:
-    """What the dial multiplies each term by.
+    """The factor of each term from the strength.
 
-    Below 50 it turns the style down to nothing, and with it the total variation, which is there against the noise that
-    the style brings; above 50 it turns the content down to nothing, and the total variation to `ROUGHEST`.
+    Below 50 the style falls to 0, and with it the total variation, which is only needed against the style's noise.
+    Above 50 the content falls to 0, and the total variation to `ROUGHEST`.
 
     Args:
-        strength: From 0 (the content back) to 100 (nothing but texture); all factors are 1 at 50.
+        strength: From 0 (the content image) to 100 (texture alone); all factors are 1 at 50.
     """
     share = strength / 100
     content, style = min(1.0, 2 * (1 - share)) ** UPPER_POWER, min(1.0, 2 * share) ** LOWER_POWER
@@ -63,11 +63,11 @@ def strength_factors(strength: float) -> dict[str, float]:
 
 
 def style_knee(recipe: Recipe, style_underestimate: float = 1.0) -> float:
-    """Where the style lets go: `STYLE_KNEE` at the default weights, and in proportion to content over style weight.
+    """The distance below which the style fades: `STYLE_KNEE` at the default weights, in proportion to their ratio.
 
-    A picture comes to rest in proportion to the third root of that ratio times the square of this distance, so weights
-    act in full. Above 50 the dial brings it down to nothing, and with it what an optimistic encoder takes off it: there
-    a picture is as near to the style as that encoder can bring it.
+    A picture converges at a distance in proportion to the cube root of (content over style weight) times the square of
+    this knee; a knee in proportion to the ratio makes weights act in full. Above 50 the strength lowers the knee to 0,
+    and with it the correction for an encoder that underestimates distances.
 
     Args:
         recipe: With weights and strength.
@@ -79,7 +79,7 @@ def style_knee(recipe: Recipe, style_underestimate: float = 1.0) -> float:
 
 
 def knee_factor(strength: float) -> float:
-    """What the dial multiplies `style_knee` by: 1 up to 50, and from there down to 0.
+    """The factor of `style_knee` from the strength: 1 up to 50, then falling to 0.
 
     Args:
         strength: From 0 to 100.
@@ -88,16 +88,16 @@ def knee_factor(strength: float) -> float:
 
 
 def soft_thresholded(distance: Tensor, near: float = STYLE_KNEE) -> Tensor:
-    """What a style distance counts: itself where it is large, next to nothing once it is smaller than `near`.
+    """A style distance, soft-thresholded: unchanged where it is large, nearly 0 once it is smaller than `near`.
 
-    d³ / (d² + near²). Were it the distance itself, a picture would come to rest at a distance in proportion to what its
-    content holds against the style, which differs fivefold between pairs. A slope that falls as the style comes near
-    brings all pictures to rest at about the same distance. An increasing function of a term leaves the best trade-offs
-    between the terms what they are, and only decides which of them a weight stands for.
+    d³ / (d² + near²). With the bare distance, a picture would converge at a distance in proportion to how strongly its
+    content opposes the style, which differs fivefold between pairs. A slope that falls near the target makes all
+    pictures converge at about the same distance. An increasing function of a term keeps the Pareto-optimal pictures
+    what they are; it only changes which of them a weight selects.
 
     Args:
         distance: At least 0, a scalar.
-        near: At least 0; at 0 a distance counts as itself.
+        near: At least 0; at 0 the distance is unchanged.
     """
     square = (distance / max(near, 1e-9)).clamp(max=1e6).square()
     return distance * (square / (1 + square))
@@ -115,7 +115,7 @@ def style_layers_of(recipe: Recipe, encoder: Encoder) -> Mapping[str, float]:
 
 
 def layer_shares(weights: Mapping[str, float]) -> dict[str, float]:
-    """Weights of layers as shares that add up to 1, without those of 0; they are ratios, as those of the terms are."""
+    """Weights of layers as shares that add up to 1, without weights of 0; only their ratios matter."""
     largest = max(weights.values())
     relative = {layer: weight / largest if largest else 0.0 for layer, weight in weights.items()}
     total = sum(relative.values()) or 1.0

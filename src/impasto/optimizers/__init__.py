@@ -11,7 +11,7 @@ __all__ = ["LBFGS", "Adam", "PixelOptimizer", "build_optimizer"]
 
 
 def build_optimizer(image: Tensor, recipe: Recipe) -> PixelOptimizer:
-    """The optimizer that a recipe names, at a start of shape (1, 3, H, W)."""
+    """The optimizer that a recipe names, started at an image of shape (1, 3, H, W)."""
     if recipe.optimizer == "adam":
         return Adam(image, recipe.learning_rate)
     return LBFGS(image, recipe.history_size)

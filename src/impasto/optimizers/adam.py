@@ -1,29 +1,29 @@
-"""Adam with steps in grey levels, projected onto the box [0, 1]."""
+"""Adam with steps in gray levels, projected onto the box [0, 1]."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from impasto.optimizers.base import GREY_LEVEL, PixelOptimizer
+from impasto.optimizers.base import GRAY_LEVEL, PixelOptimizer
 
 
 class Adam(PixelOptimizer):
-    """Adam with steps in grey levels, projected onto [0, 1].
+    """Adam with steps in gray levels, projected onto [0, 1].
 
     Args:
         image: The start, shape (1, 3, H, W), values in [0, 1].
-        learning_rate: Step length in grey levels of 1/255.
+        learning_rate: Step length in gray levels of 1/255.
 
-    Reference: Kingma & Ba (2014), arXiv:1412.6980, algorithm 1. Differs: β₂ = 0.99, because a few hundred steps have to
-    do; ε is relative to the gradient's own size, because a mean objective's gradient shrinks with the picture's area.
+    Reference: Kingma & Ba (2014), arXiv:1412.6980, algorithm 1. Differs: β₂ = 0.99, because a run has only a few
+    hundred steps; ε is relative to the gradient's size, because the gradient of a mean shrinks with the picture's area.
     """
 
     BETA_1, BETA_2, EPSILON = 0.9, 0.99, 1e-3
 
     def __init__(self, image: Tensor, learning_rate: float) -> None:
         super().__init__(image)
-        self._rate = learning_rate * GREY_LEVEL
+        self._rate = learning_rate * GRAY_LEVEL
         self._first = torch.zeros_like(self.candidate)
         self._second = torch.zeros_like(self.candidate)
         self._num_moves = 0
@@ -51,12 +51,12 @@ class Adam(PixelOptimizer):
         self._num_moves = 0
 
     def reset_curvature(self) -> None:
-        """Drops moments and best; goes on from the present picture."""
+        """Drops moments and best; continues from the current picture."""
         super().reset_curvature()
         self._forget_moments()
 
     def resize(self, image: Tensor, resample: Callable[[Tensor, tuple[int, int]], Tensor]) -> None:
-        """Carries the moments over."""
+        """Carries the moments over to another size."""
         super().resize(image, resample)
         self._image = self.candidate
         size = (image.shape[-2], image.shape[-1])

@@ -1,7 +1,7 @@
-"""Pictures by opponent color and frequency, and curvature told apart by these bands.
+"""Bands of opponent color and frequency, and the curvature of the objective in each.
 
-A network sees fine patterns of light and dark far more sharply than slow gradients or fine patterns of color.
-Steps of one length for all pixels are then as short as the sharpest of these asks for.
+A network is far more sensitive to fine patterns of light and dark than to slow gradients or to fine patterns of color.
+One step length for all of them is limited by the steepest.
 
 Reference: Gilbert & Lemaréchal (1989), Math. Programming 45, 407-435, on diagonal matrices for variable-storage methods
 to start from; Mordvintsev et al. (2018), Distill, "Differentiable Image Parameterizations", on decorrelated colors and
@@ -16,18 +16,18 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 EDGES = (*(2.0**-octave for octave in range(7, 1, -1)), 3 / 8)
-"""Frequencies, in cycles a pixel, at which a band ends, down and across: octaves, the uppermost of them halved."""
+"""Upper ends of the bands, in cycles per pixel, vertically and horizontally: octaves, the last one halved."""
 
 OPPONENT = torch.tensor([[1.0, 1.0, 1.0], [1.0, -1.0, 0.0], [1.0, 1.0, -2.0]])
 OPPONENT /= OPPONENT.norm(dim=1, keepdim=True)
 """Brightness, red against green, yellow against blue: rows of an orthogonal matrix."""
 
 RIDGE = 1e-2
-"""Share of the mean that is added to each band, so that one that was hardly ever moved in counts as average."""
+"""Share of the mean that is added to each band, so that a band with hardly any steps counts as average."""
 
 
 class Bands:
-    """The bands of pictures of one size: an orthogonal transform, and which coefficient belongs where.
+    """The bands of pictures of one size: an orthogonal transform, and the band of each coefficient.
 
     Args:
         size: Height and width in pixels.
@@ -40,19 +40,19 @@ class Bands:
         edges = torch.tensor(EDGES)
         rows = torch.bucketize(torch.fft.fftfreq(height).abs(), edges)
         columns = torch.bucketize(torch.fft.rfftfreq(width), edges)
-        multiplicity = torch.full((width // 2 + 1, 1), 2.0)  # a column stands for its mirror image too,
-        multiplicity[0] = 1  # but for those that are their own
+        multiplicity = torch.full((width // 2 + 1, 1), 2.0)  # a column also stands for its mirror image,
+        multiplicity[0] = 1  # except those that are their own
         if width % 2 == 0:
             multiplicity[-1] = 1
         in_row, in_column = (one_hot(bands, len(EDGES) + 1).float() for bands in (rows, columns))
         self._in_row = in_row.to(device)
-        # Twice each: of a complex number, both parts.
+        # Twice each: for the real and the imaginary part.
         self._in_column = in_column.repeat_interleave(2, 0).to(device)
         self._count_in_column = (in_column * multiplicity).repeat_interleave(2, 0).to(device)
         self._opponent = OPPONENT.to(device)
 
     def squared_norms(self, image: Tensor) -> Tensor:
-        """The sum of squares in each band, shape (3, rows, columns); together that of the picture.
+        """The sum of squares in each band, shape (3, rows, columns); they add up to the picture's.
 
         Args:
             image: Shape (1, 3, H, W), of any range.
@@ -94,15 +94,15 @@ def bands_of(size: tuple[int, int], device: torch.device) -> Bands:
 
 
 def inverse_curvatures(steps: Sequence[Tensor], changes: Sequence[Tensor]) -> Tensor:
-    """By band, how far it takes to go for a change of the gradient by one; shape (3, rows, columns).
+    """The inverse curvature of each band: step over change of the gradient; shape (3, rows, columns).
 
-    The ratio of norms, which is positive whatever the sign of the curvature, and lies between the two usual estimates
-    of its inverse by inner products.
+    It is the ratio of norms, which is positive whatever the sign of the curvature, and lies between the two usual
+    estimates by inner products.
 
     Args:
-        steps: Energies of some steps by band, at least one, each over the step's sum of squares, so that a long step
-            counts no more than a short one.
-        changes: Energies of the changes of the gradient, each over the same.
+        steps: Squared norms of some steps by band, at least one step, each divided by the step's total, so that long
+            and short steps count the same.
+        changes: Squared norms of the changes of the gradient, divided by the same.
     """
     step, change = (torch.stack(list(squared_norms)).sum(0) for squared_norms in (steps, changes))
     return ((step + RIDGE * step.mean()) / (change + RIDGE * change.mean())).sqrt()

@@ -1,10 +1,9 @@
-"""What optimizers of pixels have in common.
+"""The interface and the guards that all optimizers of pixels share.
 
-An optimizer is asked for a `candidate` picture and told the objective there (`update`), once an iteration, so that an
-iteration is one evaluation of the objective whatever the optimizer does with it. Between two evaluations its whole
-state is plain tensors and numbers. Pixels stay in [0, 1] all the time, the picture with the lowest finite objective is
-kept, a value that is not finite is taken back, and the reason for stopping is said. One host synchronization an
-iteration.
+An optimizer offers a `candidate` picture and receives the objective there (`update`), once an iteration: an iteration
+is one evaluation of the objective for every optimizer. Between two evaluations the state is plain tensors and numbers.
+Pixels always stay in [0, 1], the picture with the lowest finite objective is kept, steps to values that are not finite
+are undone, and every stop has a reason. An iteration needs one host synchronization.
 """
 
 import math
@@ -19,11 +18,11 @@ from torch import Tensor
 from impasto.objective.objective import Evaluation
 from impasto.recipe import StopReason
 
-GREY_LEVEL = 1 / 255
+GRAY_LEVEL = 1 / 255
 """One step of an 8-bit picture, in pixel units."""
 
 MAX_NOT_FINITE = 60
-"""Evaluations in a row that are not finite, each followed by a shorter step, after which a run gives up."""
+"""Evaluations in a row that may be not finite, each followed by a shorter step, before a run gives up."""
 
 
 class PixelOptimizer(ABC):
@@ -33,10 +32,10 @@ class PixelOptimizer(ABC):
         image: The start, shape (1, 3, H, W), values in [0, 1].
 
     Attributes:
-        candidate: The picture at which the objective is to be evaluated next, same shape and range.
+        candidate: The picture to evaluate next, same shape and range.
         best_image: The picture with the lowest finite objective so far; the start until there is one.
         best_loss: Its objective, infinity until there is one.
-        stop_reason: Why nothing more can be gained; None while there is something to do.
+        stop_reason: Why the optimizer cannot go on; None while it can.
     """
 
     def __init__(self, image: Tensor) -> None:
@@ -80,7 +79,7 @@ class PixelOptimizer(ABC):
         return loss, parts
 
     def _extra_scalars(self, gradient: Tensor) -> list[Tensor]:
-        """Further scalars on the device that `_move` wants to know, fetched in the one synchronization."""
+        """Further scalars on the device that `_move` needs, fetched in the same synchronization."""
         return []
 
     @abstractmethod
@@ -92,24 +91,24 @@ class PixelOptimizer(ABC):
         """Chooses a more careful candidate after an evaluation that was not finite."""
 
     def reset_curvature(self) -> None:
-        """Drops curvature and best, because the objective is going to be another one; the picture stays."""
+        """Drops curvature and best before the objective changes; the picture stays."""
         self._unit = 0.0
         self.best_image = self.candidate
         self.best_loss, self.stop_reason = math.inf, None
 
     def save_memory(self) -> str:
-        """Holds less from now on and says how, in words; empty if there is nothing to give up.
+        """Uses less memory from now on and says how, in words; empty if nothing can be saved.
 
-        An update that memory did not suffice for may have been left half done, so curvature is dropped with it.
+        Curvature is dropped too, since an update that ran out of memory may be left half done.
         """
         return ""
 
     def resize(self, image: Tensor, resample: Callable[[Tensor, tuple[int, int]], Tensor]) -> None:
-        """Carries what is known of the objective over to another level of the pyramid.
+        """Carries the state over to another level of the pyramid.
 
         Args:
-            image: The best picture as that level begins with it, shape (1, 3, H, W), in [0, 1].
-            resample: Brings a (1, 3, H, W) tensor of any range to a height and width.
+            image: The picture that the level begins with, shape (1, 3, H, W), in [0, 1].
+            resample: Resizes a (1, 3, H, W) tensor of any range to a height and width.
         """
         before = self.best_image.numel()
         self.candidate = self.best_image = image
@@ -117,13 +116,13 @@ class PixelOptimizer(ABC):
         self.best_loss, self.stop_reason = math.inf, None
 
     def state(self) -> dict[str, Any]:
-        """Everything that decides the rest of the run: tensors, numbers, strings and lists of them."""
+        """Everything that the rest of the run depends on: tensors, numbers, strings and lists of them."""
         return {
             name.lstrip("_"): copy(value) if isinstance(value, list) else value for name, value in vars(self).items()
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Goes on where `state` was taken."""
+        """Continues from a `state`."""
         for name in vars(self):
             value = state[name.lstrip("_")]
             setattr(self, name, copy(value) if isinstance(value, list) else value)

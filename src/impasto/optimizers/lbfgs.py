@@ -1,4 +1,4 @@
-"""Limited-memory BFGS inside the box [0, 1], guarded, with steps of their own length in each band of frequency."""
+"""Limited-memory BFGS inside the box [0, 1], guarded, with its own step length in each band of frequency."""
 
 import math
 from collections.abc import Callable
@@ -7,33 +7,33 @@ import torch
 from torch import Tensor
 
 from impasto.optimizers.band_preconditioner import Bands, bands_of, inverse_curvatures
-from impasto.optimizers.base import GREY_LEVEL, PixelOptimizer
+from impasto.optimizers.base import GRAY_LEVEL, PixelOptimizer
 from impasto.recipe import StopReason
 
 LEAST_HISTORY = 3
-"""Curvature pairs of L-BFGS below which it would be another optimizer."""
+"""Fewest curvature pairs with which L-BFGS still works well."""
 
-FIRST_STEP = 4 * GREY_LEVEL
-"""Root mean square of a step along the bare gradient, when nothing is known of the curvature."""
+FIRST_STEP = 4 * GRAY_LEVEL
+"""Root mean square of a step along the gradient while no curvature is known."""
 
-CAUTIOUS_STEP = GREY_LEVEL
-"""Longest root mean square of the first step along the curvature of another encoder's objective, which may be flat
-where the new one is steep."""
+CAUTIOUS_STEP = GRAY_LEVEL
+"""Largest root mean square of the first step after a change of the encoder: the known curvature is the other encoder's,
+whose objective may be flat where the new one is steep."""
 
-SMALLEST_STEP = 1e-4 * GREY_LEVEL
-"""Steps below this change nothing that a 16-bit picture could show."""
+SMALLEST_STEP = 1e-4 * GRAY_LEVEL
+"""Shorter steps change less than a 16-bit picture can show."""
 
 SUFFICIENT_DECREASE = 1e-4
-"""Armijo's constant: the share of the predicted decrease that a step has to bring."""
+"""Armijo's constant: the share of the predicted decrease that a step must reach."""
 
 ROUNDING = 2e-7
-"""Relative noise of the objective in float32, which must not count as an increase."""
+"""Relative rounding noise of the objective in float32; a rise below it counts as none."""
 
 MAX_REJECTED = 4
-"""Steps taken back in a row after which L-BFGS forgets its curvature."""
+"""Rejected steps in a row after which L-BFGS drops its curvature."""
 
 MAX_FRUITLESS = 50
-"""Iterations of L-BFGS in a row without a lower objective, after which it says that nothing is left to gain."""
+"""Iterations in a row without a lower objective after which L-BFGS stops."""
 
 
 class LBFGS(PixelOptimizer):
@@ -44,11 +44,11 @@ class LBFGS(PixelOptimizer):
         history_size: Curvature pairs kept.
 
     Reference: Nocedal & Wright (2006), Numerical Optimization, algorithm 7.4; Bertsekas (1982), SIAM J. Control Optim.
-    20 for the projection with an active set. The inverse Hessian to start from is not a multiple of the identity, but
-    diagonal over bands of color and frequency, measured by the pairs (`impasto.optimizers.band_preconditioner`).
-    Differs otherwise: the first step has a length in grey levels and not in units of the gradient
-    (`torch.optim.LBFGS` starts with 1/‖g‖₁, at which float32 sees a flat line on large pictures); no tolerance ends a
-    run silently; every evaluation, also one of a step that is taken back, adds its curvature.
+    20 for the projection with an active set. Differs: the initial inverse Hessian is diagonal over bands of color and
+    frequency, measured from the pairs (`impasto.optimizers.band_preconditioner`), and not a multiple of the identity;
+    the first step has a length in gray levels (`torch.optim.LBFGS` starts with 1/‖g‖₁, a step too short to change a
+    float32 objective on large pictures); no tolerance ends a run silently; every evaluation adds its curvature, that of
+    a rejected step too.
     """
 
     def __init__(self, image: Tensor, history_size: int) -> None:
@@ -100,7 +100,7 @@ class LBFGS(PixelOptimizer):
     def _remember(
         self, step: Tensor, change: Tensor, curvature: float, squared_change: float, squared_step: float
     ) -> None:
-        """Adds a curvature pair, if it is no rounding noise and curves upward as a Hessian must."""
+        """Adds a curvature pair, unless it is rounding noise or its curvature is not positive."""
         if self._is_tiny(squared_step) or curvature <= 1e-8 * math.sqrt(squared_change * squared_step):
             return
         if squared_change <= torch.finfo(torch.float32).tiny:  # squares of float32 that have vanished
@@ -126,7 +126,7 @@ class LBFGS(PixelOptimizer):
         self._propose()
 
     def _reject(self, loss: float, slope: float) -> None:
-        """Takes the step back and tries a shorter one: the minimum of the parabola through what is known."""
+        """Undoes the step and tries a shorter one: the minimum of the parabola through the known values."""
         self._num_rejected += 1
         if self._num_rejected >= MAX_REJECTED and self._steps:
             self._forget_curvature()
@@ -159,7 +159,7 @@ class LBFGS(PixelOptimizer):
         self._step_length, self._num_rejected = 1.0, 0
 
     def _propose(self) -> None:
-        """Sets the next candidate: along the quasi-Newton direction, or along the bare gradient."""
+        """Sets the next candidate: along the quasi-Newton direction, or along the gradient if no curvature is known."""
         if self._gradient is None:  # nothing finite was ever seen: back to the middle of the box
             self._image = self.candidate = self._image.lerp(torch.full_like(self._image, 0.5), 0.5)
             return
@@ -175,7 +175,7 @@ class LBFGS(PixelOptimizer):
         self.candidate = (self._image + self._step_length * self._direction).clamp_(0, 1)
 
     def _free_gradient(self) -> tuple[Tensor, Tensor]:
-        """The gradient without the pixels at a wall of the box that it pushes outward; and 1 for the others, else 0."""
+        """The gradient, 0 at pixels that it would push out of the box; and a mask: 0 at these pixels, 1 elsewhere."""
         assert self._gradient is not None  # noqa: S101  for the type checker
         free = (self._image - self._gradient).clamp_(0, 1).sub_(self._image).sign_().abs_()  # faster than booleans are
         return self._gradient * free, free
@@ -202,12 +202,12 @@ class LBFGS(PixelOptimizer):
         return direction.mul_(free)
 
     def _first_estimate(self) -> Tensor:
-        """The inverse Hessian before any pair is applied, by band; the last pair decides its scale."""
+        """The initial inverse Hessian by band; the last pair sets its scale."""
         gains = inverse_curvatures(self._step_norms, self._change_norms)
         return gains * (self._last_curvature / (gains * self._change_norms[-1]).sum())
 
     def reset_curvature(self) -> None:
-        """Drops curvature and best; goes on from the last accepted picture."""
+        """Drops curvature and best; continues from the last accepted picture."""
         self.candidate = self._image
         super().reset_curvature()
         self._forget_curvature()
@@ -228,7 +228,7 @@ class LBFGS(PixelOptimizer):
         self._direction = None
 
     def resize(self, image: Tensor, resample: Callable[[Tensor, tuple[int, int]], Tensor]) -> None:
-        """Carries the curvature pairs over; to the same size, to another encoder's objective."""
+        """Carries the curvature pairs over to another size; or, at the same size, to another encoder's objective."""
         before, size = self.best_image.shape, (image.shape[-2], image.shape[-1])
         super().resize(image, resample)
         pairs = [
@@ -244,5 +244,5 @@ class LBFGS(PixelOptimizer):
 
 
 def _inner_product(a: Tensor, b: Tensor) -> Tensor:
-    """Of two pictures, without a third for the products."""
+    """The inner product of two pictures, without a temporary picture for the products."""
     return torch.dot(a.flatten(), b.flatten())

@@ -28,18 +28,18 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A painted picture and how it came about.
+    """A painted picture, and how it was made.
 
     Attributes:
         image: Shape (1, 3, H, W), float32 in [0, 1], on the CPU.
-        recipe: What decided it, with layers and iterations filled in.
+        recipe: The recipe, with layers and iterations filled in.
         inputs: The pictures that it was made from.
         iterations: Evaluations of the objective that were spent.
-        seconds: Time at work.
+        seconds: Time spent, without pauses.
         stop_reason: Why the run ended; its `sentence` says it in words.
         losses: ``total`` and its weighted parts at the picture.
         gradient_share: Share of ``content``, ``style`` and ``tv`` in the gradient at the end, adding up to 1;
-            empty if the run was ended from outside.
+            empty if the run was stopped or cancelled.
         is_cancelled: Whether the run was cancelled.
         weights_sha256: Of the encoder's weights.
         finish_sha256: Of the finishing encoder's weights, empty if there was none.
@@ -59,12 +59,12 @@ class Result:
 
     @property
     def content(self) -> Picture:
-        """The content image, which gives alpha, profile and EXIF to the written file."""
+        """The content image; its alpha, profile and EXIF go into the written file."""
         return self.inputs.content
 
     @property
     def is_gray(self) -> bool:
-        """Whether it is grey because the content is and its colors were kept; it is then written as one channel."""
+        """Whether the picture is gray because the content is and its colors were kept; it is written as one channel."""
         return stays_gray(self.content, self.recipe)
 
     def provenance(self) -> str:
@@ -76,12 +76,12 @@ class Result:
 
 @dataclass(frozen=True)
 class Masks:
-    """Where styles go and count, as anything that `impasto.images.as_picture` takes; transparency is outside.
+    """Masks, in any form that `impasto.images.as_picture` takes; white is inside, transparency is outside.
 
     Attributes:
-        content: For each style image a picture that is white where the style goes; soft edges and any size will do.
-        style: For each style image a picture that is white where it counts.
-        lock: White where the content stays as it is.
+        content: For each style image, the part of the output that it is for; soft edges and any size are allowed.
+        style: For each style image, the part of it that is taken as style.
+        lock: The part of the content that is kept unchanged.
     """
 
     content: Sequence[Any] = ()
@@ -91,14 +91,14 @@ class Masks:
 
 @dataclass(frozen=True)
 class Execution:
-    """How a run is carried out, which decides no pixel.
+    """How a run is carried out; none of it changes the picture.
 
     Attributes:
         device: ``"auto"`` (the first accelerator, else the CPU) or a name that torch knows.
         threads: Processor threads; None leaves torch's setting.
         trust: Whether the file of a custom model may run its code.
-        max_memory: Bytes that the process may take; memory savings are switched on until it fits. None sets no limit.
-        checkpoints: Where to keep the run's state, and whether to go on from what is there; None keeps none.
+        max_memory: Bytes that the process may use; memory savings are switched on until it fits. None sets no limit.
+        checkpoints: Where to keep the run's state, and whether to resume from it; None keeps none.
     """
 
     device: str = "auto"
@@ -121,29 +121,29 @@ def stylize(
     on_plan: Callable[[MemoryPlan], None] | None = None,
     **changes: Any,
 ) -> Result:
-    """Paints the content image in the manner of the style images.
+    """Paints the content image in the style of the style images.
 
     Args:
         content: A path, a PIL image, an array, a tensor or a `Picture`; see `impasto.images.as_picture`.
         styles: One of the same, or a sequence of them, mixed by ``style_blend``.
-        recipe: What decides the pixels; the default recipe if None.
-        masks: Where styles go, which parts of them count, and where the content stays.
+        recipe: Settings that determine the picture; None for the defaults.
+        masks: Where styles go, which parts of them are taken, and where the content is kept.
         execution: Device, threads, memory, checkpoints.
-        encoder: Built before, or how to build it once the pictures are read; by default the recipe's is built.
+        encoder: A built encoder, or a function that builds it once the pictures are read; None builds the recipe's.
         control: Pauses, stops or cancels the run from another thread or from `on_progress`.
         on_progress: Called with the start and after each iteration.
-        on_plan: Told of the expected memory before the first iteration.
+        on_plan: Called with the memory plan before the first iteration.
         changes: Values of the recipe by name, as ``height=600``.
 
     Returns:
         The picture, and why the run stopped. Whatever the weights, it is finite and in [0, 1].
 
     Raises:
-        RecipeError: If a parameter is unknown or out of its range, or the device is not there.
+        RecipeError: If a parameter is unknown or out of its range, or the device is not available.
         ImageError: If a picture cannot be read.
         LayerError: If the encoder does not have a layer that the recipe names.
-        WeightsError: If the encoder's weights are not to be had.
-        CheckpointError: If there is no checkpoint to go on from, or it is damaged or of another run.
+        WeightsError: If the encoder's weights are missing or damaged.
+        CheckpointError: If the checkpoint to resume from is missing, damaged, or of another run.
         OutOfMemoryError: If the run does not fit with all memory savings on.
 
     Reference: Gatys, Ecker & Bethge (2016), CVPR, "Image Style Transfer Using Convolutional Neural Networks".
@@ -198,7 +198,7 @@ def stylize(
 
 
 def _surroundings(device: torch.device) -> dict[str, Any]:
-    """What decides no more than the last bits."""
+    """What may change the last bits of the picture, and nothing else."""
     return {
         "impasto": version("impasto"), "torch": torch.__version__, "device": str(device),
         "threads": torch.get_num_threads(),
@@ -212,7 +212,7 @@ def _within_memory(
     limit: int | None,
     on_plan: Callable[[MemoryPlan], None] | None,
 ) -> Recipe:
-    """The recipe, perhaps lowered so that the run fits, and encoders switched to low memory where that is needed."""
+    """The recipe, with a shorter history if memory requires it; switches encoders to low memory if necessary."""
     plan = plan_memory(encoders, recipe, memory_sizes(inputs, recipe), limit)
     for sentence in plan.lowered:
         logger.warning("%s", sentence)
@@ -227,7 +227,7 @@ def _within_memory(
 
 
 def memory_sizes(inputs: Inputs, recipe: Recipe) -> Sizes:
-    """What a memory plan needs to know of the pictures."""
+    """The sizes of the pictures, for a memory plan."""
     masks = [*inputs.content_masks, *inputs.style_masks, *([inputs.lock_mask] if inputs.lock_mask else [])]
     styles = [style.size for style in inputs.styles]
     output = target_size(inputs.content.size, recipe)

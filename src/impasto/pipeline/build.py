@@ -33,20 +33,20 @@ def build_engine(
     control: Control | None = None,
     finishing_encoder: Encoder | None = None,
 ) -> Engine:
-    """Lays out the levels of a run and gives the engine what it needs at each of them."""
+    """Plans the levels of a run and builds its engine."""
     problem = StyleTransfer(inputs, recipe, encoder, device, finishing_encoder)
     return Engine(build_pyramid(problem.size, recipe), problem, recipe, control)
 
 
 class StyleTransfer:
-    """The problem of painting the content in the style of others: `impasto.engine.Problem` from a run's inputs.
+    """Style transfer as an `impasto.engine.Problem`, built from a run's inputs.
 
     Args:
         inputs: The pictures.
         recipe: With layers and budget filled in.
-        encoder: The run's own, on the device.
+        encoder: The run's encoder, on the device.
         device: Where it computes.
-        finishing_encoder: Takes the last iterations, and corrects the run's own before them; None for none.
+        finishing_encoder: Computes the last iterations, and corrects the run's encoder before them; None for none.
 
     Attributes:
         size: Height and width of the output.
@@ -79,7 +79,9 @@ class StyleTransfer:
         self._encoder, self._finishing_encoder = encoder, finishing_encoder
         self._restore_colors = finisher(self._content, recipe)
         self._match_colors = self._color_matching(recipe)
-        self._ready: tuple[Recipe, Objective] | None = None  # of the finish, made when its encoder looks anyway
+        self._ready: tuple[Recipe, Objective] | None = (
+            None  # of the finish, prepared when its encoder runs for the correction
+        )
         self.start, self.resample, self.enlarge = self._images.start, self._images.resample, self._images.enlarged
 
     def objective(self, level: Level, recipe: Recipe, begin: Tensor) -> Objective:
@@ -106,14 +108,14 @@ class StyleTransfer:
     def _corrected_objective(
         self, level: Level, recipe: Recipe, begin: Tensor, student: Compact, teacher: Encoder
     ) -> Objective:
-        """What the corrected encoder is asked for; the finish's objective is made with it, of the same looks."""
+        """What the corrected encoder is asked for; the finish's objective is made here too, from the same forward passes."""
         corrected = BiasCorrectedEncoder(student, teacher, begin)
         finishing = for_encoder(recipe, teacher)
         self._ready = finishing, self._images.objective(level.size, finishing, teacher, corrected.recording_teacher())
         return self._images.objective(level.size, recipe, corrected)
 
     def postprocess(self, image: Tensor) -> Tensor:
-        """See `impasto.engine.Problem`: keeps the content's colors, and the content where it is locked."""
+        """See `impasto.engine.Problem`: restores the content's colors, and the content where it is locked."""
         return self._images.keep_locked(self._restore_colors(self._match_colors(image)), self._content)
 
     def _color_matching(self, recipe: Recipe) -> Callable[[Tensor], Tensor]:
@@ -140,18 +142,18 @@ class StyleTransfer:
 
 
 def as_mask(picture: Picture) -> Tensor:
-    """A picture's brightness as a mask, shape (1, 1, H, W); transparency is outside."""
+    """A mask from a picture's brightness, shape (1, 1, H, W); transparency is outside."""
     mask = picture.pixels.mean(dim=1, keepdim=True)
     return check_mask(mask if picture.alpha is None else mask * picture.alpha, picture.name or "mask")
 
 
 def _visible(picture: Picture) -> Tensor | None:
-    """A picture's alpha, shape (1, 1, H, W), as a mask of what counts; None if all of it does."""
+    """A picture's alpha as a mask, shape (1, 1, H, W); None if the picture is opaque."""
     return None if picture.alpha is None or bool((picture.alpha == 1).all()) else picture.alpha
 
 
 def _style_masks(inputs: Inputs) -> list[Tensor | None]:
-    """What counts of each style: where its mask is white and the style itself is not transparent."""
+    """Each style's mask, restricted to its visible part; None if all of it is taken."""
     given: Sequence[Picture | None] = inputs.style_masks or [None] * len(inputs.styles)
     check_pairs(len(inputs.styles), (), inputs.style_masks)
     masks: list[Tensor | None] = []
@@ -167,7 +169,7 @@ def _style_masks(inputs: Inputs) -> list[Tensor | None]:
 def encoder_of(
     recipe: Recipe, device: torch.device, on_download: OnDownload | None = None, *, trust: bool = False
 ) -> Encoder:
-    """The encoder that a recipe names, on a device; `on_download` is told of a download's bytes so far and in all."""
+    """The encoder that a recipe names, on a device; `on_download` receives a download's bytes so far and in total."""
     return build_encoder(
         recipe.model,
         pooling=recipe.pooling,
@@ -181,7 +183,7 @@ def encoder_of(
 
 
 def complete(recipe: Recipe, encoder: Encoder) -> Recipe:
-    """The recipe with layers and budget filled in where it leaves them open, and patterns by the layers they match.
+    """The recipe with layers and budget filled in where they are open, and patterns replaced by matching layers.
 
     Raises:
         LayerError: If the recipe names a layer that the encoder does not have.
@@ -195,7 +197,7 @@ def complete(recipe: Recipe, encoder: Encoder) -> Recipe:
 
 
 def for_encoder(recipe: Recipe, encoder: Encoder) -> Recipe:
-    """The recipe with its layers, where an encoder has all of them, else with the encoder's own."""
+    """The recipe, with the encoder's own layers instead of its layers if the encoder lacks any of them."""
     own = {"content_layers": encoder.content_layers, "style_layers": style_layers_of(recipe, encoder)}
     return recipe.replace(
         **{

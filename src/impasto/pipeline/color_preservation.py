@@ -20,14 +20,14 @@ from impasto.images.color_spaces import join_luma, join_oklab, luma, mix_channel
 from impasto.recipe import Recipe
 
 _NOTHING = 1e-8
-"""A variance below this (a thousandth of one grey level, squared) is that of a flat picture."""
+"""Variance below which a picture counts as flat: about a thousandth of a squared gray level."""
 
 _TURNS, _BINS = 12, 1024
-"""Of the histogram matching: how often the axes are turned, and the bins along each."""
+"""Of the histogram matching: the number of rotations of the axes, and of bins along each."""
 
 
 def match_luma(style: Tensor, content: Tensor) -> Tensor:
-    """Brings a style's luma to the mean and the deviation of the content's.
+    """Matches the mean and the standard deviation of a style's luma to the content's.
 
     Args:
         style: Luma, shape (1, 1, h, w).
@@ -44,19 +44,19 @@ def match_luma(style: Tensor, content: Tensor) -> Tensor:
 
 
 def match_linear(style: Tensor, content: Tensor) -> Tensor:
-    """Brings a style's colors to the mean and the covariance of the content's by the affine map that moves them least.
+    """Matches mean and covariance of a style's colors to the content's, by the affine map that moves colors least.
 
     Args:
         style: Shape (1, 3, h, w).
         content: Shape (1, 3, H, W).
 
     Returns:
-        Shape (1, 3, h, w); may leave [0, 1]. Along colors that the style does not vary in, it stays without variation.
+        Shape (1, 3, h, w); may leave [0, 1]. Directions in which the style's colors do not vary stay without variation.
 
     Reference: Gatys et al. (2016), arXiv:1606.05897, "Color histogram matching"; Pitié & Kokaram (2007), "The linear
         Monge-Kantorovitch linear colour mapping for example-based colour transfer".
     Differs: Gatys et al. take the Cholesky factor or the square root of each covariance; the symmetric
-        Monge–Kantorovich map is, of all that match, the one nearest to the identity.
+        Monge–Kantorovich map is, of all maps that match, the one nearest to the identity.
     """
     return match_moments(style, *color_moments(content))
 
@@ -96,10 +96,10 @@ def _power(matrix: Tensor, exponent: float) -> Tensor:
 
 
 def match_histogram(style: Tensor, content: Tensor) -> Tensor:
-    """Brings a style's whole color distribution to the content's, in three dimensions and not channel by channel.
+    """Matches a style's color distribution to the content's, in three dimensions and not channel by channel.
 
-    One-dimensional histograms are matched along three axes at right angles, which are turned from step to step; the
-    turns are fixed, so the outcome is the same each time.
+    One-dimensional histograms are matched along three orthogonal axes, which are rotated from step to step. The
+    rotations are fixed, so the result is reproducible.
 
     Args:
         style: Shape (1, 3, h, w).
@@ -148,14 +148,14 @@ def prepare(
     size: tuple[int, int],
     style_sizes: Sequence[tuple[int, int]],
 ) -> tuple[Picture, list[Picture]]:
-    """The pictures that a run works on: shrunk, and recolored where the recipe keeps colors so.
+    """The pictures that a run works on: shrunk, and recolored if the recipe says so.
 
     Args:
         content: The content image.
         styles: The style images; each is matched on its own.
-        recipe: Its `preserve_color` and `color_strength` are looked at.
-        size: The largest height and width at which the content is looked at; a larger picture is shrunk to it first.
-        style_sizes: The same of each style.
+        recipe: With `preserve_color` and `color_strength`.
+        size: The largest height and width at which the content is used; a larger picture is shrunk to it first.
+        style_sizes: The same for each style.
     """
     content = _at_most(content, size)
     styles = [_at_most(style, largest) for style, largest in zip(styles, style_sizes, strict=True)]
@@ -170,7 +170,7 @@ def prepare(
 
 
 def _matched(style: Picture, content: Picture, match: Callable[[Tensor, Tensor], Tensor], strength: float) -> Picture:
-    """A style on its way to the content's colors; only what is visible of either counts."""
+    """A style, recolored in part or in full to the content's colors; only visible parts count."""
     pixels = style.pixels
     own = _visible(style, pixels)
     matched = match(own, _visible(content, content.pixels)).clamp(0, 1)
@@ -178,7 +178,7 @@ def _matched(style: Picture, content: Picture, match: Callable[[Tensor, Tensor],
 
 
 def _in_grays_of(content: Picture, style: Picture, strength: float) -> Picture:
-    """A style on its way to grey and to the content's luma; only what is visible of either counts."""
+    """A style, faded to gray and to the content's luma; only visible parts count."""
     own = luma(style.pixels)
     matched = match_luma(_visible(style, own), _visible(content, luma(content.pixels)))
     return fill_transparent(_faded(style, _put_back(style, own, matched), strength))
@@ -190,7 +190,7 @@ def _visible(picture: Picture, values: Tensor) -> Tensor:
 
 
 def _put_back(picture: Picture, values: Tensor, visible: Tensor) -> Tensor:
-    """The values with others in the places that `_visible` takes them from."""
+    """The values, replaced at the pixels that `_visible` takes."""
     if picture.alpha is None:
         return visible
     values = values.clone()
@@ -212,7 +212,7 @@ def _at_most(picture: Picture, size: tuple[int, int]) -> Picture:
 
 
 def _faded(picture: Picture, brightness: Tensor, strength: float) -> Picture:
-    """A picture on its way to the luma given; its chroma goes with the root, as `finisher` weakens it once more."""
+    """A picture faded to the luma given; its chroma fades by the square root, since `finisher` fades it once more."""
     colors = picture.pixels
     own = luma(colors)
     pixels = torch.lerp(own, brightness, strength) + (colors - own) * (1 - strength) ** 0.5
@@ -220,15 +220,15 @@ def _faded(picture: Picture, brightness: Tensor, strength: float) -> Picture:
 
 
 def finisher(content: Picture, recipe: Recipe) -> Callable[[Tensor], Tensor]:
-    """What a run's picture, at any size, goes through before it is shown or saved.
+    """The postprocessing of a run's picture, at any size, before it is shown or saved.
 
     Args:
         content: The content image, as it was before `prepare`.
-        recipe: Its `preserve_color` and `color_strength` are looked at.
+        recipe: With `preserve_color` and `color_strength`.
 
     Returns:
-        A function from and to a tensor of shape (1, 3, H, W) in [0, 1]; it returns the tensor itself if there is
-        nothing to do.
+        A function from and to a tensor of shape (1, 3, H, W) in [0, 1]; it returns the tensor itself if nothing
+        changes.
     """
     strength = recipe.color_strength / 100
 
@@ -246,7 +246,7 @@ def finisher(content: Picture, recipe: Recipe) -> Callable[[Tensor], Tensor]:
             return torch.lerp(image, join_oklab(image, colors), strength)
         brightness = luma(image)
         # The styles' chroma was weakened by the root before the run, and is by the root after it: at full strength,
-        # where the run sees grey, nothing is left of what it may have added.
+        # where the run sees gray, nothing is left of what it may have added.
         chroma = (image - brightness) * (1 - strength) ** 0.5 + (colors - luma(colors)) * strength
         return join_luma(brightness, chroma)
 
@@ -295,5 +295,5 @@ def _counting(style: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def stays_gray(content: Picture, recipe: Recipe) -> bool:
-    """Whether the picture is to be grey because the content is, and its colors are to be kept in full."""
+    """Whether the picture stays gray, because the content is gray and its colors are kept in full."""
     return content.is_gray and recipe.preserve_color != "none" and recipe.color_strength == 100

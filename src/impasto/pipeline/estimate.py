@@ -1,4 +1,4 @@
-"""What a run will take, before it starts: its levels, time and peak memory."""
+"""Estimates of a run before it starts: its levels, time and peak memory."""
 
 import math
 import time
@@ -22,13 +22,13 @@ TIMED_SIZE = (96, 144)
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run will take.
+    """What a run is expected to take.
 
     Attributes:
         recipe: With layers and iterations filled in.
         levels: Height, width and iterations of each level, coarse to fine.
         seconds: Time of all iterations.
-        memory: Peak memory of the process, and what was lowered for it.
+        memory: Expected peak memory of the process, and the savings that are switched on.
     """
 
     recipe: Recipe
@@ -46,10 +46,10 @@ def estimate(
     trust: bool = False,
     max_memory: int | None = None,
 ) -> Estimate:
-    """Estimates a run: memory by arithmetic, time by timing a small iteration on this machine; downloads nothing.
+    """Estimates a run without a download: memory by arithmetic, time from a small iteration on this machine.
 
     Args:
-        recipe: What is to be run.
+        recipe: Of the run.
         content_size: Height and width of the content image.
         file_sizes: Height and width of each style image.
         device: As in `impasto.pipeline.api`.

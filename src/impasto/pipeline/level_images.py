@@ -1,4 +1,4 @@
-"""The pictures of a run, brought to the size of each level: content, styles, masks, and the start."""
+"""The pictures of a run, resized to each level: content, styles, masks, and the start."""
 
 import math
 from collections.abc import Sequence
@@ -18,13 +18,13 @@ from impasto.pipeline.segmentation import auto_regions
 from impasto.recipe import Recipe
 
 WIDEST_STYLE = 4
-"""A style image is shrunk further if, at the output's height, it had more than so many times the output's pixels."""
+"""Largest number of pixels of a style image, as a multiple of the output's."""
 
 TILE_MULTIPLE = 16
-"""Edges of a tileable picture are multiples of this, so that the encoder's coarsest grid fits around without a rest."""
+"""Edges of a tileable picture are multiples of this many pixels, so that the encoder's coarsest grid wraps evenly."""
 
 REGION_EDGE = 320
-"""Longest edge, in pixels, at which regions are looked for."""
+"""Longest edge, in pixels, of pictures in which automatic regions are found."""
 
 NOISE_DEVIATION = 90 / 255
 
@@ -38,13 +38,13 @@ class LevelImages:
         recipe: Sizes, shares, scales.
         encoder: Frozen, on the device of the run.
         device: Where the levels' pictures go.
-        content_masks: Where each style goes, shapes (1, 1, ?, ?) in [0, 1]; empty for everywhere.
-        style_masks: Which part of each style counts, likewise.
-        lock_mask: Where the picture is to stay the content, likewise; None for nowhere.
+        content_masks: Which part of the output each style is for, shapes (1, 1, ?, ?) in [0, 1]; empty for all.
+        style_masks: Which part of each style image is taken, likewise.
+        lock_mask: Where the content is kept, likewise; None for nowhere.
         visible: Which part of the content counts, likewise; None for all.
 
     Raises:
-        UserError: If masks and styles do not pair up, or the recipe's shares and scales do not.
+        UserError: If the numbers of masks, shares or scales do not match the number of styles.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class LevelImages:
         self.styles, self.lock_mask, self.visible = styles, lock_mask, visible
         self.content_masks: Sequence[Tensor | None] = content_masks or [None] * len(styles)
         self.style_masks: Sequence[Tensor | None] = style_masks or [None] * len(styles)
-        self._pictures: dict[tuple[int, int], tuple[Tensor, Sequence[Style]]] = {}  # of the level at work
+        self._pictures: dict[tuple[int, int], tuple[Tensor, Sequence[Style]]] = {}  # of the current level
         self.blend = one_each(recipe.style_blend or [1.0] * len(styles), len(styles), "style_blend")
 
     def objective(
@@ -78,11 +78,11 @@ class LevelImages:
         begin: Tensor | None = None,
         matching: Matching | None = None,
     ) -> Objective:
-        """What the picture is asked for at the size of a level.
+        """The objective at the size of a level.
 
         Args:
             size: Height and width of the level.
-            recipe: With the weights that hold by then, and layers of the encoder.
+            recipe: With the current weights, and layers of the encoder.
             encoder: Another one than the run's own, for the finish or corrected for it.
             target_encoder: As in `Objective`.
             begin: As in `Objective`.
@@ -97,7 +97,7 @@ class LevelImages:
         )  # fmt: skip
 
     def pictures_at(self, size: tuple[int, int]) -> tuple[Tensor, Sequence[Style]]:
-        """Content and styles as they are looked at when the picture has a size, with their masks, on the device."""
+        """Content and styles with their masks for a picture of that size, on the device."""
         if size not in self._pictures:
             self._pictures = {size: (resize(self.content, size).to(self.device), self._styles_at(size))}
         return self._pictures[size]
@@ -117,7 +117,7 @@ class LevelImages:
 
     @cached_property
     def _regions(self) -> list[list[tuple[float, Tensor | None, Tensor | None]]]:
-        """For each style its regions: a share of its weight, where it goes, and what counts of it."""
+        """For each style its regions: a share of its weight, a content mask and a style mask."""
         if not self.recipe.auto_mask:
             pairs = zip(self.content_masks, self.style_masks, strict=True)
             return [[(1.0, content_mask, style_mask)] for content_mask, style_mask in pairs]
@@ -137,7 +137,7 @@ class LevelImages:
 
         Args:
             image: Shape (1, 3, H, W), in [0, 1].
-            content: The content image as it came.
+            content: The content image at its own size.
         """
         if self.lock_mask is None:
             return image
@@ -146,7 +146,7 @@ class LevelImages:
         return image.lerp(resize(content.pixels, size).to(image.device), lock)
 
     def start(self, size: tuple[int, int]) -> Tensor:
-        """The picture that the recipe starts from, shape (1, 3, *size), on the device."""
+        """The start that the recipe names, shape (1, 3, *size), on the device."""
         if self.recipe.init_method == "random":
             image = noise(size, self.recipe.seed)
         elif self.recipe.init_method == "style":
@@ -156,41 +156,41 @@ class LevelImages:
         return image.to(self.device)
 
     def enlarged(self, image: Tensor, size: tuple[int, int]) -> Tensor:
-        """The picture of one level as the next one begins with it.
+        """The start of the next level, from the picture of the one before.
 
-        What the run has changed is enlarged and added to the start of the new size, whose fine detail a picture
-        enlarged as a whole would lack. Noise is another one at each size, and is enlarged as it is. So is a picture
-        that takes its fine detail from nearest neighbors.
+        The difference from the start is enlarged and added to the start at the new size. Enlarging the picture itself
+        would lose the fine detail of the start. The picture itself is enlarged where the start has no such detail:
+        random starts differ at each size, and nearest neighbors bring detail of their own.
 
         Args:
             image: Shape (1, 3, H, W), in [0, 1], on the device.
             size: Height and width of the next level.
 
         Returns:
-            Shape (1, 3, *size), little beyond [0, 1].
+            Shape (1, 3, *size); may leave [0, 1] a little.
 
         Reference: Brandt (1977), Math. Comp. 31, 333-390, "Multi-level adaptive solutions to boundary-value problems",
-        on the full approximation scheme, which likewise interpolates the change and not the solution.
+        on the full approximation scheme, which also interpolates the change and not the solution.
         """
         if self.recipe.init_method == "random" or self.recipe.style_loss == "neighbors":
             return self.resample(image, size)
         return self.start(size) + self.resample(image - self.start(_size(image)), size)
 
     def resample(self, image: Tensor, size: tuple[int, int]) -> Tensor:
-        """Any picture or change of one, shape (1, 3, H, W), at a height and width; around the edges if it tiles."""
+        """Resizes a picture or a difference of pictures, shape (1, 3, H, W); a tile across its edges."""
         return resample(image, size, wrap=self.recipe.tileable)
 
 
 def check_styles(
     recipe: Recipe, num_styles: int, content_masks: Sequence[object], style_masks: Sequence[object]
 ) -> None:
-    """Finds out whether masks, shares and scales suit so many styles.
+    """Checks that masks, shares and scales match the number of styles.
 
     Args:
-        recipe: Its `style_blend`, `style_scale` and `auto_mask` are looked at.
+        recipe: With `style_blend`, `style_scale` and `auto_mask`.
         num_styles: Number of style images.
         content_masks: One for each style, or none.
-        style_masks: Likewise; None in the place of one that counts everywhere.
+        style_masks: Likewise; None for a style image that is taken as a whole.
 
     Raises:
         UserError: If they do not.
@@ -200,7 +200,7 @@ def check_styles(
     if not any(one_each(recipe.style_blend or [1.0], num_styles, "style_blend")):
         raise RecipeError("style_blend is 0 for every style; give at least one of them a share.")
     if recipe.auto_mask and (content_masks or any(mask is not None for mask in style_masks)):
-        raise RecipeError("auto_mask looks for regions itself; give either it or masks of content and style.")
+        raise RecipeError("auto_mask finds regions itself; use either auto_mask or masks of content and style.")
 
 
 def target_size(content_size: tuple[int, int], recipe: Recipe) -> tuple[int, int]:
@@ -208,7 +208,7 @@ def target_size(content_size: tuple[int, int], recipe: Recipe) -> tuple[int, int
 
     Args:
         content_size: Height and width of the content image.
-        recipe: Its `height`, `size` and `tileable` are looked at.
+        recipe: With `height`, `size` and `tileable`.
     """
     size = output_size(content_size, height=recipe.height, longest_edge=recipe.size)
     if not recipe.tileable:
@@ -218,10 +218,10 @@ def target_size(content_size: tuple[int, int], recipe: Recipe) -> tuple[int, int
 
 
 def style_sizes(sizes: Sequence[tuple[int, int]], output: tuple[int, int], recipe: Recipe) -> list[tuple[int, int]]:
-    """Heights and widths at which all style images of a recipe are looked at; see `style_size`.
+    """Heights and widths at which the style images are used; see `style_size`.
 
     Raises:
-        RecipeError: If the recipe's scales are neither one nor as many as the styles.
+        RecipeError: If the number of scales is neither 1 nor the number of styles.
     """
     scales = one_each(recipe.style_scale, len(sizes), "style_scale")
     return [style_size(size, output, scale) for size, scale in zip(sizes, scales, strict=True)]
@@ -230,13 +230,13 @@ def style_sizes(sizes: Sequence[tuple[int, int]], output: tuple[int, int], recip
 def largest_sizes(
     content: tuple[int, int], styles: Sequence[tuple[int, int]], output: tuple[int, int], recipe: Recipe
 ) -> tuple[tuple[int, int], list[tuple[int, int]]]:
-    """The largest heights and widths at which a run looks at its content image and at its style images.
+    """The largest heights and widths at which a run uses its content image and its style images.
 
     Args:
         content: Height and width of the content image.
         styles: Of the style images.
         output: Of the finest level.
-        recipe: Also its start, which may be a style image, and its regions are looked at.
+        recipe: With the start, which may be a style image, and the number of automatic regions.
     """
     largest = style_sizes(styles, output, recipe)
     if recipe.init_method == "style":
@@ -256,7 +256,7 @@ def _covering(size: tuple[int, int], output: tuple[int, int]) -> tuple[int, int]
 
 
 def _bounded(size: tuple[int, int], edge: int) -> tuple[int, int]:
-    """The size, shrunk until its longest edge is at most so long."""
+    """The size, scaled down so that its longest edge is at most `edge`."""
     return size if max(size) <= edge else output_size(size, height=1, longest_edge=edge)
 
 
@@ -276,15 +276,15 @@ def noise(size: tuple[int, int], seed: int) -> Tensor:
 
 
 def style_size(size: tuple[int, int], output: tuple[int, int], scale: float = 1.0) -> tuple[int, int]:
-    """Height and width at which a style image is looked at: the output's height, its own aspect ratio.
+    """Height and width at which a style image is used: the output's height, its own aspect ratio.
 
-    Strokes then have the size that they have when both pictures hang side by side. A panorama is kept from taking
-    more than `WIDEST_STYLE` times the output's pixels.
+    Strokes then have the size that they have when both pictures hang side by side. A panorama is shrunk to at most
+    `WIDEST_STYLE` times the output's pixels.
 
     Args:
         size: The style image's height and width.
         output: The output's (on a coarse level, the level's) height and width.
-        scale: Enlarges the style image, and so its strokes.
+        scale: Factor of the style image's size, and so of its strokes.
     """
     height, width = output[0] * scale, size[1] * output[0] / size[0] * scale
     excess = height * width / (WIDEST_STYLE * output[0] * output[1])
@@ -293,7 +293,7 @@ def style_size(size: tuple[int, int], output: tuple[int, int], scale: float = 1.
 
 
 def periodic_component(image: Tensor) -> Tensor:
-    """A picture without the jump between its opposite edges, otherwise as close to it as can be.
+    """The periodic component of a picture: without a jump between opposite edges, otherwise as similar as possible.
 
     Args:
         image: Shape (1, 3, H, W), in [0, 1].
@@ -326,15 +326,15 @@ def _size(image: Tensor) -> tuple[int, int]:
 
 
 def _at_most(image: Tensor, edge: int) -> Tensor:
-    """The picture, shrunk until its longest edge is at most so long."""
+    """The picture, shrunk so that its longest edge is at most `edge`."""
     return resize(image, _bounded(_size(image), edge))
 
 
 def one_each(values: Sequence[float], count: int, name: str) -> list[float]:
-    """A value for each style; a single one serves all.
+    """One value for each style; a single value holds for all.
 
     Raises:
-        RecipeError: If there are neither one nor as many as styles.
+        RecipeError: If the number of values is neither 1 nor `count`.
     """
     if len(values) == 1:
         return [*values] * count

@@ -1,8 +1,8 @@
-"""Memory of a run: what it will take, counted tensor by tensor, and what can be lowered where that is too much.
+"""Memory of a run: the expected peak, counted tensor by tensor, and the savings when that is too much.
 
-The peak lies in the loop, when the losses have sent back their gradients and autograd still holds all activations, or
-in looking at a wide style image. Everything counted here is the encoder's and the optimizer's own arithmetic; the few
-constants that were measured (`benchmarks/memory.py`) stand first.
+The peak is reached in the loop, when the losses have computed their gradients and autograd still holds all activations,
+or while the targets of a wide style image are computed. Everything is counted from the encoder's and the optimizer's
+tensors, except for the constants below, which were measured (`benchmarks/memory.py`).
 """
 
 import itertools
@@ -25,22 +25,22 @@ from impasto.recipe import Recipe, size_in_words
 logger = logging.getLogger(__name__)
 
 PROCESS_BYTES = 290_000_000
-"""Of a process with torch for processors, libvips and their kernels loaded, before any picture (Linux, x86-64)."""
+"""A process with CPU torch and libvips loaded, before any picture (Linux, x86-64)."""
 
 WEIGHT_COPIES = 1.2
-"""Copies of an encoder's float32 weights: the one in use, and what loading leaves behind in the heap."""
+"""Copies of an encoder's float32 weights: the one in use, and what loading leaves in the heap."""
 
 PICTURES_ALIVE = 6
-"""Float32 pictures that a run holds besides its optimizer's: content, candidate, best, gradient, differences."""
+"""Float32 pictures that a run holds besides the optimizer's: content, candidate, best, gradient, differences."""
 
 FRAGMENTATION = 1.25
-"""Resident bytes for one in use, of blocks that the allocator keeps for the next use, in holes that do not fit."""
+"""Resident bytes for each byte in use, since the allocator keeps freed blocks that do not fit the next request."""
 
 LOADING_COPIES = 1.75
-"""Float32 copies of an input picture while it is read and shrunk to the size of the run."""
+"""Float32 copies of an input picture while it is read and shrunk to the run's size."""
 
 TRANSFORM_BYTES = 30_000_000
-"""Of the Fourier transforms of L-BFGS: kernels, plans, and what these hold on to."""
+"""Kernels, plans and buffers of the Fourier transforms of L-BFGS."""
 
 
 _PICTURE = 12  # bytes a pixel of three float32 channels
@@ -54,8 +54,8 @@ class Sizes:
 
     Attributes:
         output: Of the finest level.
-        inputs: Of the files: content, styles, masks.
-        styles: At which each style image is looked at.
+        inputs: Of the input files: content, styles, masks.
+        styles: At which each style image is used.
     """
 
     output: tuple[int, int]
@@ -65,13 +65,13 @@ class Sizes:
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """How a run is to be done, and what that takes.
+    """How a run saves memory, and how much it is expected to take.
 
     Attributes:
-        recipe: Perhaps with a shorter history.
-        is_low_memory: Whether the encoder keeps a byte for an activation; the gradient stays the same.
+        recipe: With a shorter history if memory requires it.
+        is_low_memory: Whether encoders store activations as bytes; the gradient stays the same.
         peak_bytes: Expected peak of the process.
-        lowered: A sentence for each thing that was lowered.
+        lowered: A sentence for each saving.
     """
 
     recipe: Recipe
@@ -81,19 +81,19 @@ class MemoryPlan:
 
 
 def plan_memory(encoders: Sequence[Encoder], recipe: Recipe, sizes: Sizes, limit: int | None = None) -> MemoryPlan:
-    """The plan of a run; lowered step by step until it fits the limit.
+    """The plan of a run, with savings switched on one after the other until it fits the limit.
 
-    What costs nothing of the picture goes first: activations, then the history of L-BFGS.
+    Savings that do not change the picture come first: activations as bytes, then a shorter history of L-BFGS.
 
     Args:
         encoders: The run's own, and the finishing one if there is one; only their layers and the number of their
             weights are looked at.
         recipe: With layers filled in.
         sizes: Of the pictures.
-        limit: Bytes that the process may take; None for any.
+        limit: Bytes that the process may use; None for no limit.
 
     Raises:
-        OutOfMemoryError: If the run takes more than the limit with all memory savings on.
+        OutOfMemoryError: If the run needs more than the limit with all memory savings on.
     """
     is_low_memory = all(encoder.is_low_memory for encoder in encoders)
     plan = MemoryPlan(recipe, is_low_memory, peak_bytes(encoders, recipe, sizes, is_low_memory=is_low_memory))
@@ -133,7 +133,7 @@ def _with_short_history(plan: MemoryPlan, encoders: Sequence[Encoder], sizes: Si
 
 
 def _way_out(encoders: Sequence[Encoder], plan: MemoryPlan, sizes: Sizes, limit: int) -> str:
-    """The largest height that fits, found by halving the interval; or how much memory there must be."""
+    """A sentence: the largest height that fits, by bisection; or the memory that is needed."""
 
     def fits(height: int) -> bool:
         scale = height / sizes.output[0]
@@ -152,14 +152,14 @@ def _way_out(encoders: Sequence[Encoder], plan: MemoryPlan, sizes: Sizes, limit:
 
 
 def peak_bytes(encoders: Sequence[Encoder], recipe: Recipe, sizes: Sizes, *, is_low_memory: bool = False) -> int:
-    """Expected peak memory of a run's process in bytes, by arithmetic; encoders and pictures included.
+    """Expected peak memory of a run's process in bytes.
 
     Args:
         encoders: The run's own, and the finishing one if there is one; only their layers and the number of their
             weights are looked at. Both stay loaded, and the one that takes more decides the peak.
         recipe: With layers filled in.
         sizes: Of the pictures.
-        is_low_memory: Whether encoders that can keep a byte for an activation do.
+        is_low_memory: Whether encoders that can store activations as bytes do so.
     """
     pixels = math.prod(sizes.output)
     inputs = [math.prod(size) for size in sizes.inputs]
@@ -178,7 +178,7 @@ def peak_bytes(encoders: Sequence[Encoder], recipe: Recipe, sizes: Sizes, *, is_
 
 
 def _bytes_at_work(network: "_Network", sizes: Sizes, encoder: Encoder, *, is_low_memory: bool) -> float:
-    """Resident bytes of one encoder's activations, in the loop or as it looks at a style image."""
+    """Resident bytes of one encoder's activations, in the loop or while a style's targets are computed."""
     pixels = math.prod(sizes.output)
     largest_style = max((math.prod(size) for size in sizes.styles), default=0)
     is_low_memory = is_low_memory and (encoder.supports_low_memory or encoder.is_low_memory)
@@ -193,7 +193,7 @@ def _bytes_at_work(network: "_Network", sizes: Sizes, encoder: Encoder, *, is_lo
 
 
 def _resident(blocks: "Sequence[float] | Iterator[float]", is_low_memory: bool) -> float:
-    """Resident bytes of blocks in use; a run in low memory leaves no holes, see `release_freed_pages`."""
+    """Resident bytes of blocks in use; in low memory freed blocks are returned, see `release_freed_pages`."""
     return sum(block if is_low_memory or block >= LARGEST_KEPT_BLOCK else block * FRAGMENTATION for block in blocks)
 
 
@@ -205,7 +205,7 @@ def _optimizer_pictures(recipe: Recipe, output: tuple[int, int]) -> int:
 
 
 class _Network:
-    """Bytes a pixel of the picture of the tensors that an encoder and its losses keep, one by one."""
+    """The tensors that an encoder and its losses hold, each in bytes per pixel of the picture."""
 
     def __init__(self, encoder: Encoder, recipe: Recipe) -> None:
         self.width = {"float32": 4, "bfloat16": 2}[recipe.precision]
@@ -234,7 +234,7 @@ class _Network:
         ]
 
     def values(self, layer: str) -> float:
-        """Of a layer's feature map, for each pixel of the picture."""
+        """Values of a layer's feature map per pixel of the picture."""
         return self.layers[layer].channels / self.layers[layer].stride ** 2
 
     def loss_bytes(self) -> list[float]:
@@ -260,7 +260,7 @@ class _Network:
         return [*maps, *padded, *gradients, *pools, *self.loss_bytes()]
 
     def low_memory_bytes(self) -> list[float]:
-        """The same with bytes for signs and winners, and with features freed as their gradients come."""
+        """The same in low memory: bytes for signs and maxima; features are freed once their gradients are known."""
         silent = {before for before, _, _ in self.pools} - self.wanted
         marks = [self.values(layer) for layer in self.layers if layer not in silent]
         marks += [values for _, _, values in self.pools]

@@ -1,4 +1,4 @@
-"""What a picture is made from: the pictures that go in, and the names and hashes by which they are known again."""
+"""Provenance: the inputs of a run, identified by names and hashes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ class Inputs:
     Attributes:
         content: The content image.
         styles: The style images.
-        content_masks: Where each style goes; empty for everywhere.
-        style_masks: Which part of each style counts; empty for all.
-        lock_mask: Where the content is to stay as it is; None for nowhere.
+        content_masks: Which part of the output each style is for; empty for all.
+        style_masks: Which part of each style image is taken; empty for all.
+        lock_mask: Where the content is kept; None for nowhere.
     """
 
     content: Picture
@@ -28,7 +28,7 @@ class Inputs:
     lock_mask: Picture | None = None
 
     def identities(self) -> dict[str, Any]:
-        """Name and SHA-256 of each picture by role, without those that are not there."""
+        """Name and SHA-256 of each picture by role; roles without a picture are left out."""
         roles: dict[str, Picture | Sequence[Picture] | None] = {
             "content": self.content,
             "styles": self.styles,
@@ -46,7 +46,7 @@ def _identity(pictures: Picture | Sequence[Picture]) -> Any:
 
 
 def provenance_of(recipe: Recipe, inputs: Inputs, weights_sha256: str, finish_sha256: str = "") -> dict[str, Any]:
-    """What decides the pixels of a run, without any path: recipe, base names and SHA-256 of pictures, weights."""
+    """What determines the pixels of a run: recipe, base names and SHA-256 of pictures, weights; no path."""
     finish = {"finish_weights_sha256": finish_sha256} if finish_sha256 else {}
     return {
         "recipe": recipe.model_dump(mode="json") | {"model": public_name(recipe.model)},

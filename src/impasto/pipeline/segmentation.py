@@ -7,10 +7,10 @@ from torch import Tensor
 from impasto.encoders.base import Encoder
 
 SMALLEST_REGION = 0.02
-"""Share of a picture below which an automatic region is none."""
+"""Smallest area of an automatic region, as a share of the picture."""
 
 SAME_POINT = 1e-8
-"""Squared distance below which features of unit length differ by rounding alone."""
+"""Squared distance below which features of unit length count as equal."""
 
 MAX_K_MEANS_ROUNDS = 50
 
@@ -21,14 +21,14 @@ def auto_regions(
     """Finds regions that look alike in both pictures, by clustering the encoder's features.
 
     Args:
-        encoder: The encoder of the run; the deepest layer of its content loss is looked at.
+        encoder: The encoder of the run; the deepest layer of its content loss is used.
         content_image: Shape (1, 3, H, W), in [0, 1]; a few hundred pixels are enough.
         style_image: Shape (1, 3, h, w), in [0, 1].
-        count: Clusters looked for; a cluster that the content hardly shows gives no region.
+        count: Number of clusters; a cluster that hardly occurs in the content gives no region.
 
     Returns:
         Pairs of a content mask and a style mask, shapes (1, 1, H', W') and (1, 1, h', w') of the layer's grid.
-        The content masks add up to 1 everywhere. A region that the style hardly shows gets all of the style.
+        The content masks add up to 1 everywhere. A region that hardly occurs in the style gets the whole style.
 
     Reference: k-means with the seeding of Arthur & Vassilvitskii (2007), on features of unit length.
     """

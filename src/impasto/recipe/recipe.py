@@ -215,7 +215,7 @@ class Recipe(Parameters):
     # color
     preserve_color: Literal["none", "luminance", "histogram", "linear", "oklab"] = parameter(
         "none",
-        "Keep the content's colors: luminance paints in grey and colors afterwards, histogram and linear bring the "
+        "Keep the content's colors: luminance paints in gray and colors afterwards, histogram and linear bring the "
         "style's colors to the content's beforehand, oklab paints in color and takes the lightness only.",
         group="Color",
     )
@@ -248,7 +248,7 @@ class Recipe(Parameters):
         1.0,
         "Step length of Adam (no effect with lbfgs).",
         group="Optimization",
-        unit="grey levels of 1/255",
+        unit="gray levels of 1/255",
         gt=0,
         le=255,
     )

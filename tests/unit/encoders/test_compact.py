@@ -198,7 +198,7 @@ def test_damaged_file_is_refused_in_one_sentence(tmp_path: Path) -> None:
 
 
 def test_missing_file_is_refused_in_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="cannot be read"):
+    with pytest.raises(WeightsError, match="cannot be read as weights of the compact encoder"):
         load_compact(path=tmp_path / "compact.safetensors")
 
 

@@ -112,7 +112,7 @@ def test_damaged_directories_never_fail_otherwise(tmp_path: Path) -> None:
         try:
             tiff.choose(bytes(damaged), "a.tif")
         except ImageError as error:
-            assert "raw file" in str(error)
+            assert "is a camera's raw file" in str(error)
 
 
 def test_directories_that_name_each_other_end(tmp_path: Path) -> None:

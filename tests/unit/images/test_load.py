@@ -187,12 +187,12 @@ def test_missing_files_folders_and_odd_names_are_refused(tmp_path: Path) -> None
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     cases = {
-        tmp_path / "missing.png": "There is no picture",
-        tmp_path: "is a folder",
-        tmp_path / "pipe": "no regular file",
-        tmp_path / "loop": "Cannot read",
-        tmp_path / ("x" * 300): "Cannot read",
-        "zero\0byte.png": "Cannot read",
+        tmp_path / "missing.png": r"^There is no picture '.*missing\.png'\. Check the path\.$",
+        tmp_path: r" is a folder, a picture file is needed\.$",
+        tmp_path / "pipe": r" is no regular file, a picture file is needed\.$",
+        tmp_path / "loop": r"^Cannot read the picture '.*loop': Too many levels of symbolic links\.$",
+        tmp_path / ("x" * 300): r"^Cannot read the picture '.*xxx': File name too long\.$",
+        "zero\0byte.png": r"^Cannot read the picture 'zero.byte\.png': .*null byte\.$",
     }
     for path, words in cases.items():
         with pytest.raises(ImageError, match=words):
@@ -203,18 +203,18 @@ def test_missing_files_folders_and_odd_names_are_refused(tmp_path: Path) -> None
 def test_unreadable_files_are_refused(tmp_path: Path) -> None:
     path = _save(tmp_path / "a.png", Image.new("RGB", (4, 4)))
     path.chmod(0)
-    with pytest.raises(ImageError, match="Permission denied"):
+    with pytest.raises(ImageError, match=r"^Cannot read the picture '.*a\.png': Permission denied\.$"):
         load_picture(path)
 
 
 def test_the_limit_of_pixels_holds_before_decoding_and_is_the_recipes(tmp_path: Path) -> None:
     limit = RunOptions().max_pixels
     (tmp_path / "bomb.png").write_bytes(png_bomb(limit // 1000 + 1, 1000))
-    with pytest.raises(ImageError, match=str(limit)):
+    with pytest.raises(ImageError, match=f"has {limit // 1000 + 1}×1000 pixels; at most {limit} are allowed"):
         load_picture(tmp_path / "bomb.png")
     path = _save(tmp_path / "a.png", Image.new("RGB", (10, 10)))
     assert load_picture(path, max_pixels=100).size == (10, 10)
-    with pytest.raises(ImageError, match="10×10"):
+    with pytest.raises(ImageError, match="has 10×10 pixels; at most 99 are allowed"):
         load_picture(path, max_pixels=99)
 
 
@@ -223,7 +223,7 @@ def test_a_file_larger_than_any_such_picture_is_not_read(tmp_path: Path) -> None
     with path.open("wb") as file:
         file.write(b"II*\0")
         file.truncate(2**34)
-    with pytest.raises(ImageError, match="17179869184 bytes"):
+    with pytest.raises(ImageError, match=r"has 17179869184 bytes, more than a picture of \d+ pixels can need"):
         load_picture(path)
 
 
@@ -252,7 +252,7 @@ def test_bigtiff_is_read(tmp_path: Path) -> None:
 def test_lab_is_converted(tmp_path: Path) -> None:
     image = pyvips.Image.black(8, 8, bands=3).linear(0, [60, 0, 0]).copy(interpretation="lab").colourspace("labs")
     (tmp_path / "lab.tif").write_bytes(image.tiffsave_buffer())
-    expected = 0.5688  # sRGB grey of L* = 60: ((60 + 16) / 116)^3 = 0.2812 of linear light
+    expected = 0.5688  # sRGB gray of L* = 60: ((60 + 16) / 116)^3 = 0.2812 of linear light
     assert load_picture(tmp_path / "lab.tif").to_numpy() == pytest.approx(np.full((8, 8, 3), expected), abs=0.005)
 
 
@@ -288,7 +288,7 @@ def test_a_jpeg_that_lacks_only_its_end_marker_is_read_with_a_note(tmp_path: Pat
     assert picture.notes == ("its end marker is missing, the picture is whole",)
     assert picture.samples.equal(load_picture(path).samples)
     unended.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ImageError, match="damaged, truncated"):
+    with pytest.raises(ImageError, match="file that is damaged, truncated or of an unknown kind"):
         load_picture(unended)
 
 

@@ -185,7 +185,7 @@ class TestJoining:
 
     def test_oklab_lightness_is_the_one_given_wherever_the_gamut_has_it(self):
         image = noise(0)
-        content = 0.5 + 0.02 * (noise(1) - 0.5)  # nearly grey: nearly every lightness will do
+        content = 0.5 + 0.02 * (noise(1) - 0.5)  # nearly gray: nearly every lightness will do
         image = 0.2 + 0.6 * image
         difference = (srgb_to_oklab(join_oklab(image, content)) - srgb_to_oklab(image))[:, :1]
         assert difference.abs().max() < 1e-4

@@ -29,7 +29,7 @@ def test_a_table_with_nothing_to_draw_gives_an_empty_plot(body, tmp_path):
 
 def test_a_damaged_table_is_one_sentence(tmp_path):
     (tmp_path / "losses.csv").write_text(HEADER + "one,two\n")
-    with pytest.raises(OutputError, match="Cannot plot the losses"):
+    with pytest.raises(OutputError, match=r"^Cannot plot the losses in '.*losses\.csv': "):
         plot_losses(tmp_path / "losses.csv", tmp_path / "losses.png")
 
 

@@ -315,7 +315,7 @@ class TestFiles:
         assert "\n" not in str(refusal.value)
 
     def test_a_missing_file_is_the_users_mistake(self, tmp_path):
-        with pytest.raises(UserError, match="is not there"):
+        with pytest.raises(UserError, match=r"^The model's file '.*none\.py' is not there\."):
             build_encoder(str(tmp_path / "none.py:make"), trust=True)
 
     def test_average_pooling_and_padding_reach_its_modules(self, tmp_path):

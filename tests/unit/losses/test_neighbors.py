@@ -1,0 +1,76 @@
+"""Nearest-neighbor features: the grid, the search, the distance."""
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+
+from impasto.losses.neighbors import CosineSums, grid_of, nearest, on_grid
+
+
+def columns(seed: int, count: int, channels: int = 7) -> torch.Tensor:
+    return torch.randn((count, channels), generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("block_bytes", [1, 400, 10**9])
+def test_each_query_finds_the_key_of_the_largest_centered_cosine(block_bytes: int) -> None:
+    queries, keys = columns(1, 50), columns(2, 30)
+    wanted = F.cosine_similarity(
+        (queries - queries.mean(0))[:, None], (keys - keys.mean(0))[None], dim=2
+    ).argmax(1)  # fmt: skip
+    assert torch.equal(nearest(queries, keys, block_bytes), wanted)
+
+
+def test_a_picture_finds_itself() -> None:
+    keys = columns(3, 40)
+    assert torch.equal(nearest(keys, keys), torch.arange(40))
+
+
+def test_matches_do_not_depend_on_brightness_and_contrast_of_all_features() -> None:
+    queries, keys = columns(1, 50), columns(2, 30)
+    assert torch.equal(nearest(3 * queries + 5, 0.2 * keys - 1), nearest(queries, keys))
+
+
+def test_flat_features_match_something() -> None:
+    assert nearest(torch.ones(4, 3), torch.ones(2, 3)).tolist() == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(("size", "grid"), [((64, 96), (16, 24)), ((65, 99), (16, 24)), ((3, 1), (1, 1))])
+def test_the_grid_has_a_quarter_of_the_edges(size: tuple[int, int], grid: tuple[int, int]) -> None:
+    assert grid_of(size) == grid
+
+
+def test_fine_features_are_averaged_and_coarse_ones_interpolated() -> None:
+    fine = torch.arange(64.0).view(1, 1, 8, 8)
+    torch.testing.assert_close(on_grid(fine, (2, 2)), F.avg_pool2d(fine, 4))
+    assert on_grid(fine, (2, 2)).mean() == fine.mean()
+    assert on_grid(torch.ones(1, 2, 3, 3), (5, 6)).shape == (1, 2, 5, 6)
+    assert on_grid(torch.ones(1, 2, 9, 7), (2, 2)).shape == (1, 2, 2, 2)
+    assert on_grid(fine.bfloat16(), (8, 8)).dtype == torch.float32
+
+
+def test_sums_over_layers_give_the_cosine_distance_of_whole_hypercolumns() -> None:
+    generator = torch.Generator().manual_seed(4)
+    parts = [torch.randn((1, channels, 3, 5), generator=generator) for channels in (2, 4)]
+    targets = [torch.randn((1, channels, 3, 5), generator=generator) for channels in (2, 4)]
+    whole, target = torch.cat(parts, 1), torch.cat(targets, 1)
+    sums = CosineSums()
+    for pair in zip(parts, targets, strict=True):
+        sums.add(*pair)
+    weights = torch.rand((1, 3, 5), generator=generator)
+    weights /= weights.sum()
+    expected = (weights * (1 - F.cosine_similarity(whole, target, dim=1))).sum()
+    torch.testing.assert_close(sums.distance(target.norm(dim=1), weights), expected)
+
+
+def test_the_distance_is_zero_at_the_target_and_has_a_finite_gradient_at_nothing() -> None:
+    target = torch.rand(1, 3, 2, 2)
+    weights = torch.full((1, 2, 2), 0.25)
+    sums = CosineSums()
+    sums.add(2.5 * target, target)
+    assert sums.distance(target.norm(dim=1), weights).item() == pytest.approx(0, abs=1e-4)
+    features = torch.zeros(1, 3, 2, 2, requires_grad=True)
+    sums = CosineSums()
+    sums.add(features, target)
+    sums.distance(target.norm(dim=1), weights).backward()
+    assert features.grad is not None
+    assert features.grad.isfinite().all()
