@@ -66,8 +66,8 @@ def inspect(
         encoder = build_encoder(recipe.model, trust=trust, on_download=reporter.download)
     lines = ["stride  channels  layer"]
     lines += [f"{layer.stride:6}  {layer.channels:8}  {name}" for name, layer in encoder.layers.items()]
-    if declaration := getattr(encoder, "declaration", None):
-        lines += ["", f"# The network is given {declaration.in_words()}."]
+    if config := getattr(encoder, "config", None):
+        lines += ["", f"# The network is given {config.in_words()}."]
     suggestion = {
         "model": model,
         "content_layers": dict(encoder.content_layers),

@@ -77,6 +77,10 @@ class Encoder(nn.Module, ABC):
         """
         yield from self(image, layers).items()
 
+    def iter_content_features(self, image: Tensor, layers: Collection[str]) -> Iterator[tuple[str, Tensor]]:
+        """The asked layers of the content image, which is looked at once; see `iter_style_features`."""
+        yield from self.iter_features(image, layers)
+
     def iter_style_features(self, image: Tensor, layers: Collection[str]) -> Iterator[tuple[str, Tensor]]:
         """The asked layers of a style image, which is looked at once, so that an encoder may spend more on it.
 

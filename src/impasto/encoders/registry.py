@@ -1,120 +1,94 @@
-"""The encoders by name, and building them."""
+"""The built-in encoders: what is special about each of them, by name."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import torch
+from torch import Tensor
 
+from impasto.encoders import compact
 from impasto.encoders.base import Encoder
 from impasto.encoders.vgg import build_vgg
-from impasto.encoders.weights.store import OnDownload, describe, find_weights, load_weights
+from impasto.encoders.weights.reading import load_weights
 from impasto.errors import RecipeError, did_you_mean
-from impasto.recipe import Recipe
-from impasto.recipe.model_names import is_custom
 
 
-def _default(parameter: str) -> Any:
-    return Recipe.model_fields[parameter].default
+@dataclass(frozen=True)
+class PublishedCheckpoint:
+    """A file of torchvision's with an encoder's weights.
+
+    Attributes:
+        file: Its name; what follows the dash is the start of its SHA-256.
+        prefix: Of the names of the tensors that are kept of it.
+        part: What these are, in words.
+        check: Takes the kept tensors; raises `EncoderError` if they are not the encoder's.
+    """
+
+    file: str
+    prefix: str
+    part: str
+    check: Callable[[Mapping[str, Tensor]], None]
 
 
-def _build_vgg(name: str, pooling: str, padding: str, file: Path | None, on_download: OnDownload | None) -> Encoder:
-    path = find_weights(name, file, on_download=on_download)
-    encoder = build_vgg(name, pooling=pooling, padding=padding, is_random=False)
-    load_weights(encoder, path)
-    return encoder
+@dataclass(frozen=True)
+class EncoderSpec:
+    """A built-in encoder: how it is built, and where its weights come from.
+
+    Attributes:
+        name: As in the recipe.
+        load: Builds it from a file of weights, with a pooling and a padding; raises `WeightsError` if that cannot be.
+        outline: Builds it with random weights, with a pooling and a padding; None if its weights are always at hand.
+        published: Where its weights are downloaded from; None if they are bundled.
+        bundled_file: Its weights within the package; None if they are downloaded.
+    """
+
+    name: str
+    load: Callable[[Path, str, str], Encoder]
+    outline: Callable[[str, str], Encoder] | None = None
+    published: PublishedCheckpoint | None = None
+    bundled_file: Path | None = None
 
 
-def _build_compact(name: str, pooling: str, padding: str, file: Path | None, _: OnDownload | None) -> Encoder:
-    from impasto.encoders.compact import load_compact
-
-    if file is None:
-        return load_compact(pooling=pooling, padding=padding)
-    return load_compact(pooling=pooling, padding=padding, path=find_weights(name, file), sha256=None)
-
-
-ENCODERS: Mapping[str, Callable[[str, str, str, Path | None, OnDownload | None], Encoder]] = {
-    "vgg19": _build_vgg,
-    "vgg16": _build_vgg,
-    "compact": _build_compact,
-}
-"""How each encoder of the recipe is built, by name."""
-
-
-def build_encoder(
-    name: str,
-    *,
-    pooling: str = _default("pooling"),
-    padding: str = _default("padding"),
-    device: str | torch.device = "cpu",
-    precision: str = _default("precision"),
-    smoothing: float = _default("smoothing"),
-    trust: bool = False,
-    weights_file: Path | None = None,
-    on_download: OnDownload | None = None,
-) -> Encoder:
-    """Builds an encoder with its weights, frozen, ready to be asked for features.
-
-    Args:
-        name: As in the recipe: ``"vgg19"``, ``"vgg16"``, ``"compact"`` or a custom model, as ``"FILE.py:FACTORY"``.
-        pooling: ``"max"`` or ``"average"``.
-        padding: ``"zero"``, ``"reflect"`` or ``"replicate"``.
-        device: Where it is to compute.
-        precision: ``"float32"`` or ``"bfloat16"``: of the weights and the features. Preprocessing and projections stay
-            float32.
-        smoothing: Temperature of the softmax that evens out a custom model's features; 0 is off.
-        trust: Whether the file of a custom model may run its code.
-        weights_file: A safetensors file of a named encoder to take instead of looking for its weights.
-        on_download: Told of a download's progress: bytes so far, and bytes in all (None if unknown).
-
-    Returns:
-        The encoder, with `weights_sha256` set.
+def find_spec(name: str) -> EncoderSpec:
+    """The built-in encoder of a name.
 
     Raises:
-        RecipeError: If a name or a choice is unknown.
-        UserError: If a custom model's file is missing or not trusted.
-        EncoderError: If a custom model cannot be had or used.
-        WeightsError: If the weights are not found, damaged, of another network, or cannot be downloaded.
+        RecipeError: If there is none.
     """
-    if name not in ENCODERS and not is_custom(name):
+    if name not in ENCODERS:
         raise RecipeError(f"Unknown model '{name}'. {did_you_mean(name, ENCODERS)}")
-    Recipe(pooling=pooling, padding=padding, precision=precision)  # refuses unknown choices
-    if is_custom(name):
-        from impasto.encoders.custom.encoder import build_custom
-
-        return build_custom(
-            name, pooling=pooling, padding=padding, precision=precision, smoothing=smoothing,
-            device=torch.device(device), trust=trust,
-        )  # fmt: skip
-    encoder = ENCODERS[name](name, pooling, padding, weights_file, on_download)
-    return _placed(encoder, device, precision)
+    return ENCODERS[name]
 
 
-def outline_encoder(
-    name: str,
-    *,
-    pooling: str = _default("pooling"),
-    padding: str = _default("padding"),
-    device: str | torch.device = "cpu",
-    precision: str = _default("precision"),
-) -> Encoder | None:
-    """The encoder with random weights, for estimates, if its own would have to be downloaded; None if they are here.
+def _vgg(name: str, file: str) -> EncoderSpec:
+    """A VGG with torchvision's weights."""
 
-    Args:
-        name: As for `build_encoder`.
-        pooling: As for `build_encoder`.
-        padding: As for `build_encoder`.
-        device: As for `build_encoder`.
-        precision: As for `build_encoder`.
-    """
-    if ENCODERS.get(name) is not _build_vgg or describe(name).path is not None:
-        return None
-    return _placed(build_vgg(name, pooling=pooling, padding=padding), device, precision)
+    def load(path: Path, pooling: str, padding: str) -> Encoder:
+        encoder = build_vgg(name, pooling=pooling, padding=padding, is_random=False)
+        encoder.weights_sha256 = load_weights(path, encoder.load_torchvision)
+        return encoder
+
+    def outline(pooling: str, padding: str) -> Encoder:
+        return build_vgg(name, pooling=pooling, padding=padding)
+
+    def check(kept: Mapping[str, Tensor]) -> None:
+        build_vgg(name, is_random=False).load_torchvision(kept)
+
+    published = PublishedCheckpoint(file, prefix="features.", part="convolutional part", check=check)
+    return EncoderSpec(name, load=load, outline=outline, published=published)
 
 
-def _placed(encoder: Encoder, device: str | torch.device, precision: str) -> Encoder:
-    for (
-        parameter
-    ) in encoder.parameters():  # buffers hold preprocessing and projections, which half precision would spoil
-        parameter.data = parameter.data.to(getattr(torch, precision))
-    return encoder.to(device=torch.device(device), memory_format=torch.channels_last).freeze()  # type: ignore[call-overload, no-any-return]
+def _load_compact(file: Path, pooling: str, padding: str) -> Encoder:
+    sha256 = compact.SHA256 if file == compact.WEIGHTS else None
+    return compact.load_compact(pooling=pooling, padding=padding, path=file, sha256=sha256)
+
+
+ENCODERS: Mapping[str, EncoderSpec] = {
+    spec.name: spec
+    for spec in (
+        _vgg("vgg19", "vgg19-dcbb9e9d.pth"),  # both are IMAGENET1K_V1
+        _vgg("vgg16", "vgg16-397923af.pth"),
+        EncoderSpec("compact", load=_load_compact, bundled_file=compact.WEIGHTS),
+    )
+}
+"""The encoders that a recipe can name without a file."""

@@ -83,7 +83,7 @@ class ContentTerm(Term):
         self.projections = {layer: encoder.projection(layer) for layer in layers}
         self.targets = {
             layer: checked_finite(features, layer, encoder)
-            for layer, features in (looker.iter_features(image, asked) if layers else ())
+            for layer, features in (looker.iter_content_features(image, asked) if layers else ())
             if layer in layers
         }
         self.weights = {

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from impasto.devices import mmap_temporaries, release_freed_pages, retain_freed_pages
 from impasto.encoders import Encoder, build_encoder
-from impasto.encoders.bias_corrected import Corrected, Overheard, Translated
+from impasto.encoders.bias_corrected import BiasCorrectedEncoder
 from impasto.encoders.compact import Compact
 from impasto.encoders.weights.store import OnDownload
 from impasto.engine import Control, Engine
@@ -106,13 +106,13 @@ class StyleTransfer:
         )  # fmt: skip
 
     def _corrected_objective(
-        self, level: Level, recipe: Recipe, begin: Tensor, student: Compact, finishing_encoder: Encoder
+        self, level: Level, recipe: Recipe, begin: Tensor, student: Compact, teacher: Encoder
     ) -> Objective:
-        translated = Translated(student, finishing_encoder)
-        finishing = for_encoder(recipe, finishing_encoder)
-        objective = self._images.objective(level.size, finishing, finishing_encoder, Overheard(translated))
-        self._ready = finishing, objective
-        return self._images.objective(level.size, recipe, Corrected(translated, begin), translated)
+        """What the corrected encoder is asked for; the finish's objective is made here too, from the same forward passes."""
+        corrected = BiasCorrectedEncoder(student, teacher, begin)
+        finishing = for_encoder(recipe, teacher)
+        self._ready = finishing, self._images.objective(level.size, finishing, teacher, corrected.recording_teacher())
+        return self._images.objective(level.size, recipe, corrected)
 
     def postprocess(self, image: Tensor) -> Tensor:
         """See `impasto.engine.Problem`: restores the content's colors, and the content where it is locked."""

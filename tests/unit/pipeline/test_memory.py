@@ -234,7 +234,7 @@ def test_losses_that_sort_take_more() -> None:
 def test_no_weights_are_fetched_for_an_estimate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("IMPASTO_WEIGHTS_DIR", str(tmp_path))
     monkeypatch.setenv("IMPASTO_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr("impasto.encoders.registry.find_weights", lambda *_, **__: pytest.fail("looked for weights"))
+    monkeypatch.setattr("impasto.encoders.build.find_weights", lambda *_, **__: pytest.fail("looked for weights"))
     plan = estimate(Recipe(look="classic", model="vgg16", height=64), (64, 64), [(64, 64)], "cpu")
     assert plan.memory.peak_bytes > 300_000_000
     assert plan.seconds > 0

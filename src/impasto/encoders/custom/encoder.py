@@ -1,7 +1,7 @@
 """Any network as an encoder: a user's own, an exported program, one of timm's or torchvision's.
 
-Its layers are what its parts return, by their names in the network; they are found by running it (`probe`), heard by
-listening to it (`taps`), and brought to one scale, so that one recipe serves networks of any habits.
+Its layers are what its parts return, by their names in the network; they are found by running it (`calibration`), read
+by forward hooks (`hooks`), and brought to one scale, so that one recipe serves all networks.
 """
 
 import hashlib
@@ -13,10 +13,10 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from impasto.encoders.base import Encoder
-from impasto.encoders.custom.calibration import Place, in_words, suggest_layers, survey
-from impasto.encoders.custom.hooks import Enough, Receive, Taps
+from impasto.encoders.custom.calibration import DiscoveredLayer, discover_layers, in_words, suggest_layers
+from impasto.encoders.custom.config import DEFAULT_CONFIG, ModelConfig
+from impasto.encoders.custom.hooks import FeatureHooks, OnOutput, StopForward
 from impasto.encoders.custom.loading import Loaded, load_network
-from impasto.encoders.custom.preprocessing import GUESS, Declaration
 from impasto.errors import EncoderError
 from impasto.recipe.model_names import public_name
 
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 class CustomEncoder(Encoder):
-    """A foreign network with its preprocessing, the layers found in it, and their calibration.
+    """A custom network with its preprocessing, the layers found in it, and their calibration.
 
     Each layer is divided by its mean activation on procedural pictures, so that losses, smoothing and half precision
     meet one scale in every network. (Dividing each channel by its own, as Gatys et al. did with VGG's, was measured
@@ -36,7 +36,7 @@ class CustomEncoder(Encoder):
         smoothing: Temperature of the softmax that evens out activations, in units of the mean activation; 0 for none.
 
     Attributes:
-        declaration: The preprocessing, declared or guessed.
+        config: The preprocessing, declared or guessed.
         weights_sha256: Of the file that the network came from; of all its weights if it came from a package.
 
     Raises:
@@ -54,24 +54,24 @@ class CustomEncoder(Encoder):
     def __init__(self, name: str, loaded: Loaded, *, smoothing: float = 0.0) -> None:
         super().__init__()
         self.name, self.smoothing = name, smoothing
-        self.taps: Taps = loaded.taps
-        self.declaration: Declaration = loaded.declaration or GUESS
-        if loaded.declaration is None:
-            logger.warning("%s declares no preprocessing; taken to expect %s.", name, GUESS.in_words())
+        self.hooks: FeatureHooks = loaded.hooks
+        self.config: ModelConfig = loaded.config or DEFAULT_CONFIG
+        if loaded.config is None:
+            logger.warning("%s declares no preprocessing; taken to expect %s.", name, DEFAULT_CONFIG.in_words())
         self.freeze()
-        self._dtype = next((p.dtype for p in self.taps.parameters() if p.is_floating_point()), torch.float32)
-        place = next((p.device for p in self.taps.parameters()), torch.device("cpu"))
+        self._dtype = next((p.dtype for p in self.hooks.parameters() if p.is_floating_point()), torch.float32)
+        device = next((p.device for p in self.hooks.parameters()), torch.device("cpu"))
         for key in ("mean", "std"):
-            values = torch.tensor(getattr(self.declaration, key), device=place).view(3, 1, 1)
+            values = torch.tensor(getattr(self.config, key), device=device).view(3, 1, 1)
             self.register_buffer(key, values, persistent=False)
-        kinds = self.taps.kinds()
-        self._places: Mapping[str, Place] = survey(name, self._run, kinds)
-        self.layers = {layer: found.layer for layer, found in self._places.items()}
-        content, style = suggest_layers(self._places, kinds)
-        self.content_layers = self.expand_layers(self.declaration.content_layers or content)
-        self.style_layers = self.expand_layers(self.declaration.style_layers or style)
+        kinds = self.hooks.kinds()
+        self._discovered: Mapping[str, DiscoveredLayer] = discover_layers(name, self._run, kinds)
+        self.layers = {layer: found.layer for layer, found in self._discovered.items()}
+        content, style = suggest_layers(self._discovered, kinds)
+        self.content_layers = self.expand_layers(self.config.content_layers or content)
+        self.style_layers = self.expand_layers(self.config.style_layers or style)
         self.check_layers([*self.content_layers, *self.style_layers])
-        self.weights_sha256 = loaded.file_sha256 or _digest(self.taps)
+        self.weights_sha256 = loaded.file_sha256 or _digest(self.hooks)
 
     def forward(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
         """Computes the asked layers, and nothing past the deepest of them; see `Encoder.forward`.
@@ -81,20 +81,20 @@ class CustomEncoder(Encoder):
             EncoderError: If the network raises, or does not come to an asked layer.
         """
         self.check_layers(layers)
-        to_come = {layer: self._places[layer].calls for layer in layers}
+        to_come = {layer: self._discovered[layer].calls for layer in layers}
         features: dict[str, Tensor] = {}
 
-        def receive(layer: str, output: Tensor) -> None:
+        def on_output(layer: str, output: Tensor) -> None:
             to_come[layer] -= 1
             if to_come[layer] == 0:
                 is_last = not any(to_come.values())
                 # What follows may write over the output; after the last there is nothing to follow.
                 features[layer] = output if is_last else output.clone()
                 if is_last:
-                    raise Enough
+                    raise StopForward
 
         if to_come:
-            self._run_checked(self._enlarge(image, layers), to_come.keys(), receive)
+            self._run_checked(self._enlarge(image, layers), to_come.keys(), on_output)
         if len(features) < len(to_come):
             height, width = image.shape[-2:]
             missing = next(layer for layer in to_come if layer not in features)
@@ -102,7 +102,7 @@ class CustomEncoder(Encoder):
         return {layer: self._calibrated(layer, output) for layer, output in features.items()}
 
     def _calibrated(self, layer: str, output: Tensor) -> Tensor:
-        features = output / self._places[layer].strength
+        features = output / self._discovered[layer].strength
         if not self.smoothing:
             return features
         logits = features.float().flatten(1) / self.smoothing
@@ -110,22 +110,22 @@ class CustomEncoder(Encoder):
 
     def _enlarge(self, image: Tensor, layers: Collection[str]) -> Tensor:
         """Continues pictures below the reach of the deepest layer by their edge."""
-        reach = max(self._places[layer].min_edge for layer in layers)
+        reach = max(self._discovered[layer].min_edge for layer in layers)
         height, width = image.shape[-2:]
         if height >= reach and width >= reach:
             return image
         return F.pad(image, (0, max(0, reach - width), 0, max(0, reach - height)), mode="replicate")
 
-    def _run(self, image: Tensor, names: Collection[str], receive: Receive) -> None:
+    def _run(self, image: Tensor, names: Collection[str], on_output: OnOutput) -> None:
         """Prepares a picture as the network expects it, and runs it."""
-        if self.declaration.channels == "bgr":
+        if self.config.channels == "bgr":
             image = image.flip(1)
-        x = (image.to(self.mean.device) * self.declaration.range - self.mean) / self.std
-        self.taps.run(x.to(self._dtype), names, receive)
+        x = (image.to(self.mean.device) * self.config.range - self.mean) / self.std
+        self.hooks.run(x.to(self._dtype), names, on_output)
 
-    def _run_checked(self, image: Tensor, names: Collection[str], receive: Receive) -> None:
+    def _run_checked(self, image: Tensor, names: Collection[str], on_output: OnOutput) -> None:
         try:
-            self._run(image, names, receive)
+            self._run(image, names, on_output)
         except (MemoryError, torch.OutOfMemoryError):
             raise
         except Exception as error:
@@ -148,7 +148,7 @@ def build_custom(
     device: torch.device,
     trust: bool,
 ) -> CustomEncoder:
-    """Builds an encoder from a foreign network.
+    """Builds an encoder from a custom network.
 
     Args:
         model: As in the recipe: ``"FILE.py:FACTORY"``, ``"FILE.pt2"``, ``"timm:NAME"`` or ``"torchvision:NAME"``.
@@ -164,9 +164,9 @@ def build_custom(
         EncoderError: If the network cannot be had or used.
     """
     loaded = load_network(model, trust=trust, device=device)
-    for parameter in loaded.taps.adapt(pooling=pooling, padding=padding):
+    for parameter in loaded.hooks.adapt(pooling=pooling, padding=padding):
         logger.warning("%s has no effect: %s has no module that it could change.", parameter, model)
-    network: nn.Module = loaded.taps.to(device)
+    network: nn.Module = loaded.hooks.to(device)
     if precision != "float32":
         network.to(getattr(torch, precision))
     return CustomEncoder(public_name(model), loaded, smoothing=smoothing)

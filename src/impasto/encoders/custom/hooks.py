@@ -1,4 +1,4 @@
-"""Listening to a foreign network: the outputs of its inner parts, by name, as they are computed."""
+"""Forward hooks on a custom network: the outputs of its inner parts, by name, as they are computed."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
@@ -7,8 +7,8 @@ from contextlib import suppress
 import torch
 from torch import Tensor, fx, nn
 
-Receive = Callable[[str, Tensor], None]
-"""Told of each output: the name of the place and the tensor, which later operations may still change in place."""
+OnOutput = Callable[[str, Tensor], None]
+"""Called with each output: its name and the tensor, which later operations may still change in place."""
 
 _PAD_MODES = {"reflect": "reflect", "replicate": "replicate", "circular": "circular"}
 
@@ -16,25 +16,25 @@ _TRAINING_ARGUMENT = {"aten.batch_norm": 5, "aten.dropout": 2}
 """Position of the argument that says whether an operation is to behave as in training."""
 
 
-class Enough(BaseException):
-    """Raised by a receiver to end a network's run early; no network's own ``except Exception`` catches it."""
+class StopForward(BaseException):
+    """Raised by an `OnOutput` to end a network's run early; no network's own ``except Exception`` catches it."""
 
 
-class Taps(nn.Module, ABC):
-    """A network with named places at which its outputs can be listened to."""
+class FeatureHooks(nn.Module, ABC):
+    """A network and the names of the inner outputs that it can report while it runs."""
 
     @abstractmethod
     def kinds(self) -> Mapping[str, str]:
-        """The kind of each place by its name, as ``"Conv2d"``, in no particular order."""
+        """The kind of module or operation behind each output, by name, as ``"Conv2d"``, in no particular order."""
 
     @abstractmethod
-    def run(self, x: Tensor, names: Collection[str], receive: Receive) -> None:
+    def run(self, x: Tensor, names: Collection[str], on_output: OnOutput) -> None:
         """Runs the network on a prepared picture.
 
         Args:
             x: Shape (B, 3, H, W).
-            names: The places to listen at.
-            receive: Called at each output of such a place that is a tensor; may raise `Enough`.
+            names: The outputs to report.
+            on_output: Called with each of these outputs that is a tensor; may raise `StopForward`.
         """
 
     def adapt(self, *, pooling: str, padding: str) -> list[str]:
@@ -51,8 +51,8 @@ class Taps(nn.Module, ABC):
         return [name for name, is_asked in asked.items() if is_asked]
 
 
-class ModuleTaps(Taps):
-    """A network whose places are its modules, by their dotted names.
+class ModuleHooks(FeatureHooks):
+    """A network whose outputs are those of its modules, by their dotted names.
 
     Args:
         network: Any module that takes a picture of shape (B, 3, H, W).
@@ -63,39 +63,39 @@ class ModuleTaps(Taps):
         self.network = network
 
     def kinds(self) -> Mapping[str, str]:
-        """See `Taps.kinds`."""
+        """See `FeatureHooks.kinds`."""
         return {name: type(module).__name__ for name, module in self.network.named_modules() if name}
 
-    def run(self, x: Tensor, names: Collection[str], receive: Receive) -> None:
-        """See `Taps.run`."""
+    def run(self, x: Tensor, names: Collection[str], on_output: OnOutput) -> None:
+        """See `FeatureHooks.run`."""
 
         def hook(name: str) -> Callable[[nn.Module, object, object], None]:
-            def tell(_module: nn.Module, _inputs: object, output: object) -> None:
+            def report(_module: nn.Module, _inputs: object, output: object) -> None:
                 if isinstance(output, Tensor):
-                    receive(name, output)
+                    on_output(name, output)
 
-            return tell
+            return report
 
         modules = dict(self.network.named_modules())
         handles = [modules[name].register_forward_hook(hook(name)) for name in names]
         try:
-            with suppress(Enough):
+            with suppress(StopForward):
                 self.network(x)
         finally:
             for handle in handles:
                 handle.remove()
 
     def adapt(self, *, pooling: str, padding: str) -> list[str]:
-        """Exchanges the pooling modules and sets the padding of convolutions; see `Taps.adapt`."""
-        silent = super().adapt(pooling=pooling, padding=padding)
-        if "pooling" in silent and self._average_pools():
-            silent.remove("pooling")
-        if "padding" in silent and self._pad_by(_PAD_MODES[padding]):
-            silent.remove("padding")
-        return silent
+        """Exchanges the pooling modules and sets the padding of convolutions; see `FeatureHooks.adapt`."""
+        ineffective = super().adapt(pooling=pooling, padding=padding)
+        if "pooling" in ineffective and self._average_pools():
+            ineffective.remove("pooling")
+        if "padding" in ineffective and self._pad_by(_PAD_MODES[padding]):
+            ineffective.remove("padding")
+        return ineffective
 
     def _average_pools(self) -> bool:
-        named = self.network.named_modules(remove_duplicate=False)  # one pooling may stand at several places
+        named = self.network.named_modules(remove_duplicate=False)  # one pooling may have several names
         pools = [(name, module) for name, module in named if name and isinstance(module, nn.MaxPool2d)]
         for name, pool in pools:
             parent, _, child = name.rpartition(".")
@@ -111,8 +111,8 @@ class ModuleTaps(Taps):
         return bool(padded)
 
 
-class GraphTaps(Taps):
-    """An exported program, whose places are the modules that it was exported from, and the other nodes of its graph.
+class GraphHooks(FeatureHooks):
+    """An exported program, whose outputs are those of the modules it was exported from and of its graph's other nodes.
 
     A module's output is that of the last node traced within it; a node that is no module's last has its own name,
     after that of the module around it.
@@ -139,29 +139,29 @@ class GraphTaps(Taps):
             self._nodes[inner[node]], self._kinds[inner[node]] = node, str(node.target)
 
     def kinds(self) -> Mapping[str, str]:
-        """See `Taps.kinds`."""
+        """See `FeatureHooks.kinds`."""
         return self._kinds
 
-    def run(self, x: Tensor, names: Collection[str], receive: Receive) -> None:
-        """See `Taps.run`."""
+    def run(self, x: Tensor, names: Collection[str], on_output: OnOutput) -> None:
+        """See `FeatureHooks.run`."""
         names_by_node: dict[fx.Node, list[str]] = {}
         for name in names:
             names_by_node.setdefault(self._nodes[name], []).append(name)
-        with suppress(Enough):
-            _Listening(self.network, names_by_node, receive).run(x)
+        with suppress(StopForward):
+            _HookedInterpreter(self.network, names_by_node, on_output).run(x)
 
 
-class _Listening(fx.Interpreter):
-    def __init__(self, module: fx.GraphModule, names: Mapping[fx.Node, Collection[str]], receive: Receive) -> None:
+class _HookedInterpreter(fx.Interpreter):
+    def __init__(self, module: fx.GraphModule, names: Mapping[fx.Node, Collection[str]], on_output: OnOutput) -> None:
         super().__init__(module)
-        self._names, self._receive = names, receive
+        self._names, self._on_output = names, on_output
         self.extra_traceback = False  # torch's own would print the graph into the message
 
     def run_node(self, n: fx.Node) -> object:
         output = super().run_node(n)
         if isinstance(output, Tensor):
             for name in self._names.get(n, ()):
-                self._receive(name, output)
+                self._on_output(name, output)
         return output
 
 

@@ -1,4 +1,4 @@
-"""Where foreign networks come from: a Python file, an exported program, timm, torchvision."""
+"""Where custom networks come from: a Python file, an exported program, timm, torchvision."""
 
 import hashlib
 import importlib.util
@@ -17,8 +17,8 @@ import torch
 from torch import nn
 
 from impasto.encoders.custom.calibration import in_words
-from impasto.encoders.custom.hooks import GraphTaps, ModuleTaps, Taps
-from impasto.encoders.custom.preprocessing import ATTRIBUTE, Declaration, parse_declaration, read_declaration
+from impasto.encoders.custom.config import ATTRIBUTE, ModelConfig, parse_config, read_config
+from impasto.encoders.custom.hooks import FeatureHooks, GraphHooks, ModuleHooks
 from impasto.errors import EncoderError, RecipeError, UserError, did_you_mean
 from impasto.formats.files import is_file
 from impasto.recipe.model_names import model_file
@@ -26,7 +26,7 @@ from impasto.recipe.model_names import model_file
 logger = logging.getLogger(__name__)
 
 _EXTRA_FILE = f"{ATTRIBUTE}.json"
-"""Of an exported program: its declaration, given to `torch.export.save` under ``extra_files``."""
+"""Of an exported program: its config, given to `torch.export.save` under ``extra_files``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,13 +34,13 @@ class Loaded:
     """A network before anything is known of its layers.
 
     Attributes:
-        taps: Gives its outputs.
-        declaration: What it says of itself, None if nothing.
+        hooks: The network, with hooks on its inner outputs.
+        config: What it declares, None if nothing.
         file_sha256: Of the file that it came from, in hexadecimal; empty if it came from an installed package.
     """
 
-    taps: Taps
-    declaration: Declaration | None
+    hooks: FeatureHooks
+    config: ModelConfig | None
     file_sha256: str = ""
 
 
@@ -100,7 +100,7 @@ def _load_python(model: str, file: Path, data: bytes, _: torch.device) -> Loaded
     module = ModuleType(f"impasto_model_{digest[:12]}")
     module.__file__ = str(file.absolute())
     sys.modules[module.__name__] = module  # dataclasses and pickles look their module up
-    with _Foreign(f"The file '{file}'", file), _neighbors_of(file), redirect_stdout(sys.stderr):
+    with _errors_in_one_sentence(f"The file '{file}'", file), _neighbors_of(file), redirect_stdout(sys.stderr):
         exec(compile(data, str(file.absolute()), "exec"), module.__dict__)  # noqa: S102 – trusted, and not cached
     factory = getattr(module, factory_name, None)
     if factory is None:
@@ -108,9 +108,15 @@ def _load_python(model: str, file: Path, data: bytes, _: torch.device) -> Loaded
         raise EncoderError(f"'{file}' has no factory '{factory_name}'. {did_you_mean(factory_name, own)}")
     if not callable(factory):
         raise EncoderError(f"'{factory_name}' in '{file}' is no function: it is {_a(factory)}.")
-    with _Foreign(f"The factory '{factory_name}' in '{file}'", file), _neighbors_of(file), redirect_stdout(sys.stderr):
+    with (
+        _errors_in_one_sentence(f"The factory '{factory_name}' in '{file}'", file),
+        _neighbors_of(file),
+        redirect_stdout(sys.stderr),
+    ):
         network = factory()
-    return Loaded(_taps(network, f"The factory '{factory_name}' in '{file}'"), read_declaration(network, model), digest)
+    return Loaded(
+        _with_hooks(network, f"The factory '{factory_name}' in '{file}'"), read_config(network, model), digest
+    )
 
 
 @contextmanager
@@ -135,31 +141,31 @@ def _load_exported(model: str, file: Path, data: bytes, device: torch.device) ->
     extra = {_EXTRA_FILE: ""}
     try:
         program = torch.export.load(io.BytesIO(data), extra_files=extra)
-        taps = GraphTaps(move_to_device_pass(program, device).module())
+        hooks = GraphHooks(move_to_device_pass(program, device).module())
         declared = json.loads(extra[_EXTRA_FILE]) if extra[_EXTRA_FILE] else None
     except Exception as error:  # torch raises whatever its zip reader, JSON or pickle does
         raise EncoderError(
             f"'{file}' is no exported program that this PyTorch can load ({in_words(error)}). Save it with "
             "torch.export.save."
         ) from None
-    declaration = None if declared is None else parse_declaration(declared, model)
-    return Loaded(taps, declaration, hashlib.sha256(data).hexdigest())
+    config = None if declared is None else parse_config(declared, model)
+    return Loaded(hooks, config, hashlib.sha256(data).hexdigest())
 
 
 def _load_timm(model: str, name: str) -> Loaded:
     timm = _import_package("timm")
-    with _Foreign(f"timm, asked for '{name}',"):
+    with _errors_in_one_sentence(f"timm, asked for '{name}',"):
         network = timm.create_model(name, pretrained=True)
-    return Loaded(_taps(network, model), read_declaration(network, model))
+    return Loaded(_with_hooks(network, model), read_config(network, model))
 
 
 def _load_torchvision(model: str, name: str) -> Loaded:
     models = _import_package("torchvision.models")
-    with _Foreign(f"torchvision, asked for '{name}',"):
+    with _errors_in_one_sentence(f"torchvision, asked for '{name}',"):
         weights = models.get_model_weights(name).DEFAULT
         network, transforms = models.get_model(name, weights=weights), weights.transforms()
     declared = {key: getattr(transforms, key) for key in ("mean", "std") if hasattr(transforms, key)}
-    return Loaded(_taps(network, model), parse_declaration(declared, model) if declared else None)
+    return Loaded(_with_hooks(network, model), parse_config(declared, model) if declared else None)
 
 
 def _import_package(name: str) -> ModuleType:
@@ -169,36 +175,31 @@ def _import_package(name: str) -> ModuleType:
             f"Models of {package} need the package {package}, which is not installed: pip install {package}, or use "
             "--model compact, which needs nothing."
         )
-    with _Foreign(f"The package {package}"):
+    with _errors_in_one_sentence(f"The package {package}"):
         return importlib.import_module(name)
 
 
-def _taps(network: object, origin: str) -> Taps:
+def _with_hooks(network: object, origin: str) -> FeatureHooks:
     if not isinstance(network, nn.Module):
         raise EncoderError(f"{origin} returned {_a(network)}; a torch.nn.Module is needed.")
     if any(nn.parameter.is_lazy(parameter) for parameter in network.parameters()):
         raise EncoderError(f"{origin} returned a network whose lazy parameters have no size yet; call it once there.")
-    return ModuleTaps(network)
+    return ModuleHooks(network)
 
 
 def _a(value: object) -> str:
     return "None" if value is None else f"an object of type {type(value).__name__}"
 
 
-class _Foreign:
-    """Runs foreign code; what it raises becomes one sentence, with the line of the file where that is known."""
-
-    def __init__(self, subject: str, file: Path | None = None) -> None:
-        self._subject, self._file = subject, file
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _: object, error: BaseException | None, trace: object) -> None:
-        if not isinstance(error, Exception | SystemExit):
-            return  # nothing, or an interrupt
+@contextmanager
+def _errors_in_one_sentence(subject: str, file: Path | None = None) -> Iterator[None]:
+    """Turns what code that is not ours raises into one sentence, with the line of the file where that is known."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
         where = ""
-        if self._file is not None:
-            own = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(self._file.absolute())]
+        if file is not None:
+            frames = traceback.extract_tb(error.__traceback__)
+            own = [frame for frame in frames if frame.filename == str(file.absolute())]
             where = f" in line {own[-1].lineno}" if own else ""
-        raise EncoderError(f"{self._subject} raised an error{where}: {in_words(error)}.") from None
+        raise EncoderError(f"{subject} raised an error{where}: {in_words(error)}.") from None

@@ -1,4 +1,4 @@
-"""Fetch torchvision's published weights once, check them, and keep their convolutional part in the user's cache."""
+"""Fetch an encoder's published weights once, check them, and keep what the encoder needs in the user's cache."""
 
 import hashlib
 import http.client
@@ -14,9 +14,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from impasto.encoders.vgg import build_vgg
+from impasto.encoders.registry import ENCODERS, PublishedCheckpoint
 from impasto.encoders.weights.paths import (
-    PUBLISHED_FILES,
     cache_folder,
     file_names,
     looked,
@@ -40,7 +39,7 @@ CHUNK_BYTES = 1 << 20
 
 
 def download(name: str, *, on_download: OnDownload | None = None) -> Path:
-    """Fetches an encoder's published weights and keeps their convolutional part in the user's cache.
+    """Fetches an encoder's published weights and keeps what it needs of them in the user's cache.
 
     An earlier file in the cache is replaced at the very end; until then, and if anything fails or the user
     interrupts, nothing is left behind. Several processes may download at once.
@@ -57,18 +56,20 @@ def download(name: str, *, on_download: OnDownload | None = None) -> Path:
         WeightsError: If there is no network, what arrives is not what was published, or the cache cannot be
             written to.
     """
-    if name not in PUBLISHED_FILES:
-        raise RecipeError(f"'{name}' has no weights to download. {did_you_mean(name, PUBLISHED_FILES)}")
+    downloads = {spec.name: spec.published for spec in ENCODERS.values() if spec.published}
+    if name not in downloads:
+        raise RecipeError(f"'{name}' has no weights to download. {did_you_mean(name, downloads)}")
+    published = downloads[name]
     folder = cache_folder()
     target = folder / file_names(name)[0]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}-") as temporary:
-            checkpoint = Path(temporary) / PUBLISHED_FILES[name]
-            _fetch(name, checkpoint, on_download)
+            checkpoint = Path(temporary) / published.file
+            _fetch(name, published, checkpoint, on_download)
             # one entry of metadata: several have no fixed order, and the same weights would not be the same bytes
-            origin = {"origin": f"torchvision's {checkpoint.name}, convolutional part"}
-            data = safetensors.torch.save(_convolutions(name, checkpoint), origin)
+            origin = {"origin": f"torchvision's {published.file}, {published.part}"}
+            data = safetensors.torch.save(_kept_tensors(name, published, checkpoint), origin)
             checksum = f"{hashlib.sha256(data).hexdigest()}  {target.name}\n".encode()
             # the checksum goes first: alone it is harmless, and the weights are never there without it
             for path, content in ((sidecar(target), checksum), (target, data)):
@@ -82,11 +83,11 @@ def download(name: str, *, on_download: OnDownload | None = None) -> Path:
     return target
 
 
-def _fetch(name: str, target: Path, on_download: OnDownload | None) -> None:
+def _fetch(name: str, published: PublishedCheckpoint, target: Path, on_download: OnDownload | None) -> None:
     """Streams the published file to `target`, and holds it to the SHA-256 in its name."""
     digest, num_bytes = hashlib.sha256(), 0
     with target.open("wb") as stream:
-        for chunk, total in _chunks(name):
+        for chunk, total in _chunks(name, published):
             stream.write(chunk)
             digest.update(chunk)
             num_bytes += len(chunk)
@@ -94,15 +95,15 @@ def _fetch(name: str, target: Path, on_download: OnDownload | None) -> None:
                 on_download(num_bytes, total)
     expected = target.stem.rpartition("-")[2]
     if not digest.hexdigest().startswith(expected):
-        raise WeightsError(
-            f"What arrived from {published_url(name)} is damaged or another file: its SHA-256 starts with "
-            f"{digest.hexdigest()[: len(expected)]}, not with {expected}. {way_out(name)}"
-        )
+        raise _failure(
+            f"What arrived from {published_url(published.file)} is damaged or another file: its SHA-256 starts with "
+            f"{digest.hexdigest()[: len(expected)]}, not with {expected}.", name, published,
+        )  # fmt: skip
 
 
-def _chunks(name: str) -> Iterator[tuple[bytes, int | None]]:
+def _chunks(name: str, published: PublishedCheckpoint) -> Iterator[tuple[bytes, int | None]]:
     """The published file piece by piece, each with the bytes that the server announced for the whole."""
-    url, num_bytes = published_url(name), 0
+    url, num_bytes = published_url(published.file), 0
     if not url.startswith(("https://", "http://", "file://")):
         raise WeightsError(f"IMPASTO_WEIGHTS_URL must start with https://, http:// or file://, got '{url}'.")
     try:
@@ -113,13 +114,18 @@ def _chunks(name: str) -> Iterator[tuple[bytes, int | None]]:
                 num_bytes += len(chunk)
                 yield chunk, total
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise WeightsError(
-            f"Cannot download the weights of {name} from {url}: {_reason(error)}. {looked(name)} {way_out(name)}"
+        raise _failure(
+            f"Cannot download the weights of {name} from {url}: {_reason(error)}. {looked(name)}", name, published
         ) from None
     if total not in (None, num_bytes):
-        raise WeightsError(
-            f"The download of {url} broke off after {num_bytes} of {total} bytes. Try again. {way_out(name)}"
+        raise _failure(
+            f"The download of {url} broke off after {num_bytes} of {total} bytes. Try again.", name, published
         )
+
+
+def _failure(what: str, name: str, published: PublishedCheckpoint) -> WeightsError:
+    """An error that says what happened and what a user can do."""
+    return WeightsError(f"{what} {way_out(name, published.file)}")
 
 
 def _reason(error: Exception) -> str:
@@ -131,18 +137,20 @@ def _reason(error: Exception) -> str:
     return (isinstance(cause, OSError) and cause.strerror) or str(cause)
 
 
-def _convolutions(name: str, checkpoint: Path) -> dict[str, Tensor]:
-    """The convolutional part of a checkpoint of torchvision's, float32, checked against the network."""
+def _kept_tensors(name: str, published: PublishedCheckpoint, checkpoint: Path) -> dict[str, Tensor]:
+    """What an encoder keeps of its published checkpoint, float32, checked by the encoder."""
     try:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        tensors = {key: state[key].float().contiguous() for key in state if key.startswith("features.")}
+        tensors = {key: state[key].float().contiguous() for key in state if key.startswith(published.prefix)}
     except Exception as error:  # the unpickler raises whatever the bytes provoke
         logger.debug("torch.load refused %s: %s", checkpoint.name, error)
-        raise WeightsError(f"What arrived from {published_url(name)} holds no plain tensors. {way_out(name)}") from None
+        raise _failure(
+            f"What arrived from {published_url(published.file)} holds no plain tensors.", name, published
+        ) from None
     try:
-        build_vgg(name, is_random=False).load_torchvision(tensors)
+        published.check(tensors)
     except EncoderError as error:
-        raise WeightsError(f"{error} They came from {published_url(name)}. {way_out(name)}") from None
+        raise _failure(f"{error} They came from {published_url(published.file)}.", name, published) from None
     return tensors
 
 

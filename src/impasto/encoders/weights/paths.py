@@ -12,12 +12,6 @@ from impasto.errors import WeightsError
 
 PUBLISHED_URL = "https://download.pytorch.org/models"
 
-PUBLISHED_FILES = {"vgg19": "vgg19-dcbb9e9d.pth", "vgg16": "vgg16-397923af.pth"}
-"""Torchvision's IMAGENET1K_V1 files; what follows the dash is the start of the file's SHA-256."""
-
-BUNDLED_FILES = {"compact": Path(__file__).parents[1] / "compact.safetensors"}
-"""Weights that the package itself carries."""
-
 
 def file_names(name: str) -> tuple[str, str]:
     """The names under which an encoder's weights are looked for; a download has the first."""
@@ -63,9 +57,9 @@ def cache_folder() -> Path:
     return base / "impasto"
 
 
-def published_url(name: str) -> str:
-    """Where an encoder's weights are published, or mirrored."""
-    return (os.environ.get("IMPASTO_WEIGHTS_URL") or PUBLISHED_URL).rstrip("/") + f"/{PUBLISHED_FILES[name]}"
+def published_url(file: str) -> str:
+    """Where a file of weights is published, or mirrored."""
+    return (os.environ.get("IMPASTO_WEIGHTS_URL") or PUBLISHED_URL).rstrip("/") + f"/{file}"
 
 
 def looked(name: str) -> str:
@@ -77,9 +71,9 @@ def looked(name: str) -> str:
     return f"Looked for {' and '.join(file_names(name))} in {' and '.join(words)}."
 
 
-def way_out(name: str) -> str:
-    """A sentence for an error: what a user can do who cannot download."""
+def way_out(name: str, file: str) -> str:
+    """A sentence for an error: what a user can do who cannot download an encoder's published file."""
     return (
         f"Put {file_names(name)[0]} into '{cache_folder()}', or let IMPASTO_WEIGHTS_URL name a mirror or a folder "
-        f"(file:///…) with {PUBLISHED_FILES[name]}, or use --model compact, which needs no download."
+        f"(file:///…) with {file}, or use --model compact, which needs no download."
     )

@@ -5,36 +5,25 @@ in the folder that ``IMPASTO_WEIGHTS_DIR`` names; the same in the user's cache; 
 beside it (as ``sha256sum`` writes it, and as a download leaves it) is held to that SHA-256.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import safetensors.torch
-from safetensors import SafetensorError
-
-from impasto.encoders.vgg import VGG
+from impasto.encoders.registry import find_spec
 from impasto.encoders.weights.download import OnDownload, download
 from impasto.encoders.weights.paths import (
-    BUNDLED_FILES,
-    PUBLISHED_FILES,
     cache_folder,
     find_in_folder,
     looked,
     published_url,
-    sidecar,
     weights_folder,
 )
-from impasto.errors import EncoderError, RecipeError, WeightsError, did_you_mean
+from impasto.encoders.weights.reading import sha256_of
+from impasto.errors import WeightsError
 
-__all__ = ["OnDownload", "Source", "WeightsInfo", "describe", "download", "find_weights", "load_weights", "verify"]
+__all__ = ["OnDownload", "Source", "WeightsInfo", "describe", "download", "find_weights", "verify"]
 
 Source = Literal["file", "folder", "cache", "package", "network"]
-
-_REMEDY = (
-    "Put a whole one in its place ('impasto models download' renews the one in the cache), "
-    "or use --model compact, which needs no download."
-)
 
 
 @dataclass(frozen=True)
@@ -71,10 +60,11 @@ def describe(name: str, file: Path | None = None) -> WeightsInfo:
         WeightsError: If `file` is given and is no file, or the file found cannot be read.
     """
     source, path = _locate(name, file)
-    url = published_url(name) if name in PUBLISHED_FILES else None
+    published = find_spec(name).published
+    url = published_url(published.file) if published else None
     if path is None:
         return WeightsInfo(name, source, None, url, None, None)
-    digest = _sha256(path)
+    digest = sha256_of(path)
     return WeightsInfo(name, source, path, url, path.stat().st_size, digest)
 
 
@@ -120,39 +110,15 @@ def find_weights(name: str, file: Path | None = None, *, on_download: OnDownload
     return download(name, on_download=on_download) if path is None else path
 
 
-def load_weights(encoder: VGG, path: Path) -> None:
-    """Loads weights under torchvision's names into a VGG, and notes their SHA-256 in it.
-
-    Raises:
-        WeightsError: If the file is no safetensors file, differs from the SHA-256 beside it, or holds weights of
-            another network or values that are not finite.
-    """
-    digest, recorded = _sha256(path), _recorded_sha256(path)
-    if recorded not in (None, digest):
-        raise WeightsError(
-            f"The weights '{path}' are damaged: their SHA-256 starts with {digest[:12]}, "
-            f"'{sidecar(path).name}' says {recorded[:12]}. {_REMEDY}"
-        )
-    try:
-        encoder.load_torchvision(safetensors.torch.load_file(path))
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(f"The weights '{path}' are no whole safetensors file: {error}. {_REMEDY}") from None
-    except EncoderError as error:
-        raise WeightsError(f"{error} The file is '{path}'. {_REMEDY}") from None
-    encoder.weights_sha256 = digest
-
-
 def _locate(name: str, file: Path | None) -> tuple[Source, Path | None]:
     """The first place on this machine that has the weights; else ``("network", None)``."""
-    known = [*PUBLISHED_FILES, *BUNDLED_FILES]
-    if name not in known:
-        raise RecipeError(f"Unknown model '{name}'. {did_you_mean(name, known)}")
+    spec = find_spec(name)
     if file is not None:
         if not file.is_file():
             raise WeightsError(f"The weights '{file}' are no file. Give the path of a safetensors file.")
         return "file", file
-    if name in BUNDLED_FILES:
-        return "package", BUNDLED_FILES[name]
+    if spec.bundled_file is not None:
+        return "package", spec.bundled_file
     if (folder := weights_folder()) and (path := find_in_folder(folder, name)):
         return "folder", path
     try:
@@ -160,22 +126,3 @@ def _locate(name: str, file: Path | None) -> tuple[Source, Path | None]:
     except WeightsError:  # without a home nothing is kept; who downloads is told so
         path = None
     return ("network", None) if path is None else ("cache", path)
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise WeightsError(f"Cannot read the weights '{path}': {error.strerror}. {_REMEDY}") from None
-
-
-def _recorded_sha256(path: Path) -> str | None:
-    """What the file beside the weights says, None if there is none."""
-    try:
-        words = sidecar(path).read_text(encoding="ascii", errors="replace").lower().split()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise WeightsError(f"Cannot read '{sidecar(path)}': {error.strerror}. {_REMEDY}") from None
-    return words[0] if words else "nothing"

@@ -1,4 +1,4 @@
-"""Any network as an encoder: what is found in it, how it is listened to, and what is refused in one sentence."""
+"""Any network as an encoder: what is found in it, how it is read, and what is refused in one sentence."""
 
 import json
 import logging
@@ -14,14 +14,14 @@ from torch import Tensor, nn
 
 from impasto.encoders import build_encoder
 from impasto.encoders.custom.calibration import dead_leaves
+from impasto.encoders.custom.config import ModelConfig
 from impasto.encoders.custom.encoder import CustomEncoder
-from impasto.encoders.custom.hooks import ModuleTaps
+from impasto.encoders.custom.hooks import ModuleHooks
 from impasto.encoders.custom.loading import Loaded
-from impasto.encoders.custom.preprocessing import Declaration
 from impasto.errors import EncoderError, LayerError, RecipeError, UserError
 from impasto.recipe.model_names import is_custom, public_name
 
-PLAIN = Declaration()
+PLAIN = ModelConfig()
 
 
 class Block(nn.Module):
@@ -49,8 +49,8 @@ def network(seed: int = 0) -> nn.Sequential:
     )  # fmt: skip
 
 
-def encoder(module: nn.Module, declaration: Declaration | None = PLAIN, **options: float) -> CustomEncoder:
-    return CustomEncoder("mine", Loaded(ModuleTaps(module), declaration), **options)
+def encoder(module: nn.Module, config: ModelConfig | None = PLAIN, **options: float) -> CustomEncoder:
+    return CustomEncoder("mine", Loaded(ModuleHooks(module), config), **options)
 
 
 def write(folder: Path, text: str, name: str = "nets.py") -> str:
@@ -81,7 +81,7 @@ class TestLayers:
 
     def test_a_declaration_has_its_way_with_patterns(self):
         found = encoder(
-            network(), Declaration(content_layers={"6": 1.0}, style_layers={"*.first": 0.5, "6.first": 2.0})
+            network(), ModelConfig(content_layers={"6": 1.0}, style_layers={"*.first": 0.5, "6.first": 2.0})
         )
         assert found.style_layers == {"3.first": 0.5, "6.first": 2.0, "7.first": 0.5}
 
@@ -173,7 +173,7 @@ class TestFeatures:
         torch.testing.assert_close(smooth * 1000, plain - plain.mean(), atol=0.02, rtol=0.02)
 
     def test_preprocessing_is_as_declared(self):
-        declared = Declaration(mean=(104, 117, 123), std=(1, 2, 4), channels="bgr", range=255)
+        declared = ModelConfig(mean=(104, 117, 123), std=(1, 2, 4), channels="bgr", range=255)
         seen: list[Tensor] = []
         module = network()
         found = encoder(module, declared)
@@ -253,7 +253,7 @@ class TestRefusals:
 
     def test_a_declared_layer_has_to_be_there(self):
         with pytest.raises(LayerError, match="Unknown layer 'conv9' of mine"):
-            encoder(network(), Declaration(style_layers={"conv9": 1.0}))
+            encoder(network(), ModelConfig(style_layers={"conv9": 1.0}))
 
     @pytest.mark.parametrize(
         ("declared", "sentence"),
@@ -267,7 +267,7 @@ class TestRefusals:
             ({"style_layers": {"0": -1}}, "weights of at least 0"),
         ],
     )
-    def test_a_wrong_declaration_is_named(self, declared, sentence, tmp_path):
+    def test_a_wrong_config_is_named(self, declared, sentence, tmp_path):
         lines = ["def make():", "net = nn.Sequential(nn.Conv2d(3, 4, 3))", f"net.impasto = {declared!r}", "return net"]
         text = "\n    ".join(lines)
         with pytest.raises(EncoderError, match=sentence):
@@ -365,7 +365,7 @@ def exported(tmp_path_factory) -> Path:
 class TestExportedPrograms:
     def test_it_gives_the_features_of_the_network_it_was_made_from(self, exported):
         found = build_encoder(str(exported), trust=True)
-        reference = encoder(network(), Declaration(mean=(0.5, 0.5, 0.5)))
+        reference = encoder(network(), ModelConfig(mean=(0.5, 0.5, 0.5)))
         image, layers = torch.rand(1, 3, 40, 56), ["0", "3.first", "3.act", "3", "7"]
         for layer, features in reference(image, layers).items():
             torch.testing.assert_close(found(image, [layer])[layer], features, atol=1e-4, rtol=1e-4)
@@ -407,7 +407,7 @@ class TestPackages:
             return module
 
         install(monkeypatch, "timm", create_model=create_model)
-        assert build_encoder("timm:tiny").declaration == Declaration(mean=(0.5,) * 3, std=(0.25,) * 3)
+        assert build_encoder("timm:tiny").config == ModelConfig(mean=(0.5,) * 3, std=(0.25,) * 3)
 
     def test_torchvision_declares_by_its_transforms(self, monkeypatch):
         weights = SimpleNamespace(transforms=lambda: SimpleNamespace(mean=[0.4] * 3, std=[0.2] * 3))
@@ -417,7 +417,7 @@ class TestPackages:
             get_model_weights=lambda _: SimpleNamespace(DEFAULT=weights),
             get_model=lambda _, weights: network(),
         )
-        assert build_encoder("torchvision:tiny").declaration == Declaration(mean=(0.4,) * 3, std=(0.2,) * 3)
+        assert build_encoder("torchvision:tiny").config == ModelConfig(mean=(0.4,) * 3, std=(0.2,) * 3)
 
     def test_an_unknown_name_is_told_in_the_packages_words(self, monkeypatch):
         def create_model(name: str, **_: object) -> nn.Module:

@@ -6,6 +6,7 @@ import pickle
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,12 @@ def write_weights(path: Path, tensors: dict[str, Tensor] | None = None) -> Path:
     return path
 
 
+def publish_as(monkeypatch: pytest.MonkeyPatch, name: str, file: str) -> None:
+    """Gives the published checkpoint of an encoder another file name."""
+    spec = ENCODERS[name]
+    monkeypatch.setitem(ENCODERS, name, replace(spec, published=replace(spec.published, file=file)))
+
+
 class Server(http.server.ThreadingHTTPServer):
     """Serves `body` under every name in `paths`, announced as `length` bytes."""
 
@@ -94,7 +101,7 @@ def publish(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Server]]:
 
     def start(body: bytes, name: str = "vgg19", digest: str = "", length: int | None = None) -> Server:
         file = f"{name}-{digest or hashlib.sha256(body).hexdigest()[:8]}.pth"
-        monkeypatch.setitem(paths.PUBLISHED_FILES, name, file)
+        publish_as(monkeypatch, name, file)
         server.body, server.length, server.paths = body, length, (f"/models/{file}",)
         monkeypatch.setenv("IMPASTO_WEIGHTS_URL", f"http://127.0.0.1:{server.server_port}/models/")
         return server
@@ -121,7 +128,9 @@ def failure(name: str = "vgg19") -> str:
 
 def test_the_models_of_the_recipe_are_those_that_can_be_built_and_found() -> None:
     assert set(ENCODERS) == set(choices("model"))
-    assert {*paths.PUBLISHED_FILES, *paths.BUNDLED_FILES} == set(ENCODERS)
+    for name, spec in ENCODERS.items():
+        assert spec.name == name
+        assert (spec.published is None) == (spec.outline is None) == (spec.bundled_file is not None)
 
 
 def test_an_explicit_file_comes_before_the_folder_and_the_folder_before_the_cache(
@@ -250,7 +259,7 @@ def test_the_compact_encoder_is_in_the_package() -> None:
 
 def test_a_file_can_stand_in_for_the_bundled_one(tmp_path: Path) -> None:
     copy = tmp_path / "mine.safetensors"
-    copy.write_bytes(paths.BUNDLED_FILES["compact"].read_bytes())
+    copy.write_bytes(ENCODERS["compact"].bundled_file.read_bytes())
     assert build_encoder("compact", weights_file=copy).weights_sha256 == describe("compact").sha256
     copy.write_bytes(b"")
     with pytest.raises(WeightsError, match=r"^'mine\.safetensors' cannot be read as weights of the compact encoder: "):
@@ -397,7 +406,7 @@ def test_a_folder_can_be_the_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     body = checkpoint(state())
     file = f"vgg19-{hashlib.sha256(body).hexdigest()[:8]}.pth"
     (tmp_path / file).write_bytes(body)
-    monkeypatch.setitem(paths.PUBLISHED_FILES, "vgg19", file)
+    publish_as(monkeypatch, "vgg19", file)
     monkeypatch.setenv("IMPASTO_WEIGHTS_URL", tmp_path.as_uri())
     find_weights("vgg19")
     verify("vgg19")

@@ -1,4 +1,4 @@
-"""What a network says of itself: the pictures it expects, and the layers that suit it."""
+"""What a custom network declares: the pictures that it expects, and the layers that suit it."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,12 +9,14 @@ from impasto.encoders.vgg import MEAN, STD
 from impasto.errors import EncoderError, did_you_mean
 
 ATTRIBUTE = "impasto"
-"""A network may carry its declaration as a mapping under this name."""
+"""A network may carry its config as a mapping in an attribute of this name."""
 
 
 @dataclass(frozen=True)
-class Declaration:
-    """What a network expects and suggests; the picture's values v become ``(v · range − mean) / std``.
+class ModelConfig:
+    """The preprocessing that a network expects, and the layers that it suggests.
+
+    The picture's values v become ``(v · range − mean) / std``.
 
     Attributes:
         mean: Of each channel, in the network's own order and range.
@@ -38,11 +40,11 @@ class Declaration:
         return f"{self.channels.upper()} in 0–{self.range:g}, minus ({mean}), over ({std})"
 
 
-GUESS = Declaration(mean=MEAN, std=STD)
+DEFAULT_CONFIG = ModelConfig(mean=MEAN, std=STD)
 """What most networks trained on ImageNet expect."""
 
 
-def read_declaration(network: object, model: str) -> Declaration | None:
+def read_config(network: object, model: str) -> ModelConfig | None:
     """Reads what a network carries: its attribute `ATTRIBUTE`, or the ``pretrained_cfg`` of timm's networks.
 
     Args:
@@ -53,28 +55,28 @@ def read_declaration(network: object, model: str) -> Declaration | None:
         None if it declares nothing.
 
     Raises:
-        EncoderError: If a declaration has an unknown key or a value that cannot be.
+        EncoderError: If a config has an unknown key or a value that cannot be.
     """
     declared = getattr(network, ATTRIBUTE, None)
     if declared is not None:
-        return parse_declaration(declared, model)
+        return parse_config(declared, model)
     config = getattr(network, "pretrained_cfg", None)
     if isinstance(config, Mapping) and {"mean", "std"} <= config.keys():
-        return parse_declaration({"mean": config["mean"], "std": config["std"]}, model)
+        return parse_config({"mean": config["mean"], "std": config["std"]}, model)
     return None
 
 
-def parse_declaration(declared: Any, model: str) -> Declaration:
-    """Checks a declaration.
+def parse_config(declared: Any, model: str) -> ModelConfig:
+    """Checks a config and fills in what it leaves out.
 
     Args:
-        declared: A mapping with some of `Declaration`'s attributes as keys.
+        declared: A mapping with some of `ModelConfig`'s attributes as keys.
         model: What to call the network in errors.
 
     Raises:
         EncoderError: If it is no mapping, has an unknown key, or a value that cannot be.
     """
-    known = [field.name for field in fields(Declaration)]
+    known = [field.name for field in fields(ModelConfig)]
     if not isinstance(declared, Mapping):
         raise EncoderError(f"Model {model} declares {declared!r}; a mapping with some of {', '.join(known)} is needed.")
     for key in declared:
@@ -93,7 +95,7 @@ def parse_declaration(declared: Any, model: str) -> Declaration:
     for key in ("content_layers", "style_layers"):
         if values.get(key) is not None:
             values[key] = _layers(values[key], f"Model {model} declares {key}")
-    return Declaration(**values)
+    return ModelConfig(**values)
 
 
 def _three_numbers(value: Any, subject: str) -> tuple[float, ...]:
