@@ -52,9 +52,9 @@ def measure(variant: str, model: str, height: int, width: int, count: int) -> di
     style = resize(load_picture(example_path("oil")).pixels, (height, height))
     if variant != "allocator off":
         with devices.mmap_temporaries(devices.retain_freed_pages):
-            objective = Objective(encoder, content, [style], Recipe(model=model))
+            objective = Objective(encoder, content, [style], Recipe(look="classic", model=model))
     else:
-        objective = Objective(encoder, content, [style], Recipe(model=model))
+        objective = Objective(encoder, content, [style], Recipe(look="classic", model=model))
     optimizer, seconds = LBFGS(content, 5), []
     for _ in range(count):
         start = time.perf_counter()

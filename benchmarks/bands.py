@@ -35,7 +35,7 @@ class Textbook(LBFGS):
 
 def way(kind: type[LBFGS], objective: Objective, iterations: int) -> list[float]:
     """The lowest objective so far after each iteration, from the content image."""
-    optimizer = kind(objective.content_image, Recipe().history_size)
+    optimizer = kind(objective.content_image, Recipe(look="classic").history_size)
     lowest = []
     for _ in range(iterations):
         optimizer.update(objective.evaluate(optimizer.candidate))
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=len(PAIRS), help="only the first so many")
     parser.add_argument("--iterations", type=int, default=60)
     arguments = parser.parse_args()
-    recipe, rows = Recipe(height=HEIGHT), []
+    recipe, rows = Recipe(look="classic", height=HEIGHT), []
     for model in MODELS:
         encoder = build_encoder(model)
         for pair in PAIRS[: arguments.pairs]:

@@ -76,7 +76,11 @@ def survey(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     rows = []
     for (content, style), mode in ((pair, mode) for pair in pairs for mode in arguments.modes):
         recipe = Recipe(
-            model=arguments.model, preserve_color=mode, total_iterations=arguments.iterations, height=arguments.height
+            look="classic",
+            model=arguments.model,
+            preserve_color=mode,
+            total_iterations=arguments.iterations,
+            height=arguments.height,
         )
         paths = _picture(arguments.contents, content), _picture(arguments.styles, style)
         result = stylize(*paths, recipe, encoder=encoder)

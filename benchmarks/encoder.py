@@ -143,7 +143,7 @@ def measure(name: str) -> dict[str, float]:
     """Time an iteration and peak memory above the import, in this process."""
     imported = peak_mb()
     moments: list[tuple[float, float]] = []
-    recipe = Recipe(height=HEIGHT, total_iterations=16, levels=1)
+    recipe = Recipe(look="classic", height=HEIGHT, total_iterations=16, levels=1)
     stylize(
         *paths_of(PAIRS[1]),  # landscape, as most are
         recipe,
@@ -217,7 +217,7 @@ def main() -> None:
     if arguments.measure:
         print(json.dumps(measure(arguments.measure)))
         return
-    recipe = Recipe(height=HEIGHT, total_iterations=arguments.iterations, levels=1)
+    recipe = Recipe(look="classic", height=HEIGHT, total_iterations=arguments.iterations, levels=1)
     judge = build("vgg19")
     pairs = list(PAIRS[: arguments.pairs])
     rows = [

@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--finish", default="vgg19:8")
     parser.add_argument("--skip-bfloat16", action="store_true", help="where the processor has none, it takes hours")
     arguments = parser.parse_args()
-    alone = Recipe(height=HEIGHT, levels=1, model="vgg19", total_iterations=arguments.iterations)
+    alone = Recipe(look="classic", height=HEIGHT, levels=1, model="vgg19", total_iterations=arguments.iterations)
     compact = alone.replace(model="compact", total_iterations=arguments.total)
     recipes = {
         "vgg19": alone,

@@ -77,7 +77,7 @@ def _measure_here(case: Case) -> Measurement:
     from impasto.pipeline.level_images import style_size
     from impasto.recipe import Recipe
 
-    recipe = Recipe(**case.values)
+    recipe = Recipe(look="classic", **case.values)
     encoder = build_encoder(recipe.model, precision=recipe.precision)
     content = resize(load_picture(case.content).pixels, case.size)
     style = load_picture(case.style).pixels

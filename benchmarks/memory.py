@@ -74,7 +74,8 @@ def run(case: Case, folder: Path, *more: str) -> dict[str, object]:
     content = picture("coffee", case.content, folder)
     style = picture("oil", case.style, folder)
     command = [
-        sys.executable, "-m", "impasto", "stylize", content, style, "-o", str(folder / "out.png"), "--overwrite",
+        sys.executable, "-m", "impasto", "stylize", content, style, "--look", "classic",
+        "-o", str(folder / "out.png"), "--overwrite",
         "--saving-interval=0", "--threads=1", "--json", *case.options, *more,
     ]  # fmt: skip
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -40,7 +40,7 @@ def distances(encoder: Encoder, picture: Tensor, content: Tensor, style: Tensor)
     """Unweighted content and style distance of a picture, rounded to 8 bit as its file is."""
     size = (picture.shape[-2], picture.shape[-1])
     at_size = resize(style, style_size((style.shape[-2], style.shape[-1]), size))
-    objective = Objective(encoder, resize(content, size), [at_size], Recipe())
+    objective = Objective(encoder, resize(content, size), [at_size], Recipe(look="classic"))
     return objective.distances((picture * 255).round() / 255)
 
 
@@ -64,7 +64,7 @@ def main() -> None:
             for strength in POSITIONS:
                 with torch.enable_grad():
                     result = stylize(
-                        content, style, encoder=encoder, height=height, strength=strength,
+                        content, style, look="classic", encoder=encoder, height=height, strength=strength,
                         total_iterations=arguments.iterations, model=arguments.model,
                     )  # fmt: skip
                 own, judged = (distances(e, result.image, content, style) for e in (encoder, judge))

@@ -35,7 +35,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     judge = load_teacher()
-    recipe = Recipe(height=HEIGHT, levels=1, total_iterations=60)
+    recipe = Recipe(look="classic", height=HEIGHT, levels=1, total_iterations=60)
     print("style_underestimate  objective  content   style  of its own")
     for style_underestimate in map(float, arguments.candidates.split(",")):
         encoder = load_compact(path=arguments.file, sha256=None)

@@ -41,7 +41,7 @@ SWEEPS: Mapping[str, Sequence[float]] = {
 
 def distances(encoder: Encoder, content: Tensor, style: Tensor, image: Tensor) -> dict[str, float]:
     """The three terms at a picture, each normalized and without its constant and weight."""
-    return Objective(encoder, content, [style], Recipe()).distances(image)
+    return Objective(encoder, content, [style], Recipe(look="classic")).distances(image)
 
 
 def measure(encoder: Encoder, pair: tuple[str, str], recipe: Recipe) -> tuple[dict[str, float], Tensor]:
@@ -104,7 +104,8 @@ def main() -> None:
             pictures = []
             for value in values:
                 recipe = Recipe(
-                    **{"height": arguments.height, "total_iterations": arguments.iterations} | {knob: value}
+                    look="classic",
+                    **{"height": arguments.height, "total_iterations": arguments.iterations} | {knob: value},
                 )
                 measures, picture = measure(encoder, pair, recipe)
                 rows.append({"pair": list(pair), "knob": knob, "value": value, **measures})

@@ -50,6 +50,7 @@ def run(encoder: Encoder, crops: Crops, iterations: int, device: torch.device) -
     rng = crops.rng
     content, style = crops.photograph(), crops.painting() if rng.random() < 0.5 else crops.draw()
     recipe = Recipe(
+        look="classic",
         content_weight=float(5 * rng.lognormal(0, 1.5)),
         tv_weight=float(rng.choice([0.0, 1.0, 5.0])),
         total_iterations=iterations,

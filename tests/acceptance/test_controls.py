@@ -35,7 +35,18 @@ def paint(
 ) -> Tensor:
     """The picture that ``impasto stylize`` writes, shape (1, 3, H, W)."""
     pictures = [str(example_path(name)) for name in (content, *styles)]
-    fixed = ["--model", model, "--height", height, "--total-iterations", iterations, "--threads", "1"]
+    fixed = [
+        "--look",
+        "classic",
+        "--model",
+        model,
+        "--height",
+        height,
+        "--total-iterations",
+        iterations,
+        "--threads",
+        "1",
+    ]
     quiet = ["--saving-interval", "0", "--quiet", "-o", out]
     assert main(["stylize", *pictures, *map(str, [*fixed, *quiet, *options])]) == 0
     return load_picture(out).pixels
@@ -106,7 +117,8 @@ def test_a_steered_run_is_painted_again(tmp_path: Path) -> None:
 
     def steered(path: Path, **reins: Any) -> Tensor:
         result = impasto.stylize(
-            example_path("coffee"), example_path("glass"), model="compact", height=HEIGHT, total_iterations=12,
+            example_path("coffee"), example_path("glass"),
+            look="classic", model="compact", height=HEIGHT, total_iterations=12,
             execution=impasto.Execution(threads=1), **reins,
         )  # fmt: skip
         impasto.save_picture(result.image, path, source=result.content, recipe_json=result.provenance())

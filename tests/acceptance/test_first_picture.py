@@ -19,7 +19,8 @@ def test_the_written_picture_has_the_paintings_style(
     content, style = images_dir / "content" / "kodim23.jpg", images_dir / "style" / "starry_night.jpg"
     written = tmp_path / "out.png"
     command = [
-        sys.executable, "-m", "impasto", "stylize", content, style, "--height", "192", "--total-iterations", "100",
+        sys.executable, "-m", "impasto", "stylize", content, style, "--look", "classic",
+        "--height", "192", "--total-iterations", "100",
         "--levels", levels, "-o", written,
     ]  # fmt: skip
     threads = str(os.cpu_count())  # one process at a time takes this long: all cores, whatever the suite is given

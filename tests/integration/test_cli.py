@@ -148,7 +148,7 @@ class TestDryRun:
 
     def test_it_prints_levels_time_memory_and_a_recipe_and_writes_nothing(self, folder, capsys):
         before = sorted(folder.rglob("*"))
-        assert main([*self.ARGUMENTS, "--levels", "2", "--tv-weight", "0.5"]) == 0
+        assert main([*self.ARGUMENTS, "--look", "classic", "--levels", "2", "--tv-weight", "0.5"]) == 0
         assert sorted(folder.rglob("*")) == before
         out = capsys.readouterr().out
         lines = out.splitlines()

@@ -40,7 +40,14 @@ def test_each_step_of_the_strength_brings_more_style_and_less_content(tiny_encod
         distances(
             tiny_encoder,
             stylize(
-                CONTENT, RED, encoder=tiny_encoder, height=48, total_iterations=60, levels=1, strength=strength
+                CONTENT,
+                RED,
+                encoder=tiny_encoder,
+                look="classic",
+                height=48,
+                total_iterations=60,
+                levels=1,
+                strength=strength,
             ).image,
             RED,
         )
@@ -52,7 +59,9 @@ def test_each_step_of_the_strength_brings_more_style_and_less_content(tiny_encod
 
 
 def test_no_strength_gives_the_content_back(tiny_encoder: TinyEncoder) -> None:
-    result = stylize(CONTENT, RED, encoder=tiny_encoder, height=48, total_iterations=30, strength=0, levels=1)
+    result = stylize(
+        CONTENT, RED, encoder=tiny_encoder, look="classic", height=48, total_iterations=30, strength=0, levels=1
+    )
     torch.testing.assert_close(result.image, CONTENT, atol=1e-6, rtol=0)
 
 
@@ -67,7 +76,7 @@ def test_the_ends_of_the_dial_switch_a_term_off() -> None:
 
 def test_each_region_takes_its_own_style(tiny_encoder: TinyEncoder) -> None:
     result = stylize(
-        CONTENT, [RED, BLUE], encoder=tiny_encoder, height=48, total_iterations=120, levels=1,
+        CONTENT, [RED, BLUE], encoder=tiny_encoder, look="classic", height=48, total_iterations=120, levels=1,
         masks=Masks(content=[LEFT.expand(1, 3, -1, -1), 1 - LEFT.expand(1, 3, -1, -1)]), content_weight=0.5,
     )  # fmt: skip
     for region, own, other in ((result.image[..., :32], RED, BLUE), (result.image[..., 32:], BLUE, RED)):
@@ -88,6 +97,7 @@ def test_a_locked_region_is_the_resized_content_byte_for_byte(tiny_encoder: Tiny
         CONTENT,
         RED,
         encoder=tiny_encoder,
+        look="classic",
         height=36,
         total_iterations=20,
         masks=Masks(lock=LEFT.expand(1, 3, -1, -1)),
@@ -102,7 +112,8 @@ def test_a_locked_region_is_the_resized_content_byte_for_byte(tiny_encoder: Tiny
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
 def test_every_style_loss_brings_the_style_nearer(tiny_encoder: TinyEncoder, style_loss: str, optimizer: str) -> None:
     result = stylize(
-        CONTENT, RED, encoder=tiny_encoder, height=48, total_iterations=60, style_loss=style_loss, optimizer=optimizer,
+        CONTENT, RED, encoder=tiny_encoder, look="classic", height=48, total_iterations=60,
+        style_loss=style_loss, optimizer=optimizer,
         learning_rate=4.0,
     )  # fmt: skip
     assert distances(tiny_encoder, result.image, RED)[1] < 0.4 * distances(tiny_encoder, CONTENT, RED)[1]
@@ -116,6 +127,7 @@ def test_more_of_a_style_in_the_blend_brings_it_nearer(tiny_encoder: TinyEncoder
                 CONTENT,
                 [RED, BLUE],
                 encoder=tiny_encoder,
+                look="classic",
                 height=48,
                 total_iterations=40,
                 style_blend=[share, 1 - share],
@@ -130,8 +142,8 @@ def test_more_of_a_style_in_the_blend_brings_it_nearer(tiny_encoder: TinyEncoder
 def test_a_larger_scale_brings_larger_strokes(tiny_encoder: TinyEncoder) -> None:
     def roughness(scale: float) -> float:
         image = stylize(
-            torch.full((1, 3, 64, 64), 0.5), texture(3, (1.0, 1.0, 1.0), 64, 64), encoder=tiny_encoder, height=64,
-            total_iterations=60, init_method="random", levels=1, content_weight=0, style_scale=scale, tv_weight=0.3,
+            torch.full((1, 3, 64, 64), 0.5), texture(3, (1.0, 1.0, 1.0), 64, 64), encoder=tiny_encoder, look="classic",
+            height=64, total_iterations=60, init_method="random", levels=1, content_weight=0, style_scale=scale, tv_weight=0.3,
         ).image  # fmt: skip
         return ((image[..., 1:] - image[..., :-1]).abs().mean() / image.std()).item()
 

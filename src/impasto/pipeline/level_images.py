@@ -160,7 +160,8 @@ class LevelImages:
 
         The difference from the start is enlarged and added to the start at the new size. Enlarging the picture itself
         would lose the fine detail of the start. The picture itself is enlarged where the start has no such detail:
-        random starts differ at each size, and nearest neighbors bring detail of their own.
+        random starts differ at each size, and nearest neighbors bring detail of their own, the more of it the higher
+        the strength.
 
         Args:
             image: Shape (1, 3, H, W), in [0, 1], on the device.
@@ -172,9 +173,12 @@ class LevelImages:
         Reference: Brandt (1977), Math. Comp. 31, 333-390, "Multi-level adaptive solutions to boundary-value problems",
         on the full approximation scheme, which also interpolates the change and not the solution.
         """
-        if self.recipe.init_method == "random" or self.recipe.style_loss == "neighbors":
+        if self.recipe.init_method == "random":
             return self.resample(image, size)
-        return self.start(size) + self.resample(image - self.start(_size(image)), size)
+        enlarged = self.start(size) + self.resample(image - self.start(_size(image)), size)
+        if self.recipe.style_loss != "neighbors":
+            return enlarged
+        return torch.lerp(enlarged, self.resample(image, size), min(1.0, self.recipe.strength / 50))
 
     def resample(self, image: Tensor, size: tuple[int, int]) -> Tensor:
         """Resizes a picture or a difference of pictures, shape (1, 3, H, W); a tile across its edges."""
