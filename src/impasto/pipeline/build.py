@@ -108,7 +108,7 @@ class StyleTransfer:
     def _corrected_objective(
         self, level: Level, recipe: Recipe, begin: Tensor, student: Compact, teacher: Encoder
     ) -> Objective:
-        """What the corrected encoder is asked for; the finish's objective is made here too, from the same forward passes."""
+        """The corrected encoder's objective; the finish's is made here too, from the same forward passes."""
         corrected = BiasCorrectedEncoder(student, teacher, begin)
         finishing = for_encoder(recipe, teacher)
         self._ready = finishing, self._images.objective(level.size, finishing, teacher, corrected.recording_teacher())
