@@ -143,7 +143,8 @@ def test_a_larger_scale_brings_larger_strokes(tiny_encoder: TinyEncoder) -> None
     def roughness(scale: float) -> float:
         image = stylize(
             torch.full((1, 3, 64, 64), 0.5), texture(3, (1.0, 1.0, 1.0), 64, 64), encoder=tiny_encoder, look="classic",
-            height=64, total_iterations=60, init_method="random", levels=1, content_weight=0, style_scale=scale, tv_weight=0.3,
+            height=64, total_iterations=60, init_method="random", levels=1,
+            content_weight=0, style_scale=scale, tv_weight=0.3,
         ).image  # fmt: skip
         return ((image[..., 1:] - image[..., :-1]).abs().mean() / image.std()).item()
 

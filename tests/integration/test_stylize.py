@@ -33,7 +33,9 @@ CONTENT, STYLE = picture(48, 64, 0), picture(60, 40, 1)
 
 
 def paint(encoder: TinyEncoder, **values: object) -> impasto.Result:
-    return stylize(CONTENT, STYLE, Recipe(**{"height": 48, "total_iterations": 10} | values), encoder=encoder)
+    return stylize(
+        CONTENT, STYLE, Recipe(look="classic", **{"height": 48, "total_iterations": 10} | values), encoder=encoder
+    )
 
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
@@ -43,7 +45,9 @@ def test_every_start_and_optimizer_lowers_the_objective(
 ) -> None:
     totals = []
     result = stylize(
-        CONTENT, STYLE, Recipe(height=48, total_iterations=40, levels=1, optimizer=optimizer, init_method=init_method),
+        CONTENT, STYLE, Recipe(
+            look="classic", height=48, total_iterations=40, levels=1, optimizer=optimizer, init_method=init_method
+        ),
         encoder=tiny_encoder,
         on_progress=lambda event: totals.append(event.losses["total"]) if event.losses else None,
     )  # fmt: skip
@@ -56,7 +60,7 @@ def test_pictures_come_from_files_pillow_arrays_and_tensors(tiny_encoder: TinyEn
     array = (CONTENT[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
     path = tmp_path / "content.png"
     Image.fromarray(array).save(path)
-    recipe = Recipe(height=24, total_iterations=4)
+    recipe = Recipe(look="classic", height=24, total_iterations=4)
     tensor = torch.from_numpy(array / np.float32(255)).permute(2, 0, 1)[None]
     images = [
         stylize(content, STYLE, recipe, encoder=tiny_encoder).image
@@ -77,14 +81,14 @@ def test_weights_times_a_power_of_two_give_the_same_picture_bit_for_bit(
     tiny_encoder: TinyEncoder, exponent: int
 ) -> None:
     plain = paint(tiny_encoder)
-    defaults = Recipe()
+    defaults = Recipe(look="classic")
     scaled = {name: getattr(defaults, name) * 2.0**exponent for name in ("content_weight", "style_weight", "tv_weight")}
     assert paint(tiny_encoder, **scaled).image.equal(plain.image)
 
 
 @pytest.mark.parametrize("factor", [1e-18, 1e18])
 def test_weights_times_any_factor_give_the_same_picture(tiny_encoder: TinyEncoder, factor: float) -> None:
-    plain, defaults = paint(tiny_encoder), Recipe()
+    plain, defaults = paint(tiny_encoder), Recipe(look="classic")
     scaled = {name: getattr(defaults, name) * factor for name in ("content_weight", "style_weight", "tv_weight")}
     error = (paint(tiny_encoder, **scaled).image - plain.image).square().mean().item()
     assert error == 0 or -10 * math.log10(error) >= 60
@@ -94,7 +98,8 @@ def test_weights_times_any_factor_give_the_same_picture(tiny_encoder: TinyEncode
 def test_thirty_iterations_halve_the_objective_at_every_size(height: int, width: int) -> None:
     totals = []
     stylize(
-        picture(height, width), picture(height, width, 1) ** 2, Recipe(height=height, total_iterations=30, levels=1),
+        picture(height, width), picture(height, width, 1) ** 2,
+        Recipe(look="classic", height=height, total_iterations=30, levels=1),
         encoder=TinyEncoder(widths=(2, 4, 8)),
         on_progress=lambda event: totals.append(event.losses["total"]) if event.losses else None,
     )  # fmt: skip
@@ -141,13 +146,13 @@ def test_the_recipe_of_the_result_is_complete(tiny_encoder: TinyEncoder) -> None
     result = paint(tiny_encoder, total_iterations=None, levels=1, height=2, optimizer="lbfgs", plateau=0.5)
     assert result.recipe.content_layers == dict(tiny_encoder.content_layers)
     assert result.recipe.style_layers == dict(tiny_encoder.style_layers)
-    assert result.recipe.total_iterations == Recipe().num_iterations
+    assert result.recipe.total_iterations == Recipe(look="classic").num_iterations
 
 
 def test_provenance_names_inputs_by_hash_and_holds_no_path(tiny_encoder: TinyEncoder, tmp_path: Path) -> None:
     path = tmp_path / "Zażółć.png"
     Image.new("RGB", (20, 10), "teal").save(path)
-    result = stylize(path, STYLE, Recipe(height=10, total_iterations=1), encoder=tiny_encoder)
+    result = stylize(path, STYLE, Recipe(look="classic", height=10, total_iterations=1), encoder=tiny_encoder)
     text = result.provenance()
     assert text.isascii()
     assert str(tmp_path) not in text
@@ -170,13 +175,13 @@ def test_an_option_without_effect_warns(tiny_encoder: TinyEncoder, caplog: pytes
 def test_a_cancelled_run_says_so(tiny_encoder: TinyEncoder) -> None:
     control = Control()
     control.cancel()
-    result = stylize(CONTENT, STYLE, Recipe(height=24), encoder=tiny_encoder, control=control)
+    result = stylize(CONTENT, STYLE, Recipe(look="classic", height=24), encoder=tiny_encoder, control=control)
     assert result.is_cancelled
     assert result.stop_reason == "cancelled"
 
 
 def test_several_styles_are_mixed(tiny_encoder: TinyEncoder) -> None:
-    recipe = Recipe(height=48, total_iterations=10)
+    recipe = Recipe(look="classic", height=48, total_iterations=10)
     styles = [STYLE, picture(40, 40, 7)]
     mixed = stylize(CONTENT, styles, recipe, encoder=tiny_encoder).image
     for style in styles:
@@ -195,7 +200,9 @@ def test_a_device_that_is_not_there_is_refused(tiny_encoder: TinyEncoder) -> Non
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (5, 3)])
 def test_pictures_below_the_encoders_reach_are_painted_too(tiny_encoder: TinyEncoder, size: tuple[int, int]) -> None:
-    result = stylize(torch.rand(1, 3, *size), STYLE, Recipe(height=size[0], total_iterations=5), encoder=tiny_encoder)
+    result = stylize(
+        torch.rand(1, 3, *size), STYLE, Recipe(look="classic", height=size[0], total_iterations=5), encoder=tiny_encoder
+    )
     assert result.image.shape == (1, 3, *size)
     assert result.image.isfinite().all()
 
@@ -221,7 +228,7 @@ def test_a_panorama_as_style_takes_a_bounded_share() -> None:
 
 def test_the_finish_takes_the_last_iterations_with_its_own_encoder(tiny_encoder: TinyEncoder) -> None:
     events = []
-    recipe = Recipe(height=32, total_iterations=12, levels=2, finish="compact:4")
+    recipe = Recipe(look="classic", height=32, total_iterations=12, levels=2, finish="compact:4")
     result = stylize(CONTENT, STYLE, recipe, encoder=tiny_encoder, on_progress=events.append)
     assert [event.level for event in events[1:]] == [1] * 4 + [2] * 4 + [3] * 4
     assert events[9].size == events[5].size == (32, 43)
@@ -242,7 +249,7 @@ def finished_by_vgg19(folder: Path, *, stop_at: int = 0, resume: bool = False) -
         if stop_at and progress.iteration == stop_at:
             control.stop()
 
-    recipe = Recipe(height=32, total_iterations=15, levels=1, model="compact", finish="vgg19:3")
+    recipe = Recipe(look="classic", height=32, total_iterations=15, levels=1, model="compact", finish="vgg19:3")
     checkpoints = Checkpoints(folder / "checkpoint", every_seconds=1000, resume=resume)
     result = stylize(
         CONTENT,
@@ -281,10 +288,13 @@ def test_before_the_finish_its_encoder_corrects_the_one_that_imitates_it(
 
 
 def test_a_finish_with_the_runs_own_encoder_warns() -> None:
-    assert "finish has no effect: it is the run's own encoder." in Recipe(model="compact", finish="compact").warnings()
+    assert (
+        "finish has no effect: it is the run's own encoder."
+        in Recipe(look="classic", model="compact", finish="compact").warnings()
+    )
 
 
 @pytest.mark.parametrize("finish", ["vgg20", "vgg19:0", "vgg19:x", "vgg19:-3"])
 def test_a_finish_that_is_none_is_refused(finish: str) -> None:
     with pytest.raises(impasto.RecipeError, match=r"finish is .*; it must be an encoder that comes with Impasto"):
-        Recipe(finish=finish)
+        Recipe(look="classic", finish=finish)

@@ -44,6 +44,7 @@ class BiasCorrectedEncoder(Encoder):
         self._bias: Mapping[str, Tensor] = {}
         self._inverses: dict[str, Tensor] = {}
         self._recorded: dict[Tensor, dict[str, Tensor]] = {}  # a tensor as a key is that tensor, whatever it holds
+        self.freeze()
 
     def forward(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
         """See `Encoder.forward`; `layers` are at most those of the first call."""
@@ -51,6 +52,7 @@ class BiasCorrectedEncoder(Encoder):
 
     def iter_features(self, image: Tensor, layers: Collection[str]) -> Iterator[tuple[str, Tensor]]:
         """See `Encoder.iter_features`: the student's features plus the bias."""
+        self.check_layers(layers)
         if not self._bias:
             self._bias = self._measured_bias(layers)
         for layer, features in self.student.iter_features(image, layers):
@@ -58,6 +60,7 @@ class BiasCorrectedEncoder(Encoder):
 
     def iter_content_features(self, image: Tensor, layers: Collection[str]) -> Iterator[tuple[str, Tensor]]:
         """See `Encoder.iter_content_features`: the teacher's features in the student's channels."""
+        self.check_layers(layers)
         recorded = self._recorded.pop(image, {})
         yield from (recorded if recorded.keys() == set(layers) else self._taught(image, layers)).items()
 

@@ -9,14 +9,28 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from impasto.encoders import ENCODERS, Encoder
+from impasto.encoders.bias_corrected import BiasCorrectedEncoder
+from impasto.encoders.compact import load_compact
 from impasto.encoders.custom.config import ModelConfig
 from impasto.encoders.custom.encoder import CustomEncoder
 from impasto.encoders.custom.hooks import ModuleHooks
 from impasto.encoders.custom.loading import Loaded
 from impasto.errors import LayerError
 from tests.tiny import TinyEncoder
+
+
+class _CountedConvolutions(TorchFunctionMode):
+    """Counts the convolutions that are computed within it."""
+
+    number = 0
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        self.number += function in (torch.conv2d, torch.nn.functional.conv2d)
+        return function(*args, **(kwargs or {}))
+
 
 SIZE = (32, 48)
 """Height and width of the pictures: multiples of every stride."""
@@ -40,7 +54,15 @@ def custom() -> Encoder:
     return CustomEncoder("mine", Loaded(ModuleHooks(network), ModelConfig()))
 
 
-BUILDERS = {name: lambda name=name: built_in(name) for name in ENCODERS} | {"custom": custom, "tiny": TinyEncoder}
+def bias_corrected() -> Encoder:
+    encoder = BiasCorrectedEncoder(load_compact(), built_in("vgg19"), picture(seed=1))
+    encoder(picture(), encoder.layers)  # measures the bias of every layer
+    return encoder
+
+
+BUILDERS = {name: lambda name=name: built_in(name) for name in ENCODERS} | {
+    "bias_corrected": bias_corrected, "custom": custom, "tiny": TinyEncoder,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module", params=BUILDERS)
@@ -77,6 +99,8 @@ def test_layers_are_listed_and_computed_in_the_order_of_depth(encoder: Encoder) 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (5, 3), (33, 47)])
 def test_pictures_of_any_size_are_taken(encoder: Encoder, size: tuple[int, int]) -> None:
+    if isinstance(encoder, BiasCorrectedEncoder):
+        pytest.skip("its pictures have the size at which it was corrected")
     for name, features in encoder(picture(size=size), encoder.layers).items():
         assert features.shape[:2] == (1, encoder.layers[name].channels)
         assert features.numel() and features.isfinite().all()
@@ -142,6 +166,19 @@ def test_a_projection_maps_a_layers_channels_and_a_constant(encoder: Encoder) ->
     for name, layer in encoder.layers.items():
         projection = encoder.projection(name)
         assert projection is None or (projection.dtype, projection.shape[1]) == (torch.float32, layer.channels + 1)
+
+
+def test_nothing_past_the_deepest_asked_layer_is_computed(encoder: Encoder) -> None:
+    counts = []
+    for layer in encoder.layers:
+        with _CountedConvolutions() as counted:
+            encoder(picture(), [layer])
+        counts.append(counted.number)
+    assert counts == sorted(counts)
+    assert 0 < counts[0] < counts[-1]
+    with _CountedConvolutions() as counted:
+        next(iter(encoder.iter_features(picture(), [next(iter(encoder.layers))])))
+    assert counted.number == counts[0]
 
 
 def test_an_unknown_layer_is_refused(encoder: Encoder) -> None:
