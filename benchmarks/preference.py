@@ -42,8 +42,8 @@ PAIRS = (
 EXTRA = {"classic-25": {"look": "classic", "strength": 25}}
 """Candidates besides the looks, with their values of the recipe."""
 
-EDGE = 400
-"""Longest edge of a candidate on a sheet, in pixels."""
+EDGE = 600
+"""Longest edge of a picture on a sheet, in pixels."""
 
 
 def candidates() -> Mapping[str, Mapping[str, Any]]:
@@ -92,14 +92,15 @@ def draw_sheets(folder: Path, seed: int) -> None:
 
 def _sheet(files: Sequence[Path], titles: Sequence[str]) -> Image.Image:
     pictures = [Image.open(file).convert("RGB") for file in files]
+    edge = min(EDGE, max(pictures[-1].size))
     for picture in pictures:
-        picture.thumbnail((EDGE, EDGE))
+        picture.thumbnail((edge, edge))
     columns, line = 3, 20
-    rows = -(-len(pictures) // columns)
-    sheet = Image.new("RGB", (columns * EDGE, rows * (EDGE + line)), "white")
+    rows, height = -(-len(pictures) // columns), line + max(picture.height for picture in pictures)
+    sheet = Image.new("RGB", (columns * edge, rows * height), "white")
     draw = ImageDraw.Draw(sheet)
     for index, (picture, title) in enumerate(zip(pictures, titles, strict=True)):
-        x, y = index % columns * EDGE, index // columns * (EDGE + line)
+        x, y = index % columns * edge, index // columns * height
         draw.text((x + 4, y + 4), title, fill="black")
         sheet.paste(picture, (x, y + line))
     return sheet

@@ -55,7 +55,7 @@ LOOKS: Mapping[str, Look] = {
 }
 """By name."""
 
-DEFAULT_LOOK: LookName = "classic"
+DEFAULT_LOOK: LookName = "neighbors"
 """The look where none is named."""
 
 

@@ -16,7 +16,7 @@ from tests.unit.engine.test_loop import build
 
 CPU = torch.device("cpu")
 ORIGIN = {
-    "recipe": Recipe().model_dump(mode="json"),
+    "recipe": Recipe(look="classic").model_dump(mode="json"),
     "content": {"name": "photo.jpg", "sha256": "c"},
     "styles": [{"name": "oil.jpg", "sha256": "s"}],
     "weights_sha256": "w",
@@ -134,14 +134,14 @@ class TestFile:
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
 @pytest.mark.parametrize("iterations", [0, 1, 4, 5, 9, 10])
 def test_a_run_goes_on_to_the_same_bits_wherever_it_was_left(optimizer, iterations, path):
-    recipe = Recipe(total_iterations=10, levels=2, optimizer=optimizer, init_method="random")
+    recipe = Recipe(look="classic", total_iterations=10, levels=2, optimizer=optimizer, init_method="random")
     undisturbed = run(build(recipe))
     state = saved(path, advanced(recipe, iterations).state())
     assert torch.equal(run(restored(recipe, state)), undisturbed)
 
 
 def test_a_stopped_run_goes_on_at_its_level(path):
-    recipe = Recipe(total_iterations=10, levels=2)
+    recipe = Recipe(look="classic", total_iterations=10, levels=2)
     engine = build(recipe)
     for progress in engine.run():
         if progress.iteration == 3:
@@ -151,7 +151,7 @@ def test_a_stopped_run_goes_on_at_its_level(path):
 
 
 def test_the_events_go_on_counting(path):
-    recipe = Recipe(total_iterations=6, levels=2)
+    recipe = Recipe(look="classic", total_iterations=6, levels=2)
     state = saved(path, advanced(recipe, 4).state())
     events = list(restored(recipe, state).run())
     assert [event.iteration for event in events] == [4, 5, 6]
@@ -160,7 +160,7 @@ def test_the_events_go_on_counting(path):
 
 
 def test_a_finished_run_ends_at_once_when_nothing_is_added(path):
-    recipe = Recipe(total_iterations=6, levels=2)
+    recipe = Recipe(look="classic", total_iterations=6, levels=2)
     engine = restored(recipe, saved(path, advanced(recipe, 6).state()))
     assert torch.equal(run(engine), run(build(recipe)))
     assert engine.stop_reason is StopReason.BUDGET
@@ -168,13 +168,13 @@ def test_a_finished_run_ends_at_once_when_nothing_is_added(path):
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
 def test_a_finished_single_scale_run_goes_on_as_if_more_had_been_asked_for_at_once(optimizer, path):
-    recipe = Recipe(total_iterations=6, levels=1, optimizer=optimizer)
+    recipe = Recipe(look="classic", total_iterations=6, levels=1, optimizer=optimizer)
     more = recipe.replace(total_iterations=11)
     assert torch.equal(run(restored(more, saved(path, advanced(recipe, 6).state()))), run(build(more)))
 
 
 def test_with_more_iterations_levels_that_are_over_stay(path):
-    recipe = Recipe(total_iterations=9, levels=3)
+    recipe = Recipe(look="classic", total_iterations=9, levels=3)
     state = saved(path, advanced(recipe, 5).state())
     engine = restored(recipe.replace(total_iterations=21), state)
     assert [level.iterations for level in engine.levels] == [3, 7, 11]
@@ -184,7 +184,7 @@ def test_with_more_iterations_levels_that_are_over_stay(path):
 
 @pytest.mark.parametrize("budget", [8, 14])
 def test_a_budget_changed_on_the_way_is_kept(budget, path):
-    recipe = Recipe(total_iterations=10, levels=2)
+    recipe = Recipe(look="classic", total_iterations=10, levels=2)
     pictures, state = [], {}
     for leaves in (False, True):
         engine = build(recipe)
@@ -201,12 +201,12 @@ def test_a_budget_changed_on_the_way_is_kept(budget, path):
 
 
 def test_fewer_iterations_are_refused(path):
-    engine = advanced(Recipe(total_iterations=6, levels=1), 2)
+    engine = advanced(Recipe(look="classic", total_iterations=6, levels=1), 2)
     Checkpoint(ORIGIN, engine.state(), SURROUNDINGS).save(path)
     with pytest.raises(
         CheckpointError, match="of 6 iterations, and 5 were asked for; give --total-iterations 6 or more"
     ):
-        resumed(path, build(Recipe(total_iterations=5, levels=1)))
+        resumed(path, build(Recipe(look="classic", total_iterations=5, levels=1)))
 
 
 def resumed(
@@ -231,7 +231,7 @@ class TestAnotherRun:
     def test_it_is_refused_with_the_first_difference_named(self, now, words, path):
         Checkpoint(ORIGIN, {}, SURROUNDINGS).save(path)
         with pytest.raises(CheckpointError, match=words):
-            resumed(path, build(Recipe(total_iterations=1)), now)
+            resumed(path, build(Recipe(look="classic", total_iterations=1)), now)
 
     def test_names_of_files_and_the_budget_may_differ(self):
         now = changed(total_iterations=7) | {"content": {"name": "renamed.jpg", "sha256": "c"}}
@@ -243,10 +243,10 @@ class TestAnotherRun:
         assert first_difference(before, changed(seed=1)) == "seed was 0 and is 1 now"
 
     def test_other_surroundings_are_said(self, path, caplog):
-        engine = advanced(Recipe(total_iterations=2), 1)
+        engine = advanced(Recipe(look="classic", total_iterations=2), 1)
         Checkpoint(ORIGIN, engine.state(), SURROUNDINGS).save(path)
         with caplog.at_level(logging.WARNING, "impasto"):
-            resumed(path, build(Recipe(total_iterations=2)), surroundings=SURROUNDINGS | {"threads": 2})
+            resumed(path, build(Recipe(look="classic", total_iterations=2)), surroundings=SURROUNDINGS | {"threads": 2})
         assert "began with threads 1 and continues with 2; the last bits may differ" in caplog.text
 
 
@@ -259,7 +259,9 @@ class TestInterval:
         return now
 
     def keep(self, path: Path, every: float) -> Checkpointer:
-        return Checkpointer(Checkpoints(path, every), build(Recipe(total_iterations=1)), ORIGIN, SURROUNDINGS, CPU)
+        return Checkpointer(
+            Checkpoints(path, every), build(Recipe(look="classic", total_iterations=1)), ORIGIN, SURROUNDINGS, CPU
+        )
 
     def test_it_is_written_when_due(self, path, clock):
         checkpointer = self.keep(path, 10)

@@ -44,7 +44,7 @@ def run(engine: Engine, on_progress: Callable[[Progress], None] = lambda _: None
 
 
 def test_every_iteration_is_one_event_after_the_start() -> None:
-    engine = build(Recipe(total_iterations=7, levels=1))
+    engine = build(Recipe(look="classic", total_iterations=7, levels=1))
     events = run(engine)
     assert [event.iteration for event in events] == list(range(8))
     assert engine.iteration == 7
@@ -57,12 +57,12 @@ def test_an_iteration_is_one_evaluation(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(Objective, "evaluate", lambda self, image: calls.append(1) or evaluate(self, image))
     for optimizer in ("lbfgs", "adam"):
         calls.clear()
-        run(build(Recipe(total_iterations=9, levels=2, optimizer=optimizer)))
+        run(build(Recipe(look="classic", total_iterations=9, levels=2, optimizer=optimizer)))
         assert len(calls) == 9
 
 
 def test_losses_carry_the_total_and_its_parts() -> None:
-    events = run(build(Recipe(total_iterations=3, levels=1)))
+    events = run(build(Recipe(look="classic", total_iterations=3, levels=1)))
     assert events[0].losses == {}
     for event in events[1:]:
         assert list(event.losses) == ["total", *TERMS]
@@ -70,7 +70,7 @@ def test_losses_carry_the_total_and_its_parts() -> None:
 
 
 def test_levels_come_in_order_and_end_at_the_output_size() -> None:
-    events = run(build(Recipe(total_iterations=9, levels=3)))
+    events = run(build(Recipe(look="classic", total_iterations=9, levels=3)))
     assert [event.level for event in events[1:]] == [1] * 3 + [2] * 3 + [3] * 3
     assert events[1].size == (8, 12)
     assert events[-1].size == SIZE
@@ -78,21 +78,21 @@ def test_levels_come_in_order_and_end_at_the_output_size() -> None:
 
 
 def test_the_objective_falls_on_each_level() -> None:
-    events = run(build(Recipe(total_iterations=60, levels=2)))
+    events = run(build(Recipe(look="classic", total_iterations=60, levels=2)))
     for level in (1, 2):
         totals = [event.losses["total"] for event in events[1:] if event.level == level]
         assert min(totals) < totals[0]
 
 
 def test_best_is_the_lowest_objective_of_the_level() -> None:
-    events = run(build(Recipe(total_iterations=20, levels=1, optimizer="adam", learning_rate=30)))
+    events = run(build(Recipe(look="classic", total_iterations=20, levels=1, optimizer="adam", learning_rate=30)))
     totals = [event.losses["total"] for event in events[1:]]
     assert [event.best for event in events[1:]] == [min(totals[: k + 1]) for k in range(20)]
 
 
 def test_stopping_keeps_the_best_picture_at_full_size() -> None:
     control = Control()
-    engine = build(Recipe(total_iterations=40, levels=2), control)
+    engine = build(Recipe(look="classic", total_iterations=40, levels=2), control)
     run(engine, lambda event: control.stop() if event.iteration == 5 else None)
     assert engine.iteration == 5
     assert engine.image.shape == (1, 3, *SIZE)
@@ -108,7 +108,7 @@ def test_a_picture_changes_its_size_as_it_is_told_to(stop_at: int) -> None:
         return torch.full((1, 3, *size), 2.0)
 
     control = Control()
-    engine = build(Recipe(total_iterations=40, levels=2), control, enlarge)
+    engine = build(Recipe(look="classic", total_iterations=40, levels=2), control, enlarge)
     run(engine, lambda event: control.stop() if event.iteration == stop_at else None)
     assert sizes == [((16, 24), SIZE)]
     assert engine.image.equal(torch.ones(1, 3, *SIZE))
@@ -116,7 +116,7 @@ def test_a_picture_changes_its_size_as_it_is_told_to(stop_at: int) -> None:
 
 def test_cancelling_ends_the_run() -> None:
     control = Control()
-    engine = build(Recipe(total_iterations=40), control)
+    engine = build(Recipe(look="classic", total_iterations=40), control)
     run(engine, lambda event: control.cancel() if event.iteration == 3 else None)
     assert engine.iteration == 3
     assert engine.stop_reason is StopReason.CANCELLED
@@ -124,7 +124,7 @@ def test_cancelling_ends_the_run() -> None:
 
 def test_a_paused_run_waits_until_it_is_resumed() -> None:
     control = Control()
-    engine = build(Recipe(total_iterations=10, levels=1), control)
+    engine = build(Recipe(look="classic", total_iterations=10, levels=1), control)
     seen: list[int] = []
 
     def follow(event: Progress) -> None:
@@ -141,28 +141,28 @@ def test_a_paused_run_waits_until_it_is_resumed() -> None:
 def test_a_paused_run_can_be_stopped() -> None:
     control = Control()
     control.pause()
-    engine = build(Recipe(total_iterations=10), control)
+    engine = build(Recipe(look="classic", total_iterations=10), control)
     threading.Timer(0.2, control.stop).start()
     run(engine)
     assert engine.iteration == 0
 
 
 def test_a_plateau_ends_the_run_when_asked() -> None:
-    engine = build(Recipe(total_iterations=3000, levels=1, plateau=0.3))
+    engine = build(Recipe(look="classic", total_iterations=3000, levels=1, plateau=0.3))
     run(engine)
     assert engine.iteration < 3000
     assert engine.stop_reason is StopReason.PLATEAU
 
 
 def test_a_budget_of_zero_gives_the_start() -> None:
-    engine = build(Recipe(total_iterations=0, levels=1))
+    engine = build(Recipe(look="classic", total_iterations=0, levels=1))
     (event,) = run(engine)
     assert event.iteration == 0
     assert engine.image.shape == (1, 3, *SIZE)
 
 
 def test_the_time_left_is_told_once_something_was_measured() -> None:
-    events = run(build(Recipe(total_iterations=10, levels=2)))
+    events = run(build(Recipe(look="classic", total_iterations=10, levels=2)))
     assert math.isnan(events[0].eta_seconds)
     assert events[1].eta_seconds > 0
     assert events[-1].eta_seconds == 0
@@ -182,7 +182,7 @@ def test_noise_has_imagenets_mean_and_the_stated_deviation() -> None:
 
 def test_a_live_change_is_recorded_with_its_iteration_and_replayed() -> None:
     control = Control()
-    steered = build(Recipe(total_iterations=20, levels=2), control)
+    steered = build(Recipe(look="classic", total_iterations=20, levels=2), control)
 
     def steer(event: Progress) -> None:
         if event.iteration == 4:
@@ -198,14 +198,14 @@ def test_a_live_change_is_recorded_with_its_iteration_and_replayed() -> None:
     replayed = build(Recipe(**steered.recipe.model_dump()))
     run(replayed)
     assert replayed.image.equal(steered.image)
-    plain = build(Recipe(total_iterations=20, levels=2))
+    plain = build(Recipe(look="classic", total_iterations=20, levels=2))
     run(plain)
     assert not plain.image.equal(steered.image)
 
 
 def test_a_change_starts_best_and_curvature_anew() -> None:
     control = Control()
-    engine = build(Recipe(total_iterations=12, levels=1), control)
+    engine = build(Recipe(look="classic", total_iterations=12, levels=1), control)
     events = run(engine, lambda event: control.change(style_weight=1000) if event.iteration == 6 else None)
     assert events[7].losses["total"] != events[6].losses["total"]
     assert events[7].best == events[7].losses["total"]
@@ -214,7 +214,7 @@ def test_a_change_starts_best_and_curvature_anew() -> None:
 @pytest.mark.parametrize(("budget", "expected"), [(30, 30), (12, 12), (3, 6)])
 def test_the_budget_can_be_changed_on_the_way(budget: int, expected: int) -> None:
     control = Control()
-    engine = build(Recipe(total_iterations=20, levels=2), control)
+    engine = build(Recipe(look="classic", total_iterations=20, levels=2), control)
     run(engine, lambda event: control.change(total_iterations=budget) if event.iteration == 6 else None)
     assert engine.iteration == expected
     assert engine.total_iterations == expected
@@ -232,7 +232,7 @@ def test_only_weights_strength_and_budget_can_be_changed() -> None:
 
 def test_a_state_remembers_the_changes_that_were_made() -> None:
     control = Control()
-    recipe = Recipe(total_iterations=20, levels=2)
+    recipe = Recipe(look="classic", total_iterations=20, levels=2)
     engine = build(recipe, control)
     states = []
 
@@ -251,7 +251,7 @@ def test_a_state_remembers_the_changes_that_were_made() -> None:
 
 
 def test_a_run_ends_with_each_terms_share_of_the_pull() -> None:
-    engine = build(Recipe(total_iterations=10, levels=2))
+    engine = build(Recipe(look="classic", total_iterations=10, levels=2))
     run(engine)
     assert list(engine.gradient_share) == list(TERMS)
     assert sum(engine.gradient_share.values()) == pytest.approx(1)
@@ -259,6 +259,6 @@ def test_a_run_ends_with_each_terms_share_of_the_pull() -> None:
 
 
 def test_a_term_that_is_off_has_no_influence() -> None:
-    engine = build(Recipe(total_iterations=5, levels=1, tv_weight=0))
+    engine = build(Recipe(look="classic", total_iterations=5, levels=1, tv_weight=0))
     run(engine)
     assert engine.gradient_share["tv"] == 0

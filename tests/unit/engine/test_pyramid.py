@@ -10,18 +10,18 @@ from impasto.recipe import Recipe
 
 
 def test_a_single_level_is_the_classic_run() -> None:
-    (level,) = build_pyramid((400, 600), Recipe(levels=1))
+    (level,) = build_pyramid((400, 600), Recipe(look="classic", levels=1))
     assert level.size == (400, 600)
-    assert level.iterations == Recipe().num_iterations
+    assert level.iterations == Recipe(look="classic").num_iterations
 
 
 def test_levels_double_up_to_the_output() -> None:
-    sizes = [level.size for level in build_pyramid((800, 1200), Recipe(levels=3))]
+    sizes = [level.size for level in build_pyramid((800, 1200), Recipe(look="classic", levels=3))]
     assert sizes == [(200, 300), (400, 600), (800, 1200)]
 
 
 def test_auto_stops_adding_levels_at_the_smallest_size() -> None:
-    smallest = build_pyramid((1000, 1500), Recipe(min_size=128))[0].size
+    smallest = build_pyramid((1000, 1500), Recipe(look="classic", min_size=128))[0].size
     assert 128 <= min(smallest) < 256
 
 
@@ -32,7 +32,7 @@ def test_auto_stops_adding_levels_at_the_smallest_size() -> None:
     levels=st.one_of(st.just("auto"), st.integers(1, 16)),
 )
 def test_budgets_add_up_and_no_level_is_idle(height: int, width: int, total: int, levels: str | int) -> None:
-    pyramid = build_pyramid((height, width), Recipe(levels=levels, total_iterations=total))
+    pyramid = build_pyramid((height, width), Recipe(look="classic", levels=levels, total_iterations=total))
     assert sum(level.iterations for level in pyramid) == total
     assert pyramid[-1].size == (height, width)
     assert total == 0 or all(level.iterations >= 1 for level in pyramid)
@@ -41,16 +41,21 @@ def test_budgets_add_up_and_no_level_is_idle(height: int, width: int, total: int
 
 
 def test_adam_has_a_larger_budget_by_default() -> None:
-    assert Recipe(optimizer="adam").num_iterations > Recipe(optimizer="lbfgs").num_iterations
+    assert (
+        Recipe(look="classic", optimizer="adam").num_iterations
+        > Recipe(look="classic", optimizer="lbfgs").num_iterations
+    )
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (17, 3)])
 def test_tiny_pictures_have_a_pyramid_too(size: tuple[int, int]) -> None:
-    assert build_pyramid(size, Recipe(levels=16, total_iterations=100))[-1].size == size
+    assert build_pyramid(size, Recipe(look="classic", levels=16, total_iterations=100))[-1].size == size
 
 
 def test_a_finish_is_one_more_level_of_full_size_within_the_budget() -> None:
-    pyramid = build_pyramid((320, 480), Recipe(model="compact", levels=2, total_iterations=50, finish="vgg19:8"))
+    pyramid = build_pyramid(
+        (320, 480), Recipe(look="classic", model="compact", levels=2, total_iterations=50, finish="vgg19:8")
+    )
     assert pyramid == [
         Level((160, 240), 21),
         Level((320, 480), 14),
@@ -60,19 +65,21 @@ def test_a_finish_is_one_more_level_of_full_size_within_the_budget() -> None:
 
 
 def test_only_the_encoder_that_is_imitated_corrects() -> None:
-    pyramid = build_pyramid((320, 480), Recipe(model="vgg16", levels=2, total_iterations=50, finish="vgg19:8"))
+    pyramid = build_pyramid(
+        (320, 480), Recipe(look="classic", model="vgg16", levels=2, total_iterations=50, finish="vgg19:8")
+    )
     assert [level.iterations for level in pyramid] == [21, 21, 8]
 
 
 def test_a_finish_longer_than_the_budget_takes_all_of_it() -> None:
-    pyramid = build_pyramid((320, 480), Recipe(total_iterations=5, levels=3, finish="vgg19:8"))
+    pyramid = build_pyramid((320, 480), Recipe(look="classic", total_iterations=5, levels=3, finish="vgg19:8"))
     assert sum(level.iterations for level in pyramid) == 5
     assert pyramid[-1].is_finish
 
 
 @given(spent=st.integers(0, 60), total=st.integers(0, 200), finish=st.sampled_from([None, "vgg19:8"]))
 def test_a_changed_budget_is_kept_and_nothing_spent_is_lost(spent: int, total: int, finish: str | None) -> None:
-    planned = build_pyramid((400, 400), Recipe(levels=3, total_iterations=60, finish=finish))
+    planned = build_pyramid((400, 400), Recipe(look="classic", levels=3, total_iterations=60, finish=finish))
     used: list[int] = []
     for level in planned:
         used.append(min(level.iterations, spent - sum(used)))

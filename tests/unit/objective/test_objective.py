@@ -31,7 +31,9 @@ def picture(seed: int, height: int = 24, width: int = 32) -> Tensor:
 
 
 def build(encoder: TinyEncoder, num_styles: int = 1, **values: object) -> Objective:
-    return Objective(encoder, picture(0), [picture(10 + k, 20, 40) for k in range(num_styles)], Recipe(**values))
+    return Objective(
+        encoder, picture(0), [picture(10 + k, 20, 40) for k in range(num_styles)], Recipe(look="classic", **values)
+    )
 
 
 def test_terms_agree_with_the_losses_they_are_made_of(tiny_encoder: TinyEncoder) -> None:
@@ -75,12 +77,12 @@ def test_terms_agree_with_the_losses_they_are_made_of(tiny_encoder: TinyEncoder)
 def test_the_distance_at_which_the_style_lets_go_follows_dial_and_weights(
     values: dict[str, float], share: float
 ) -> None:
-    assert style_knee(Recipe(**values)) == pytest.approx(STYLE_KNEE * share)
+    assert style_knee(Recipe(look="classic", **values)) == pytest.approx(STYLE_KNEE * share)
 
 
 @pytest.mark.parametrize(("strength", "share"), [(0, 1 / 3), (50, 1 / 3), (75, 0.5 / 2), (100, 0)])
 def test_with_an_optimistic_encoder_the_style_lets_go_nearer(strength: int, share: float) -> None:
-    recipe, encoder = Recipe(strength=strength), TinyEncoder()
+    recipe, encoder = Recipe(look="classic", strength=strength), TinyEncoder()
     assert style_knee(recipe, 3.0) == pytest.approx(STYLE_KNEE * share)
     encoder.style_underestimate = 3.0
     objective = Objective(encoder, torch.rand(1, 3, 16, 16), [torch.rand(1, 3, 16, 16)], recipe)
@@ -114,7 +116,7 @@ def test_the_gradient_is_that_of_the_sum_of_the_parts(tiny_encoder: TinyEncoder)
 
 def test_the_gradient_agrees_with_finite_differences() -> None:
     encoder = TinyEncoder().double()
-    objective = Objective(encoder, picture(0).double(), [picture(1).double()], Recipe())
+    objective = Objective(encoder, picture(0).double(), [picture(1).double()], Recipe(look="classic"))
     image, direction = picture(5).double(), torch.randn((1, 3, 24, 32), dtype=torch.float64)
     step = 1e-7
     difference = (objective.parts(image + step * direction) - objective.parts(image - step * direction)).sum()
@@ -132,7 +134,7 @@ def test_weights_times_a_power_of_two_give_the_same_bits(tiny_encoder: TinyEncod
 
 
 def test_factors_are_finite_up_to_the_largest_float() -> None:
-    factors = term_factors(Recipe(content_weight=1.7e308, style_weight=1.7e308, tv_weight=5e-324))
+    factors = term_factors(Recipe(look="classic", content_weight=1.7e308, style_weight=1.7e308, tv_weight=5e-324))
     assert factors["content"] == OBJECTIVE_SCALE["content"]
     assert factors["tv"] == 0
 
@@ -154,7 +156,9 @@ def test_several_styles_count_the_same(tiny_encoder: TinyEncoder) -> None:
     values = {"content_weight": 0, "tv_weight": 0}
     both = build(tiny_encoder, num_styles=2, **values)
     single = [
-        Objective(tiny_encoder, picture(0), [picture(10 + k, 20, 40)], Recipe(**values)).distances(picture(5))["style"]
+        Objective(tiny_encoder, picture(0), [picture(10 + k, 20, 40)], Recipe(look="classic", **values)).distances(
+            picture(5)
+        )["style"]
         for k in range(2)
     ]
     mean = statistics.mean(single)
@@ -178,7 +182,7 @@ def test_a_layer_weight_of_zero_is_no_layer(tiny_encoder: TinyEncoder) -> None:
 
 
 def test_the_content_image_has_no_content_loss_and_the_style_image_no_style_loss(tiny_encoder: TinyEncoder) -> None:
-    objective = Objective(tiny_encoder, picture(0), [picture(0)], Recipe())
+    objective = Objective(tiny_encoder, picture(0), [picture(0)], Recipe(look="classic"))
     content, style, _ = objective.parts(picture(0)).tolist()
     assert content == 0
     assert style < 1e-10
@@ -191,7 +195,9 @@ def test_the_objective_says_the_same_at_every_size(tiny_encoder: TinyEncoder) ->
         return image.repeat(1, 1, count, count)
 
     small, large = (
-        Objective(tiny_encoder, tiled(picture(0), n), [tiled(picture(1), n)], Recipe()).distances(tiled(picture(5), n))
+        Objective(tiny_encoder, tiled(picture(0), n), [tiled(picture(1), n)], Recipe(look="classic")).distances(
+            tiled(picture(5), n)
+        )
         for n in (4, 8)
     )
     assert small == pytest.approx(large, rel=0.1)
@@ -209,7 +215,7 @@ def test_a_target_that_is_not_finite_is_refused(tiny_encoder: TinyEncoder) -> No
 
 
 def test_a_single_pixel_has_an_objective(tiny_encoder: TinyEncoder) -> None:
-    objective = Objective(tiny_encoder, picture(0, 1, 1), [picture(1, 1, 1)], Recipe())
+    objective = Objective(tiny_encoder, picture(0, 1, 1), [picture(1, 1, 1)], Recipe(look="classic"))
     evaluation = objective.evaluate(picture(5, 1, 1))
     assert evaluation.total.isfinite()
     assert evaluation.gradient.isfinite().all()
@@ -219,14 +225,16 @@ def test_a_single_pixel_has_an_objective(tiny_encoder: TinyEncoder) -> None:
 @pytest.mark.parametrize("size", [(1, 1), (2, 9), (3, 3), (5, 2), (7, 12)])
 def test_content_is_not_far_from_itself_however_small(size: tuple[int, int], padding: str) -> None:
     content = picture(3, *size)
-    objective = Objective(TinyEncoder(padding=padding), content, [picture(4, *size)], Recipe())
+    objective = Objective(TinyEncoder(padding=padding), content, [picture(4, *size)], Recipe(look="classic"))
     assert objective.parts(content)[TERMS.index("content")].item() == 0
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 9), (7, 12)])
 def test_a_term_alone_is_what_it_is_among_the_others_however_small_the_picture(size: tuple[int, int]) -> None:
     image = picture(5, *size)
-    objective = Objective(load_compact(), picture(3, *size), [picture(4, *size)], Recipe())  # content is not deepest
+    objective = Objective(
+        load_compact(), picture(3, *size), [picture(4, *size)], Recipe(look="classic")
+    )  # content is not deepest
     together = objective.parts(image)
     for index, term in enumerate(TERMS):
         alone = torch.zeros(len(TERMS))

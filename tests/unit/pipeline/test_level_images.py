@@ -19,23 +19,26 @@ def picture(height: int, width: int, seed: int = 0) -> Tensor:
 
 def scene(num_styles: int = 1, **values: object) -> LevelImages:
     styles = [picture(30, 20, 5 + k) for k in range(num_styles)]
-    return LevelImages(picture(24, 36), styles, Recipe(**values), TinyEncoder(), CPU)
+    return LevelImages(picture(24, 36), styles, Recipe(look="classic", **values), TinyEncoder(), CPU)
 
 
 def test_the_width_follows_the_contents_aspect_ratio() -> None:
-    assert target_size((500, 1000), Recipe(height=200)) == (200, 400)
-    assert target_size((500, 1000), Recipe(size=300)) == (150, 300)
+    assert target_size((500, 1000), Recipe(look="classic", height=200)) == (200, 400)
+    assert target_size((500, 1000), Recipe(look="classic", size=300)) == (150, 300)
 
 
 def test_tiles_have_edges_of_whole_steps_of_the_encoder() -> None:
-    assert target_size((500, 1000), Recipe(height=200, tileable=True)) == (208, 400)
-    assert target_size((3, 3), Recipe(height=3, tileable=True)) == (16, 16)
+    assert target_size((500, 1000), Recipe(look="classic", height=200, tileable=True)) == (208, 400)
+    assert target_size((3, 3), Recipe(look="classic", height=3, tileable=True)) == (16, 16)
 
 
 def test_one_scale_serves_all_styles_and_several_serve_each() -> None:
     sizes = [(100, 100), (100, 200)]
-    assert style_sizes(sizes, (50, 50), Recipe(style_scale=2)) == [(100, 100), (71, 141)]  # the second at its bound
-    assert style_sizes(sizes, (50, 50), Recipe(style_scale=[1, 0.5])) == [(50, 50), (25, 50)]
+    assert style_sizes(sizes, (50, 50), Recipe(look="classic", style_scale=2)) == [
+        (100, 100),
+        (71, 141),
+    ]  # the second at its bound
+    assert style_sizes(sizes, (50, 50), Recipe(look="classic", style_scale=[1, 0.5])) == [(50, 50), (25, 50)]
 
 
 @pytest.mark.parametrize("values", [{"style_blend": [1, 2]}, {"style_scale": [1, 2]}])
@@ -51,9 +54,9 @@ def test_blend_is_the_styles_weight() -> None:
 
 def test_masks_come_at_the_size_of_their_picture() -> None:
     both = {"content_masks": [torch.ones(1, 1, 5, 7)], "style_masks": [torch.ones(1, 1, 9, 3)]}
-    (style,) = LevelImages(picture(24, 36), [picture(30, 20)], Recipe(), TinyEncoder(), CPU, **both).pictures_at(
-        (12, 18)
-    )[1]
+    (style,) = LevelImages(
+        picture(24, 36), [picture(30, 20)], Recipe(look="classic"), TinyEncoder(), CPU, **both
+    ).pictures_at((12, 18))[1]
     assert style.content_mask is not None
     assert style.style_mask is not None
     assert style.content_mask.shape[-2:] == (12, 18)
@@ -63,7 +66,12 @@ def test_masks_come_at_the_size_of_their_picture() -> None:
 def test_masks_have_to_pair_with_styles() -> None:
     with pytest.raises(UserError, match="masks: 2, of style images: 1"):
         LevelImages(
-            picture(9, 9), [picture(9, 9)], Recipe(), TinyEncoder(), CPU, content_masks=[torch.ones(1, 1, 9, 9)] * 2
+            picture(9, 9),
+            [picture(9, 9)],
+            Recipe(look="classic"),
+            TinyEncoder(),
+            CPU,
+            content_masks=[torch.ones(1, 1, 9, 9)] * 2,
         )
 
 
@@ -71,12 +79,12 @@ def test_masks_have_to_pair_with_styles() -> None:
 def test_automatic_regions_and_masks_exclude_each_other(kind: str) -> None:
     masks = {kind: [torch.ones(1, 1, 9, 9)]}
     with pytest.raises(RecipeError, match=r"^auto_mask finds regions itself; use either auto_mask or masks"):
-        LevelImages(picture(9, 9), [picture(9, 9)], Recipe(auto_mask=2), TinyEncoder(), CPU, **masks)
+        LevelImages(picture(9, 9), [picture(9, 9)], Recipe(look="classic", auto_mask=2), TinyEncoder(), CPU, **masks)
 
 
 def test_a_blend_of_nothing_is_refused() -> None:
     with pytest.raises(RecipeError, match="style_blend is 0 for every style"):
-        LevelImages(picture(9, 9), [picture(9, 9)] * 2, Recipe(style_blend=[0, 0]), TinyEncoder(), CPU)
+        LevelImages(picture(9, 9), [picture(9, 9)] * 2, Recipe(look="classic", style_blend=[0, 0]), TinyEncoder(), CPU)
 
 
 def test_automatic_regions_become_styles_with_masks() -> None:
@@ -108,21 +116,21 @@ def test_the_periodic_component_keeps_the_mean() -> None:
 
 
 def test_no_picture_is_kept_larger_than_it_is_looked_at() -> None:
-    content, styles = largest_sizes((3000, 4000), [(1000, 500), (20, 30)], (300, 400), Recipe())
+    content, styles = largest_sizes((3000, 4000), [(1000, 500), (20, 30)], (300, 400), Recipe(look="classic"))
     assert content == (300, 400)
     assert styles == [(300, 150), (300, 450)]
 
 
 def test_a_style_that_the_run_starts_from_is_kept_large_enough_to_cover_the_picture() -> None:
     _, (first, second) = largest_sizes(
-        (3000, 4000), [(1000, 500), (1000, 500)], (300, 400), Recipe(init_method="style")
+        (3000, 4000), [(1000, 500), (1000, 500)], (300, 400), Recipe(look="classic", init_method="style")
     )
     assert first == (800, 400)
     assert second == (300, 150)
 
 
 def test_regions_are_looked_for_in_more_than_a_small_output() -> None:
-    content, (style,) = largest_sizes((3000, 4000), [(1000, 500)], (60, 80), Recipe(auto_mask=3))
+    content, (style,) = largest_sizes((3000, 4000), [(1000, 500)], (60, 80), Recipe(look="classic", auto_mask=3))
     assert content == (240, 320)
     assert style == (320, 160)
 
@@ -147,7 +155,7 @@ def test_a_locked_region_is_put_back() -> None:
     lock = torch.zeros(1, 1, 24, 36)
     lock[..., :10, :] = 1
     content = picture(24, 36)
-    locked = LevelImages(content, [picture(30, 20)], Recipe(), TinyEncoder(), CPU, lock_mask=lock)
+    locked = LevelImages(content, [picture(30, 20)], Recipe(look="classic"), TinyEncoder(), CPU, lock_mask=lock)
     kept = locked.keep_locked(torch.zeros(1, 3, 24, 36), Picture(content))
     assert kept[..., :10, :].equal(content[..., :10, :])
     assert kept[..., 10:, :].abs().max() == 0

@@ -82,7 +82,7 @@ def test_sizes_are_rounded_up_in_words() -> None:
 
 
 def test_more_pixels_more_history_and_float32_take_more() -> None:
-    encoder, recipe = TinyEncoder(), Recipe(total_iterations=50)
+    encoder, recipe = TinyEncoder(), Recipe(look="classic", total_iterations=50)
     usual = peak_bytes([encoder], recipe, SIZES)
     assert peak_bytes([encoder], recipe.replace(history_size=20), SIZES) > usual
     assert peak_bytes([encoder], recipe.replace(precision="bfloat16"), SIZES) < usual
@@ -93,17 +93,19 @@ def test_more_pixels_more_history_and_float32_take_more() -> None:
 
 
 def test_a_short_run_is_not_charged_for_a_history_that_it_cannot_fill() -> None:
-    short, long = (peak_bytes([TinyEncoder()], Recipe(total_iterations=count), SIZES) for count in (2, 50))
+    short, long = (
+        peak_bytes([TinyEncoder()], Recipe(look="classic", total_iterations=count), SIZES) for count in (2, 50)
+    )
     assert short < long
 
 
 def test_without_a_limit_nothing_is_lowered() -> None:
-    plan = plan_memory([TinyEncoder()], Recipe(), SIZES)
-    assert (plan.lowered, plan.is_low_memory, plan.recipe) == ((), False, Recipe())
+    plan = plan_memory([TinyEncoder()], Recipe(look="classic"), SIZES)
+    assert (plan.lowered, plan.is_low_memory, plan.recipe) == ((), False, Recipe(look="classic"))
 
 
 def test_activations_go_first_then_history() -> None:
-    encoder, recipe = TinyEncoder(), Recipe(total_iterations=50)
+    encoder, recipe = TinyEncoder(), Recipe(look="classic", total_iterations=50)
     usual = peak_bytes([encoder], recipe, SIZES)
     lean = peak_bytes([encoder], recipe, SIZES, is_low_memory=True)
     first = plan_memory([encoder], recipe, SIZES, usual - 1)
@@ -114,7 +116,7 @@ def test_activations_go_first_then_history() -> None:
 
 
 def test_what_cannot_fit_is_refused_with_the_height_that_would() -> None:
-    encoder, recipe = TinyEncoder(), Recipe(total_iterations=50)
+    encoder, recipe = TinyEncoder(), Recipe(look="classic", total_iterations=50)
     leanest = peak_bytes([encoder], recipe.replace(history_size=LEAST_HISTORY), SIZES, is_low_memory=True)
     with pytest.raises(
         OutOfMemoryError, match=r"with all memory savings on, and --max-memory is .*--height \d+ would fit"
@@ -151,8 +153,8 @@ def test_a_lowered_history_is_in_the_recipe_and_the_plan_is_told(caplog: pytest.
 def test_a_run_goes_on_leaner_when_memory_runs_out(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
     encoder = NeedyEncoder(full, error)
     content, style = torch.rand(3, 24, 32), torch.rand(3, 24, 24)
-    result = stylize(content, style, height=24, levels=1, total_iterations=9, encoder=encoder)
-    plain = stylize(content, style, height=24, levels=1, total_iterations=9, encoder=TinyEncoder())
+    result = stylize(content, style, look="classic", height=24, levels=1, total_iterations=9, encoder=encoder)
+    plain = stylize(content, style, look="classic", height=24, levels=1, total_iterations=9, encoder=TinyEncoder())
     assert result.iterations == 9
     assert result.image.equal(plain.image)
     assert "Memory ran out after 2 iterations; activations are kept as bytes" in caplog.text
@@ -160,7 +162,7 @@ def test_a_run_goes_on_leaner_when_memory_runs_out(error: Exception, caplog: pyt
 
 def test_the_history_is_given_up_when_activations_cannot_be() -> None:
     encoder = NeedyEncoder(lambda encoder: encoder.num_calls == 10, MemoryError())
-    engine = engine_with(encoder, Recipe(total_iterations=15, levels=1))
+    engine = engine_with(encoder, Recipe(look="classic", total_iterations=15, levels=1))
     events = list(engine.run())
     assert engine.iteration == 15
     assert len(engine.state()["optimizer"]["steps"]) <= LEAST_HISTORY
@@ -169,7 +171,7 @@ def test_the_history_is_given_up_when_activations_cannot_be() -> None:
 
 def test_the_best_picture_is_kept_when_nothing_is_left_to_lower() -> None:
     encoder = NeedyEncoder(lambda encoder: encoder.num_calls > 8, MemoryError())
-    engine = engine_with(encoder, Recipe(total_iterations=15, levels=1, optimizer="adam"))
+    engine = engine_with(encoder, Recipe(look="classic", total_iterations=15, levels=1, optimizer="adam"))
     list(engine.run())
     assert 0 < engine.iteration < 15
     assert engine.stop_reason is StopReason.OUT_OF_MEMORY
@@ -177,7 +179,9 @@ def test_the_best_picture_is_kept_when_nothing_is_left_to_lower() -> None:
 
 
 def test_a_run_that_cannot_even_begin_says_so_in_a_sentence() -> None:
-    engine = engine_with(NeedyEncoder(lambda _: True, MemoryError()), Recipe(levels=1, optimizer="adam"))
+    engine = engine_with(
+        NeedyEncoder(lambda _: True, MemoryError()), Recipe(look="classic", levels=1, optimizer="adam")
+    )
     with pytest.raises(OutOfMemoryError, match=r"^Memory ran out at 32×24, with all memory savings on"):
         list(engine.run())
 
@@ -185,7 +189,7 @@ def test_a_run_that_cannot_even_begin_says_so_in_a_sentence() -> None:
 def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
     assert not is_out_of_memory(RuntimeError("The size of tensor a must match"))
     with pytest.raises(RuntimeError, match=r"^sizes$"):
-        list(engine_with(NeedyEncoder(lambda _: True, RuntimeError("sizes")), Recipe(levels=1)).run())
+        list(engine_with(NeedyEncoder(lambda _: True, RuntimeError("sizes")), Recipe(look="classic", levels=1)).run())
 
 
 STARVED = """
@@ -221,7 +225,9 @@ def test_a_process_that_is_refused_memory_ends_its_run_well() -> None:
 
 
 def test_losses_that_sort_take_more() -> None:
-    gram, sliced = (peak_bytes([TinyEncoder()], Recipe(style_loss=name), SIZES) for name in ("gram", "sliced"))
+    gram, sliced = (
+        peak_bytes([TinyEncoder()], Recipe(look="classic", style_loss=name), SIZES) for name in ("gram", "sliced")
+    )
     assert gram < sliced
 
 
@@ -229,7 +235,7 @@ def test_no_weights_are_fetched_for_an_estimate(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("IMPASTO_WEIGHTS_DIR", str(tmp_path))
     monkeypatch.setenv("IMPASTO_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr("impasto.encoders.registry.find_weights", lambda *_, **__: pytest.fail("looked for weights"))
-    plan = estimate(Recipe(model="vgg16", height=64), (64, 64), [(64, 64)], "cpu")
+    plan = estimate(Recipe(look="classic", model="vgg16", height=64), (64, 64), [(64, 64)], "cpu")
     assert plan.memory.peak_bytes > 300_000_000
     assert plan.seconds > 0
 

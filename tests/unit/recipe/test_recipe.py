@@ -111,7 +111,8 @@ class TestValues:
 
     @pytest.mark.parametrize(("optimizer", "budget"), DEFAULT_ITERATIONS.items())
     def test_the_budget_depends_on_the_optimizer_unless_it_is_given(self, optimizer, budget):
-        assert Recipe(optimizer=optimizer).num_iterations == budget
+        assert Recipe(look="classic", optimizer=optimizer).num_iterations == budget
+        assert Recipe(look="neighbors", optimizer=optimizer).num_iterations == budget // 5
         assert Recipe(optimizer=optimizer, total_iterations=5).num_iterations == 5
 
     def test_replacing_keeps_count_of_what_was_set(self):

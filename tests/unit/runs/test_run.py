@@ -19,7 +19,7 @@ from impasto.images import load_picture, read_recipe_json
 from impasto.recipe import Recipe, RunOptions
 from impasto.runs.run import RunReport, run
 
-RECIPE = Recipe(height=24, total_iterations=6, levels=2)
+RECIPE = Recipe(look="classic", height=24, total_iterations=6, levels=2)
 
 
 @pytest.fixture
