@@ -28,7 +28,7 @@ from tests.tiny import TinyEncoder
 from impasto.encoders import Encoder
 from impasto.errors import ImpastoError
 from impasto.images import load_picture
-from impasto.recipe import Recipe, RunOptions
+from impasto.recipe import LOOKS, Recipe, RunOptions, choices
 from impasto.runs.run import run
 
 MAX_HEIGHT, MAX_WIDTH = 2000, 3000
@@ -80,7 +80,8 @@ def cases(count: int, seed: int, max_pixels: float = math.inf) -> Iterator[Case]
             "init_method": chance.choice(["random", "content", "style"]),
             "optimizer": chance.choice(["lbfgs", "adam"]),
             "precision": chance.choice(["float32", "bfloat16"]),
-            "style_loss": chance.choice(["gram", "gram", "gram", "moments", "histogram", "sliced"]),
+            "look": chance.choice(tuple(LOOKS)),
+            "style_loss": chance.choice(["gram", "gram", *choices("style_loss")]),
             "pooling": chance.choice(["max", "average"]),
             "padding": chance.choice(["zero", "reflect", "replicate"]),
             "levels": chance.choice(["auto", 1, 2, 3]),
