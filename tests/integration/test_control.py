@@ -31,7 +31,7 @@ LEFT[..., :32] = 1
 
 
 def distances(encoder: TinyEncoder, image: Tensor, style: Tensor) -> tuple[float, float]:
-    found = Objective(encoder, CONTENT, [style], Recipe()).distances(image)
+    found = Objective(encoder, CONTENT, [style], Recipe(look="classic")).distances(image)
     return found["content"], found["style"]
 
 
