@@ -136,7 +136,7 @@ def test_a_color_option_without_effect_warns(values: dict[str, object], warned: 
 def judged(encoder: Encoder, mode: str, height: int, tmp_path: Path) -> tuple[float, float]:
     """Chroma error, and the luma's style distance as a share of the content's own, of a hundred iterations' file."""
     content, style = example_path("coffee"), example_path("oil")
-    recipe = Recipe(height=height, total_iterations=100, preserve_color=mode)
+    recipe = Recipe(look="classic", height=height, total_iterations=100, preserve_color=mode)
     report = run(content, [style], recipe, RunOptions(output_file=tmp_path / "out.png"), encoder=encoder)
     painted = load_picture(report.final).pixels
     before = resize(load_picture(content).pixels, (painted.shape[-2], painted.shape[-1]))

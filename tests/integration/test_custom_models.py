@@ -158,6 +158,7 @@ def test_squeezenet_declares_its_layers_and_answers_to_patterns(squeezenet):
 def test_squeezenet_paints_in_the_style_from_one_command(squeezenet, tmp_path):
     content, style, out = EXAMPLES / "content" / "chelsea.jpg", EXAMPLES / "style" / "oil.jpg", tmp_path / "out.png"
     command = ["stylize", str(content), str(style), "--model", SQUEEZENET, "--trust", "--pooling", "average"]
+    command += ["--look", "classic"]
     assert main([*command, "--height", "160", "--total-iterations", "90", "-o", str(out), "--quiet"]) == 0
     painted = load_picture(out)
     judge = build_encoder("compact")

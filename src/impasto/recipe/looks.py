@@ -9,11 +9,18 @@ LookName = Literal["classic", "painterly", "faithful", "bold", "neighbors"]
 _CLASSIC: Mapping[str, Any] = {
     "style_loss": "gram",
     "strength": 50.0,
+    "tv_weight": 1.0,
     "layer_falloff": 1.0,
     "padding": "zero",
     "min_size": 80,
 }
-_NEIGHBORS: Mapping[str, Any] = {**_CLASSIC, "style_loss": "neighbors", "padding": "reflect", "min_size": 40}
+_NEIGHBORS: Mapping[str, Any] = {
+    **_CLASSIC,
+    "style_loss": "neighbors",
+    "tv_weight": 20.0,  # places of the grid say little of single pixels, which would be grain
+    "padding": "reflect",
+    "min_size": 40,
+}
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,7 @@ LOOKS: Mapping[str, Look] = {
         _CLASSIC,
     ),
     "painterly": Look(
-        "Fine brushwork and the painting's palette, with fewer of its motifs: landscapes, still lifes, streets.",
+        "Fine brushwork and the painting's palette, with fewer of its motifs. A good first try for any pair.",
         {**_CLASSIC, "layer_falloff": 2.0, "strength": 40.0},
     ),
     "faithful": Look(
@@ -48,14 +55,14 @@ LOOKS: Mapping[str, Look] = {
         {**_NEIGHBORS, "strength": 75.0},
     ),
     "neighbors": Look(
-        "Each place is painted as the place of the painting that fits it: strokes follow forms. A good first try for "
-        "any pair.",
+        "Each place is painted as the place of the painting that fits it: strokes follow forms, and "
+        "nothing appears from nowhere.",
         _NEIGHBORS,
     ),
 }
 """By name."""
 
-DEFAULT_LOOK: LookName = "neighbors"
+DEFAULT_LOOK: LookName = "painterly"
 """The look where none is named."""
 
 

@@ -99,7 +99,9 @@ class Recipe(Parameters):
     )
     style_weight: Weight = parameter(1.0, "Weight of the style loss.", group="Objective")
     tv_weight: Weight = parameter(
-        1.0, "Weight of the total variation, which smooths the noise between neighboring pixels.", group="Objective"
+        look_default("tv_weight"),
+        "Weight of the total variation, which smooths the noise between neighboring pixels.",
+        group="Objective",
     )
 
     strength: float = parameter(
