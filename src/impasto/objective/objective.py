@@ -83,17 +83,16 @@ class Objective:
         looker = target_encoder or encoder
         whole_styles = [style if isinstance(style, Style) else Style(style) for style in styles]
         with torch.no_grad():
-            style_term: Term
+            style_terms: list[Term]
             if recipe.style_loss == "neighbors":
                 begin = content_image if begin is None else begin
-                style_term = NeighborTerm(
-                    encoder, content_image, begin, whole_styles, style, recipe, matching, visible
-                )  # fmt: skip
+                neighbors = (encoder, content_image, begin, whole_styles, style, recipe, matching, visible)
+                style_terms = [NeighborTerm(*neighbors)] if style else []  # without a layer, nothing can be matched
             else:
-                style_term = StyleTerm(encoder, whole_styles, style, recipe, looker, visible)
+                style_terms = [StyleTerm(encoder, whole_styles, style, recipe, looker, visible)]
             terms: list[Term] = [
                 ContentTerm(encoder, content_image, content, self.layers, looker, visible),
-                style_term,
+                *style_terms,
                 TotalVariationTerm(wraps=recipe.tileable),
             ]
         self.terms = [term for term in terms if self.factors[term.name]]

@@ -121,3 +121,11 @@ def test_it_is_a_term_named_style_of_the_recipes_layers(tiny_encoder: TinyEncode
     assert isinstance(term, NeighborTerm)
     assert term.name == "style"
     assert term.layers.keys() == tiny_encoder.hypercolumn_layers.keys()
+
+
+@pytest.mark.parametrize("values", [{"style_weight": 0, "tv_weight": 1}, {"style_layers": {"relu1_1": 0}}])
+def test_without_a_layer_there_is_nothing_to_match(tiny_encoder: TinyEncoder, values: dict[str, Any]) -> None:
+    recipe = Recipe(look="neighbors", **values)
+    of = Objective(tiny_encoder, picture(0), [picture(1)], recipe)
+    assert of.distances(picture(2))["style"] == 0
+    assert of.evaluate(picture(2)).total.isfinite()
