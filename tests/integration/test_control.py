@@ -163,7 +163,7 @@ def seam_and_inside(image: Tensor) -> list[tuple[float, float]]:
 def test_the_seam_of_a_tile_is_no_larger_than_what_is_inside(tiny_encoder: TinyEncoder) -> None:
     ramp = torch.linspace(0.1, 0.9, 96).view(1, 1, 1, 96).expand(1, 3, 64, 96).contiguous()
     encoder = TinyEncoder(padding="circular")
-    recipe = Recipe(height=64, total_iterations=60, tileable=True)
+    recipe = Recipe(look="classic", height=64, total_iterations=60, tileable=True)
     image = stylize(ramp, RED, recipe, encoder=encoder).image
     for seam, inside in seam_and_inside(image):
         assert seam <= inside

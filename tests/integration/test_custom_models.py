@@ -62,7 +62,7 @@ def test_a_picture_remembers_name_and_hash_of_the_file_and_no_folder(folder):
     assert "nets" not in text
     origin = json.loads(text)
     assert origin["recipe"]["model"] == "mine.py:make"
-    assert origin["recipe"]["style_layers"] == {"1": 1.0, "4": 1.0}
+    assert origin["recipe"]["style_layers"] == {"1": 2.0, "4": 1.0}
     assert len(origin["weights_sha256"]) == 64
 
 
