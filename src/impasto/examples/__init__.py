@@ -28,7 +28,7 @@ def example_path(name: str) -> Path:
         name: A name without suffix, as `content_names` and `style_names` list them.
 
     Returns:
-        Path of a JPEG of at most 640×640 pixels.
+        Path of a JPEG of at most 800×800 pixels.
 
     Raises:
         ImageError: If no bundled picture has this name.
