@@ -30,7 +30,8 @@ lint: setup
 	$(BIN)/mypy
 
 bench: setup
-	$(BIN)/python benchmarks/baseline.py
+	mkdir -p build
+	$(BIN)/impasto bench --json build/impasto-bench.json
 
 # Needs IMPASTO_WEIGHTS_DIR and IMPASTO_IMAGES_DIR.
 bench-encoder: setup

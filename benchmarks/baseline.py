@@ -1,4 +1,4 @@
-"""Seconds an iteration and peak memory: the plain method against ours. ``make bench``.
+"""Seconds an iteration and peak memory: the plain method against ours. ``python benchmarks/baseline.py``.
 
 VGG19 at 256×384 and 400×600, both in one run, each case in processes of its own and in turn. The JSON is kept in
 ``benchmarks/results/baseline_cpu.json``.
@@ -32,7 +32,7 @@ def main() -> None:
         for name, (method, values) in methods.items()
     }
     results = compare(cases, arguments.repeats)
-    write_report(arguments.out, "make bench", cases, results)
+    write_report(arguments.out, "python benchmarks/baseline.py", cases, results)
     print(f"{'case':36}{'s/iteration':>12}{'IQR':>8}{'peak MB':>9}{'above loaded MB':>17}{'objective':>11}")
     for name, row in results.items():
         memory = row["peak_bytes"] / 1e6, row["above_loaded_bytes"] / 1e6

@@ -1,14 +1,12 @@
 """Side-by-side timing: this package against the plain method, each in a process of its own, in turn.
 
-The plain method is what the scripts of the field do: one scale, NCHW tensors, `torch.optim.LBFGS` with strong Wolfe
-line search on the pixels, here on our objective, so that the two do the same work an iteration.
+The plain method is `impasto.bench.plain`, on our objective, so that the two do the same work an iteration.
 """
 
 import itertools
 import json
 import multiprocessing
 import os
-import platform
 import resource
 import statistics
 import subprocess
@@ -16,8 +14,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -112,25 +108,16 @@ def _run_impasto(build: Callable[[], Any], content: Any, iterations: int, recipe
 
 
 def _run_baseline(build: Callable[[], Any], content: Any, iterations: int, recipe: Any) -> tuple[list[float], float]:
-    import torch
+    from impasto.bench.plain import run_plain
 
-    objective = build()
-    objective.encoder.memory_format = torch.contiguous_format
-    objective.encoder.to(memory_format=torch.contiguous_format)
-    pixels = content.clone().requires_grad_()
-    optimizer = torch.optim.LBFGS([pixels], max_iter=iterations, max_eval=iterations, line_search_fn="strong_wolfe")
     stamps: list[float] = []
     losses: list[float] = []
 
-    def closure() -> torch.Tensor:
-        optimizer.zero_grad()
-        loss: torch.Tensor = objective.parts(pixels).sum()
-        loss.backward()  # type: ignore[no-untyped-call]
-        losses.append(loss.item())
+    def follow(loss: float, _: Any) -> None:
+        losses.append(loss)
         stamps.append(time.perf_counter())
-        return loss
 
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    run_plain(build(), content, iterations, follow)
     return stamps, min(losses)
 
 
@@ -158,31 +145,11 @@ def compare(cases: Mapping[str, Case], repeats: int) -> dict[str, dict[str, floa
 
 
 def environment() -> dict[str, Any]:
-    """What a figure has to be read with: time, commit, versions, machine."""
-    import torch
+    """What a figure has to be read with: commit, time, versions, machine."""
+    from impasto.bench.environment import environment as surroundings
 
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
-    return {
-        "utc": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit or None,
-        "impasto": version("impasto"),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-    }
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    names = (
-        [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-        if info.exists()
-        else []
-    )
-    return names[0] if names else platform.processor()
+    return {"commit": commit or None, **surroundings()}
 
 
 def _base_names(case: Case) -> dict[str, str]:

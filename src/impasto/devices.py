@@ -102,3 +102,33 @@ def pick_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError, ImportError):
         raise RecipeError(f"Device '{name}' is not available here; use --device auto or cpu.") from None
     return device
+
+
+def pick_precision(name: str, device: torch.device) -> str:
+    """The precision of that name; ``"auto"`` is bfloat16 where the device computes it in hardware, else float32.
+
+    Raises:
+        RecipeError: If the device has no such precision.
+    """
+    if name == "auto":
+        return "bfloat16" if has_bfloat16(device) else "float32"
+    if name in ("float16", "tf32") and device.type == "cpu":
+        raise RecipeError(f"precision {name} needs a GPU; got device cpu. Use auto, float32 or bfloat16.")
+    if name == "bfloat16" and not has_bfloat16(device):
+        logger.warning("This device has no bfloat16 in hardware: a run takes many times as long as with float32.")
+    return name
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a device computes bfloat16 in hardware: GPUs since Ampere, processors with AVX512-BF16 or AMX."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu":
+        checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # public names do not exist
+        return any(bool(getattr(torch.cpu, check, bool)()) for check in checks)
+    return False
+
+
+def set_tf32(precision: str) -> None:
+    """Lets CUDA round float32 to 10 bits of mantissa for ``"tf32"`` alone; holds for the rest of the process."""
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"

@@ -13,7 +13,7 @@ PACKAGE = Path(impasto.__file__).parent
 
 ROOMS = [
     "errors", "recipe", "formats", "devices", "images", "losses", "encoders", "objective", "optimizers",
-    "engine", "pipeline", "examples", "runs", "cli", "__main__",
+    "engine", "pipeline", "examples", "runs", "bench", "cli", "__main__",
 ]  # fmt: skip
 """From the ground up: a room may import those before it."""
 

@@ -36,6 +36,11 @@ app.command(
 )
 app.command("impasto.cli.looks:looks", name="looks", help="Show the named looks, and when to take which.")
 app.command(
+    "impasto.cli.bench:bench",
+    name="bench",
+    help="Time this package and the plain method side by side on this machine.",
+)
+app.command(
     "impasto.cli.models:app", name="models", help="List, download and verify encoders' weights, and inspect models."
 )
 

@@ -39,6 +39,7 @@ def paint(content: Path, styles: Sequence[Path], recipe: Recipe, options: RunOpt
     """
     from impasto.runs.batch import Batch, pictures_in, plan_batch
 
+    recipe = recipe.accelerated()
     with reporter_for(options) as reporter:
         # Through the log: the library says the same once more for each picture, and the reporter shows it once.
         for sentence in [*notes, *recipe.warnings()]:

@@ -5,12 +5,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from impasto.errors import LayerError, did_you_mean
 
 COARSEST = 8
 """Stride of the coarsest layer in a hypercolumn."""
+
+
+DTYPES: Mapping[str, torch.dtype] = {
+    "float32": torch.float32,
+    "tf32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+"""Of weights and features, by precision."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,7 @@ class Encoder(nn.Module, ABC):
         is_low_memory: Whether it does so: the gradient stays the same, about half of the memory is needed.
         style_underestimate: By what factor it underestimates the style distance of pictures that were painted with it;
             1 for a network that is its own measure, more for one that imitates another.
+        precision: Of its weights and features, as in the recipe.
     """
 
     name: str
@@ -53,6 +64,7 @@ class Encoder(nn.Module, ABC):
     supports_low_memory: bool = False
     is_low_memory: bool = False
     style_underestimate: float = 1.0
+    precision: str = "float32"
 
     @abstractmethod
     def forward(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:

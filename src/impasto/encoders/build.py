@@ -5,7 +5,8 @@ from typing import Any
 
 import torch
 
-from impasto.encoders.base import Encoder
+from impasto.devices import pick_precision, set_tf32
+from impasto.encoders.base import DTYPES, Encoder
 from impasto.encoders.registry import ENCODERS, find_spec
 from impasto.encoders.weights.store import OnDownload, describe, find_weights
 from impasto.recipe import Recipe
@@ -35,8 +36,7 @@ def build_encoder(
         pooling: ``"max"`` or ``"average"``.
         padding: ``"zero"``, ``"reflect"`` or ``"replicate"``.
         device: Where it is to compute.
-        precision: ``"float32"`` or ``"bfloat16"``: of the weights and the features. Preprocessing and projections stay
-            float32.
+        precision: As in the recipe: of the weights and the features. Preprocessing and projections stay float32.
         smoothing: Temperature of the softmax that evens out a custom model's features; 0 is off.
         trust: Whether the file of a custom model may run its code.
         weights_file: A safetensors file of a named encoder to take instead of looking for its weights.
@@ -53,6 +53,7 @@ def build_encoder(
     """
     spec = None if is_custom(name) else find_spec(name)
     Recipe(pooling=pooling, padding=padding, precision=precision)  # refuses unknown choices
+    precision = pick_precision(precision, torch.device(device))
     if spec is None:
         from impasto.encoders.custom.encoder import build_custom
 
@@ -84,11 +85,14 @@ def outline_encoder(
     spec = ENCODERS.get(name)
     if spec is None or spec.outline is None or describe(name).path is not None:
         return None
-    return _placed(spec.outline(pooling, padding), device, precision)
+    return _placed(spec.outline(pooling, padding), device, pick_precision(precision, torch.device(device)))
 
 
 def _placed(encoder: Encoder, device: str | torch.device, precision: str) -> Encoder:
+    encoder.precision = precision
+    if torch.device(device).type == "cuda":
+        set_tf32(encoder.precision)
     # Not the buffers: they hold preprocessing and projections, which half precision would spoil.
     for parameter in encoder.parameters():
-        parameter.data = parameter.data.to(getattr(torch, precision))
+        parameter.data = parameter.data.to(DTYPES[encoder.precision])
     return encoder.to(device=torch.device(device), memory_format=torch.channels_last).freeze()  # type: ignore[call-overload, no-any-return]

@@ -23,7 +23,7 @@ from impasto.recipe import Change, Recipe, StopReason
 logger = logging.getLogger(__name__)
 
 PLATEAU_WINDOW = 50
-"""Iterations over which the recipe's `plateau` measures progress."""
+"""Iterations over which the recipe's `plateau` measures progress; a fifth of a level that has fewer than 250."""
 
 
 class Engine:
@@ -246,10 +246,12 @@ class Engine:
         return bool(self._optimizer.stop_reason) or self._is_on_plateau()
 
     def _is_on_plateau(self) -> bool:
-        if not self.recipe.plateau or len(self._level_bests) <= PLATEAU_WINDOW:
+        fraction = self.recipe.plateau_fraction
+        window = min(PLATEAU_WINDOW, max(1, self._level.iterations // 5))
+        if not fraction or len(self._level_bests) <= window:
             return False
-        before, now = self._level_bests[-1 - PLATEAU_WINDOW], self._level_bests[-1]
-        return before - now < self.recipe.plateau * before
+        before, now = self._level_bests[-1 - window], self._level_bests[-1]
+        return before - now < fraction * window / PLATEAU_WINDOW * before
 
     def _reason(self) -> StopReason:
         if self.control.is_cancelled:

@@ -4,6 +4,7 @@ Each term is divided by its own scale (1 is the distance of a black picture), mu
 (so that the default weights are balanced), and multiplied by its share of the weights.
 """
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from impasto.encoders.base import Encoder
 from impasto.losses.neighbors import Matching
+from impasto.objective.cuda_graph import CapturedFunction
 from impasto.objective.masks import Style
 from impasto.objective.neighbor_term import NeighborTerm
 from impasto.objective.terms import ContentTerm, StyleTerm, Term, TotalVariationTerm
@@ -73,6 +75,7 @@ class Objective:
         matching: Matching = Matching.JOINT,
     ) -> None:
         self.encoder, self.content_image, self.lock_mask = encoder, content_image, lock_mask
+        self._captured: CapturedFunction | None = None
         self.factors = term_factors(recipe)
         content_layers = recipe.content_layers or encoder.content_layers
         style_layers = recipe.style_layers or style_layers_of(recipe, encoder)
@@ -103,13 +106,20 @@ class Objective:
         Args:
             image: Shape (1, 3, H, W), RGB in [0, 1], of the content image's size.
         """
+        if image.is_cuda:
+            self._captured = self._captured or CapturedFunction(self._evaluate)
+            return Evaluation(*self._captured(image))
+        return Evaluation(*self._evaluate(image))
+
+    def _evaluate(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         image = image.detach().requires_grad_()
         parts = self.parts(image)
         total = parts.sum()
         if not total.requires_grad:  # every term switched off
-            return Evaluation(total.detach(), torch.zeros_like(image), parts.detach())
-        (gradient,) = torch.autograd.grad(total, image)
-        return Evaluation(total.detach(), gradient, parts.detach())
+            return total.detach(), torch.zeros_like(image), parts.detach()
+        scale = _gradient_scale(image) if self.encoder.precision == "float16" else 1.0
+        (gradient,) = torch.autograd.grad(total * scale, image)
+        return total.detach(), gradient / scale, parts.detach()
 
     def parts(self, image: Tensor, names: Collection[str] = TERMS) -> Tensor:
         """The weighted terms in the order of `TERMS`, shape (3,), differentiable; 0 for those not asked for."""
@@ -170,3 +180,11 @@ class Objective:
             if not missing:
                 break
         return distances
+
+
+def _gradient_scale(image: Tensor) -> float:
+    """A power of two near the number of pixels: gradients of a mean over pixels are then far from float16's smallest.
+
+    Reference: Micikevicius et al. (2018), arXiv:1710.03740, section 3.2, on loss scaling.
+    """
+    return float(2 ** round(math.log2(image.shape[-2] * image.shape[-1])))

@@ -129,7 +129,8 @@ def stylize(
         recipe: Settings that determine the picture; None for the defaults.
         masks: Where styles go, which parts of them are taken, and where the content is kept.
         execution: Device, threads, memory, checkpoints.
-        encoder: A built encoder, or a function that builds it once the pictures are read; None builds the recipe's.
+        encoder: A built encoder, or a function that builds it once the pictures are read; None builds the recipe's,
+            accelerated where the recipe allows it.
         control: Pauses, stops or cancels the run from another thread or from `on_progress`.
         on_progress: Called with the start and after each iteration.
         on_plan: Called with the memory plan before the first iteration.
@@ -149,6 +150,8 @@ def stylize(
     Reference: Gatys, Ecker & Bethge (2016), CVPR, "Image Style Transfer Using Convolutional Neural Networks".
     """
     recipe = (recipe or Recipe()).replace(**changes)
+    if encoder is None:
+        recipe = recipe.accelerated()
     release_freed_pages()
     inputs = Inputs(
         content=as_picture(content),

@@ -192,6 +192,8 @@ def complete(recipe: Recipe, encoder: Encoder) -> Recipe:
         "content_layers": encoder.expand_layers(recipe.content_layers or encoder.content_layers),
         "style_layers": encoder.expand_layers(recipe.style_layers or style_layers_of(recipe, encoder)),
         "total_iterations": recipe.num_iterations,
+        "plateau": recipe.plateau_fraction,
+        "precision": encoder.precision,
     }
     return recipe.replace(**filled)
 

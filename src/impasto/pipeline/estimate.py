@@ -62,6 +62,7 @@ def estimate(
         OutOfMemoryError: If the run does not fit, with all memory savings on.
     """
     place = pick_device(device)
+    recipe = recipe.accelerated()
     encoders = [_outline(recipe, place) or encoder_of(recipe, place, trust=trust)]
     recipe = complete(recipe, encoders[0])
     if recipe.finishing is not None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from impasto.devices import LARGEST_KEPT_BLOCK
 from impasto.encoders import Encoder
+from impasto.encoders.base import DTYPES
 from impasto.engine.pyramid import build_pyramid
 from impasto.errors import OutOfMemoryError
 from impasto.losses import STYLE_LOSSES
@@ -208,7 +209,7 @@ class _Network:
     """The tensors that an encoder and its losses hold, each in bytes per pixel of the picture."""
 
     def __init__(self, encoder: Encoder, recipe: Recipe) -> None:
-        self.width = {"float32": 4, "bfloat16": 2}[recipe.precision]
+        self.width = DTYPES[encoder.precision if recipe.precision == "auto" else recipe.precision].itemsize
         self.pads = recipe.padding != "zero" or recipe.tileable
         self.content = list(recipe.content_layers or encoder.content_layers)
         style = list(recipe.style_layers or style_layers_of(recipe, encoder))

@@ -13,9 +13,11 @@ _CLASSIC: Mapping[str, Any] = {
     "layer_falloff": 1.0,
     "padding": "zero",
     "min_size": 80,
+    "accelerate": "off",
 }
 _NEIGHBORS: Mapping[str, Any] = {
     **_CLASSIC,
+    "accelerate": "auto",
     "style_loss": "neighbors",
     "tv_weight": 20.0,  # places of the grid say little of single pixels, which would be grain
     "padding": "reflect",
@@ -44,7 +46,7 @@ LOOKS: Mapping[str, Look] = {
     ),
     "painterly": Look(
         "Fine brushwork and the painting's palette, with fewer of its motifs. A good first try for any pair.",
-        {**_CLASSIC, "layer_falloff": 2.0, "strength": 40.0},
+        {**_CLASSIC, "accelerate": "auto", "layer_falloff": 2.0, "strength": 40.0},
     ),
     "faithful": Look(
         "Every form stays where it was, in paint of the painting: portraits and architecture.",

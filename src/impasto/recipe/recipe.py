@@ -34,6 +34,9 @@ TEACHERS: Mapping[str, str] = {"compact": "vgg19"}
 DEFAULT_ITERATIONS: Mapping[str, int] = {"lbfgs": 1000, "adam": 3000}
 """Budget where none is given, by optimizer: Adam's steps are shorter."""
 
+DEFAULT_PLATEAU = 0.03
+"""The recipe's `plateau` where neither it nor a budget is given: what is gained after that, people do not see."""
+
 NEIGHBORS_SPEED = 5
 """Nearest neighbors need so many times fewer iterations than the other style losses."""
 
@@ -73,6 +76,10 @@ class Finish:
 
     model: str
     iterations: int = 8
+
+
+LONGEST_FINISH = 30
+"""Iterations of the finish of an accelerated run, at most; `plateau` ends it before."""
 
 
 class Recipe(Parameters):
@@ -174,6 +181,12 @@ class Recipe(Parameters):
         "compact goes the long way, and the full network adds the last touch.",
         group="Encoder",
     )
+    accelerate: Literal["auto", "off"] = parameter(
+        look_default("accelerate"),
+        "Let a small encoder go the long way, and the named one finish, where one that imitates it comes with Impasto "
+        "(compact, for vgg19): about the same picture several times sooner. off uses the named encoder throughout.",
+        group="Encoder",
+    )
     content_layers: LayerWeights | None = parameter(
         None,
         "Layers of the content loss with weights, as relu4_2:1; patterns as features.*.expand3x3 too. Default: the "
@@ -207,10 +220,11 @@ class Recipe(Parameters):
     padding: Literal["zero", "reflect", "replicate", "circular"] = parameter(
         look_default("padding"), "How the encoder's convolutions continue the picture past its border.", group="Encoder"
     )
-    precision: Literal["float32", "bfloat16"] = parameter(
-        "float32",
-        "Arithmetic of the encoder; statistics and pixels are float32 always. bfloat16 takes half the "
-        "memory and, on processors that have it, about half the time.",
+    precision: Literal["auto", "float32", "bfloat16", "float16", "tf32"] = parameter(
+        "auto",
+        "Arithmetic of the encoder; statistics and pixels are float32 always. auto takes bfloat16 where the device has "
+        "it in hardware, for half the memory and about half the time, and float32 elsewhere; float16 and tf32 are for "
+        "GPUs.",
         group="Encoder",
     )
 
@@ -261,9 +275,10 @@ class Recipe(Parameters):
         ge=1,
         le=200,
     )
-    plateau: float = parameter(
-        0.0,
-        "Stop a level early once 50 iterations lower the objective by less than this fraction; 0 never does.",
+    plateau: float | None = parameter(
+        None,
+        "Stop a level early once the objective falls by less than this fraction in 50 iterations; 0 never does. "
+        f"Default: {DEFAULT_PLATEAU}, or 0 where total_iterations is given.",
         group="Optimization",
         ge=0,
         lt=1,
@@ -337,6 +352,25 @@ class Recipe(Parameters):
         if self.total_iterations is None and self.style_loss == "neighbors":
             return DEFAULT_ITERATIONS[self.optimizer] // NEIGHBORS_SPEED
         return DEFAULT_ITERATIONS[self.optimizer] if self.total_iterations is None else self.total_iterations
+
+    @property
+    def plateau_fraction(self) -> float:
+        """Where a level ends early: `plateau`, or by default only where no budget is given."""
+        if self.plateau is not None:
+            return self.plateau
+        return DEFAULT_PLATEAU if self.total_iterations is None else 0.0
+
+    def accelerated(self) -> Self:
+        """The recipe as it is carried out: by the student of its encoder, finished by the encoder itself.
+
+        With `accelerate` auto, and where a student comes with Impasto that imitates the encoder; the same recipe
+        otherwise, and where it names layers or a finish of its own.
+        """
+        student = next((student for student, teacher in TEACHERS.items() if teacher == self.model), None)
+        if self.accelerate == "off" or student is None or self.finish or self.content_layers or self.style_layers:
+            return self
+        iterations = LONGEST_FINISH if self.plateau_fraction else Finish.iterations
+        return self.replace(model=student, finish=f"{self.model}:{iterations}")
 
     def warnings(self) -> list[str]:
         """One sentence for every option that was set and has no effect in the chosen path, or term without a layer."""

@@ -152,3 +152,34 @@ class TestValues:
 
 def test_choices_are_those_of_the_field():
     assert choices("optimizer") == ("lbfgs", "adam")
+
+
+def test_a_plateau_ends_runs_by_default_unless_a_budget_is_named() -> None:
+    assert Recipe().plateau_fraction > 0
+    assert Recipe(total_iterations=150).plateau_fraction == 0
+    assert Recipe(total_iterations=150, plateau=0.1).plateau_fraction == 0.1
+    assert Recipe(plateau=0).plateau_fraction == 0
+
+
+def test_an_accelerated_recipe_goes_by_the_student_and_ends_with_its_teacher() -> None:
+    recipe = Recipe(model="vgg19", accelerate="auto").accelerated()
+    assert recipe.model == "compact"
+    assert recipe.finishing is not None
+    assert recipe.finishing.model == "vgg19"
+    assert recipe.accelerated() == recipe
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"accelerate": "off"},
+        {"look": "classic"},
+        {"model": "compact"},
+        {"model": "vgg16"},
+        {"finish": "vgg16:4"},
+        {"style_layers": {"relu3_2": 1.0}},
+    ],
+)
+def test_what_has_no_student_or_its_own_plan_is_not_accelerated(values: dict[str, object]) -> None:
+    recipe = Recipe(**values)
+    assert recipe.accelerated() == recipe

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from impasto.encoders.base import Encoder
+from impasto.encoders.base import DTYPES, Encoder
 from impasto.encoders.custom.calibration import DiscoveredLayer, discover_layers, in_words, suggest_layers
 from impasto.encoders.custom.config import DEFAULT_CONFIG, ModelConfig
 from impasto.encoders.custom.hooks import FeatureHooks, OnOutput, StopForward
@@ -167,9 +167,11 @@ def build_custom(
     for parameter in loaded.hooks.adapt(pooling=pooling, padding=padding):
         logger.warning("%s has no effect: %s has no module that it could change.", parameter, model)
     network: nn.Module = loaded.hooks.to(device)
-    if precision != "float32":
-        network.to(getattr(torch, precision))
-    return CustomEncoder(public_name(model), loaded, smoothing=smoothing)
+    if DTYPES[precision] != torch.float32:
+        network.to(DTYPES[precision])
+    encoder = CustomEncoder(public_name(model), loaded, smoothing=smoothing)
+    encoder.precision = precision
+    return encoder
 
 
 def _digest(network: nn.Module) -> str:

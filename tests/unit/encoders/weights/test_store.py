@@ -14,7 +14,9 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from impasto.devices import pick_precision
 from impasto.encoders import ENCODERS, build_encoder, vgg
+from impasto.encoders.base import DTYPES
 from impasto.encoders.vgg import build_vgg, torchvision_indices
 from impasto.encoders.weights import paths
 from impasto.encoders.weights.store import WeightsInfo, describe, download, find_weights, verify
@@ -230,7 +232,8 @@ def test_an_encoder_is_built_by_the_defaults_of_the_recipe(tmp_path: Path) -> No
     encoder, recipe = build_encoder("vgg19", weights_file=write_weights(tmp_path / "mine.safetensors")), Recipe()
     assert (encoder.pooling, encoder.padding) == (recipe.pooling, recipe.padding)
     features = encoder(torch.rand(1, 3, 4, 4), ["relu1_1"])["relu1_1"]
-    assert str(features.dtype) == f"torch.{recipe.precision}"
+    assert encoder.precision == pick_precision(recipe.precision, torch.device("cpu"))
+    assert features.dtype == DTYPES[encoder.precision]
 
 
 def test_choices_reach_the_encoder(tmp_path: Path) -> None:
