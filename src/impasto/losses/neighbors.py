@@ -13,6 +13,10 @@ from torch import Tensor
 GRID_STRIDE = 4
 """Pixels of the picture between two hypercolumns."""
 
+CELLS = 2
+"""Rows and columns of parts that fine layers have of each place. A mean over a whole place would leave its inside
+free, and freedom is filled with grain."""
+
 BLOCK_BYTES = 64_000_000
 """Of the similarities that the search holds at a time."""
 
@@ -36,26 +40,34 @@ def grid_of(size: tuple[int, int]) -> tuple[int, int]:
     return height, width
 
 
-def on_grid(features: Tensor, grid: tuple[int, int]) -> Tensor:
+def cells_of(stride: int) -> int:
+    """Rows and columns of parts that a layer of a stride has of each place: `CELLS` if it is fine enough, else 1."""
+    return CELLS if stride * CELLS <= GRID_STRIDE else 1
+
+
+def on_grid(features: Tensor, grid: tuple[int, int], cells: int = 1) -> Tensor:
     """Features at the places of a grid: means over areas where they are finer, interpolated where they are coarser.
 
     Args:
         features: Shape (1, C, H, W).
         grid: Height and width.
+        cells: Rows and columns of parts of each place, whose means are channels of their own.
 
     Returns:
-        Shape (1, C, *grid), float32 at least.
+        Shape (1, C · cells², *grid), float32 at least.
     """
     features = features.to(torch.promote_types(features.dtype, torch.float32))
+    size = (cells * grid[0], cells * grid[1])
     height, width = features.shape[-2:]
-    if (height, width) == grid:
-        return features
-    if height < grid[0] or width < grid[1]:
-        return F.interpolate(features, size=grid, mode="bilinear", align_corners=False)
-    factor = height // grid[0]
-    if (height, width) == (factor * grid[0], factor * grid[1]):
-        return F.avg_pool2d(features, factor)
-    return F.interpolate(features, size=grid, mode="area")
+    if (height, width) != size:
+        factor = height // size[0]
+        if height < size[0] or width < size[1]:
+            features = F.interpolate(features, size=size, mode="bilinear", align_corners=False)
+        elif (height, width) == (factor * size[0], factor * size[1]):
+            features = F.avg_pool2d(features, factor)
+        else:
+            features = F.interpolate(features, size=size, mode="area")
+    return F.pixel_unshuffle(features, cells) if cells > 1 else features
 
 
 def nearest(queries: Tensor, keys: Tensor, block_bytes: int = BLOCK_BYTES) -> Tensor:

@@ -2,9 +2,9 @@
 
 Reference: Kolkin, Kucera, Paris, Sykora, Shechtman & Shakhnarovich (2022), "Neural Neighbor Style Transfer",
 arXiv:2203.13215. Differs: L-BFGS on the pixels and not Adam on a Laplacian pyramid; layers are divided by the root mean
-square of the style's features, so that any encoder will do, and weighted by the recipe; a content term may help to keep
-forms; colors are matched by moments (`impasto.pipeline.color_preservation`); the outermost places count as nothing,
-because the border shows in their features.
+square of the style's features, so that any encoder will do, and weighted by the recipe; fine layers keep the parts of a
+place apart instead of their mean; a content term helps to keep forms, and Gram matrices of fine layers their texture;
+colors are matched by moments (`impasto.pipeline.color_preservation`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,13 +14,17 @@ import torch
 from torch import Tensor
 
 from impasto.encoders.base import Encoder
-from impasto.losses.neighbors import CosineSums, Matching, grid_of, nearest, on_grid
+from impasto.losses.neighbors import GRID_STRIDE, CosineSums, Matching, cells_of, grid_of, nearest, on_grid
 from impasto.objective.masks import Style, style_shares, to_grid
 from impasto.objective.terms import Term, checked_finite
 from impasto.recipe import Recipe
 
 SCALE = 3.3
 """Constant at which the balanced picture of the default weights keeps forms and takes on strokes."""
+
+MARGIN = 8
+"""Pixels by which pictures are mirrored past their border: the border shows in features, and no place of the picture
+itself should hold any of it. Places in the margin do not count."""
 
 QUERY_SHARE = 0.75
 """Of the content in the queries at the balanced picture; the rest is the picture so far."""
@@ -37,7 +41,7 @@ class NeighborTerm(Term):
 
     Args:
         encoder: Looks at all pictures.
-        content_image: Shape (1, 3, H, W), RGB in [0, 1].
+        content_image: Shape (1, 3, H, W), RGB in [0, 1], with its margin, as all other pictures and masks.
         begin: The picture that is to be painted on, likewise.
         styles: Style images with their weights and masks.
         layers: Layers with their shares in the squared norm of a hypercolumn.
@@ -60,6 +64,8 @@ class NeighborTerm(Term):
         visible: Tensor | None = None,
     ) -> None:
         self.layers, self.shares = layers, style_shares(styles)
+        self._cells = {layer: cells_of(encoder.layers[layer].stride) for layer in layers}
+        self._rings = 0 if recipe.tileable else MARGIN // GRID_STRIDE
         self._grid = grid_of((content_image.shape[-2], content_image.shape[-1]))
         self._groups = [[layer] for layer in layers] if matching is Matching.BY_LAYER else [list(layers)]
         share = 1.0 if matching is Matching.OF_CONTENT else content_share(recipe.strength)
@@ -67,7 +73,7 @@ class NeighborTerm(Term):
         self._matches = [
             _Matches(self._candidates(encoder, style, recipe), queries, layers, self._groups) for style in styles
         ]
-        inner = _inner(self._grid, wraps=recipe.tileable).to(content_image)
+        inner = _inner(self._grid, self._rings).to(content_image)
         self._weights = [_place_weights(inner, self._grid, style.content_mask, visible) for style in styles]
 
     def begin(self, image: Tensor) -> list[Any]:
@@ -76,7 +82,7 @@ class NeighborTerm(Term):
 
     def add(self, distances: list[Any], layer: str, features: Tensor) -> None:
         """See `Term.add`."""
-        features = on_grid(features, self._grid)
+        features = on_grid(features, self._grid, self._cells[layer])
         group = next(index for index, group in enumerate(self._groups) if layer in group)
         for sums, matches in zip(distances, self._matches, strict=True):
             sums[group].add(features * matches.scales[layer], matches.targets[layer])
@@ -100,7 +106,7 @@ class NeighborTerm(Term):
     def _columns(self, encoder: Encoder, image: Tensor) -> Columns:
         grid = grid_of((image.shape[-2], image.shape[-1]))
         return {
-            layer: on_grid(checked_finite(features, layer, encoder), grid)
+            layer: on_grid(checked_finite(features, layer, encoder), grid, self._cells[layer])
             for layer, features in encoder.iter_features(image, self.layers)
         }
 
@@ -110,7 +116,8 @@ class NeighborTerm(Term):
         for turns in range(4 if recipe.style_rotations else 1):
             image = style.image.rot90(turns, (2, 3))
             mask = None if style.style_mask is None else style.style_mask.rot90(turns, (2, 3))
-            chosen = _chosen(grid_of((image.shape[-2], image.shape[-1])), mask).to(image.device)
+            grid = grid_of((image.shape[-2], image.shape[-1]))
+            chosen = _chosen(grid, max(1, self._rings), mask).to(image.device)
             for layer, features in self._columns(encoder, image).items():
                 parts[layer].append(features[0, :, chosen].mT)
         return {layer: torch.cat(columns) for layer, columns in parts.items()}
@@ -165,18 +172,17 @@ def _placed(columns: Tensor, like: Tensor) -> Tensor:
     return columns.mT.reshape(like.shape).contiguous()
 
 
-def _inner(grid: tuple[int, int], *, wraps: bool) -> Tensor:
-    """1 inside, 0 at the outermost places, shape (1, 1, *grid); all 1 where nothing else is there or nothing ends."""
+def _inner(grid: tuple[int, int], rings: int) -> Tensor:
+    """0 at so many outermost rings of places, 1 inside, shape (1, 1, *grid); all 1 where nothing would be left."""
     inner = torch.ones(1, 1, *grid)
-    if min(grid) > 4 and not wraps:
-        inner[..., [0, -1], :] = 0
-        inner[..., :, [0, -1]] = 0
+    if min(grid) > 4 * rings > 0:
+        inner.zero_()[..., rings:-rings, rings:-rings] = 1
     return inner
 
 
-def _chosen(grid: tuple[int, int], mask: Tensor | None) -> Tensor:
+def _chosen(grid: tuple[int, int], rings: int, mask: Tensor | None) -> Tensor:
     """Which places of a style image may be matched, shape `grid`: inside of it and of its mask, one at least."""
-    inside = _inner(grid, wraps=False)[0, 0] > 0
+    inside = _inner(grid, rings)[0, 0] > 0
     if mask is None:
         return inside
     shares = to_grid(mask, grid)[0, 0].cpu()

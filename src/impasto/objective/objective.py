@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from impasto.encoders.base import Encoder
 from impasto.losses.neighbors import Matching
 from impasto.objective.cuda_graph import CapturedFunction
 from impasto.objective.masks import Style
-from impasto.objective.neighbor_term import NeighborTerm
-from impasto.objective.terms import ContentTerm, StyleTerm, Term, TotalVariationTerm
-from impasto.objective.weighting import TERMS, layer_shares, style_layers_of, term_factors
+from impasto.objective.neighbor_term import MARGIN, NeighborTerm
+from impasto.objective.terms import ContentTerm, StyleTerm, SumTerm, Term, TotalVariationTerm
+from impasto.objective.weighting import TERMS, layer_shares, style_layers_of, term_factors, texture_layers_of
 from impasto.recipe import Recipe
 
 
@@ -82,19 +83,26 @@ class Objective:
         encoder.check_layers([*content_layers, *style_layers])
         content = layer_shares(content_layers) if self.factors["content"] else {}
         style = layer_shares(style_layers) if self.factors["style"] else {}
-        self.layers = {*content, *style}
+        texture_layers = texture_layers_of(recipe, encoder) if style else {}
+        texture = layer_shares(texture_layers) if texture_layers else {}
+        self.layers = {*content, *style, *texture}
+        self._margin = MARGIN if recipe.style_loss == "neighbors" and not recipe.tileable else 0
+        content_image, inside = self._widened(content_image), None if visible is None else self._widened(visible)
         looker = target_encoder or encoder
-        whole_styles = [style if isinstance(style, Style) else Style(style) for style in styles]
+        whole_styles = [self._in_margin(style if isinstance(style, Style) else Style(style)) for style in styles]
         with torch.no_grad():
             style_terms: list[Term]
             if recipe.style_loss == "neighbors":
-                begin = content_image if begin is None else begin
-                neighbors = (encoder, content_image, begin, whole_styles, style, recipe, matching, visible)
+                begin = content_image if begin is None else self._widened(begin)
+                neighbors = (encoder, content_image, begin, whole_styles, style, recipe, matching, inside)
                 style_terms = [NeighborTerm(*neighbors)] if style else []  # without a layer, nothing can be matched
+                if style_terms and texture:
+                    gram = StyleTerm(encoder, whole_styles, texture, recipe.replace(style_loss="gram"), looker, inside)
+                    style_terms = [SumTerm(style_terms[0], gram, recipe.texture)]
             else:
-                style_terms = [StyleTerm(encoder, whole_styles, style, recipe, looker, visible)]
+                style_terms = [StyleTerm(encoder, whole_styles, style, recipe, looker, inside)]
             terms: list[Term] = [
-                ContentTerm(encoder, content_image, content, self.layers, looker, visible),
+                ContentTerm(encoder, content_image, content, self.layers, looker, inside),
                 *style_terms,
                 TotalVariationTerm(wraps=recipe.tileable),
             ]
@@ -163,6 +171,18 @@ class Objective:
         total = sum(norms.values()) or 1.0
         return {name: norm / total for name, norm in norms.items()}
 
+    def _widened(self, image: Tensor) -> Tensor:
+        """A picture or mask, mirrored past its border by the margin, if there is one."""
+        if not self._margin:
+            return image
+        is_large = min(image.shape[-2:]) > self._margin
+        return F.pad(image, [self._margin] * 4, mode="reflect" if is_large else "replicate")
+
+    def _in_margin(self, style: Style) -> Style:
+        masks = (style.content_mask, style.style_mask)
+        content_mask, style_mask = (None if mask is None else self._widened(mask) for mask in masks)
+        return Style(self._widened(style.image), style.weight, content_mask, style_mask)
+
     def _distances(self, image: Tensor, terms: Sequence[Term]) -> Mapping[str, list[Any]]:
         """The distances of some terms, by name.
 
@@ -170,6 +190,7 @@ class Objective:
         gradient of a feature map waits for the others. All terms' layers are asked for, also for one term alone: the
         deepest decides how far a small picture is continued, and targets have to fit.
         """
+        image = self._widened(image)
         distances = {term.name: term.begin(image) for term in terms}
         missing = {layer for term in terms for layer in term.layers}
         for layer, features in self.encoder.iter_features(image, self.layers) if missing else ():

@@ -187,6 +187,39 @@ class StyleTerm(Term):
         return self.loss.statistics(features, weights, self.projections[layer])
 
 
+class SumTerm(Term):
+    """Two terms of one name as one: the first, and a share of the second.
+
+    Args:
+        first: Whose distance is reported.
+        second: Added to it.
+        share: What the second one's value is multiplied by.
+    """
+
+    def __init__(self, first: Term, second: Term, share: float) -> None:
+        self.name, self.layers = first.name, {**second.layers, **first.layers}
+        self._terms, self._share = (first, second), share
+
+    def begin(self, image: Tensor) -> list[Any]:
+        """See `Term.begin`."""
+        return [term.begin(image) for term in self._terms]
+
+    def add(self, distances: list[Any], layer: str, features: Tensor) -> None:
+        """See `Term.add`."""
+        for term, own in zip(self._terms, distances, strict=True):
+            if layer in term.layers:
+                term.add(own, layer, features)
+
+    def value(self, distances: Sequence[Any]) -> Tensor:
+        """See `Term.value`."""
+        first, second = (term.value(own) for term, own in zip(self._terms, distances, strict=True))
+        return first + self._share * second
+
+    def mean(self, distances: Sequence[Any]) -> float:
+        """Of the first one."""
+        return self._terms[0].mean(distances[0])
+
+
 class TotalVariationTerm(Term):
     """Differences between neighboring pixels; see `impasto.losses.total_variation`.
 

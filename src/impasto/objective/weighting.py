@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from impasto.encoders.base import Encoder
+from impasto.losses.neighbors import GRID_STRIDE
 from impasto.recipe import Recipe
 
 OBJECTIVE_SCALE: Mapping[str, float] = {"content": 0.01, "style": 3.0, "tv": 0.1}
@@ -112,6 +113,14 @@ def style_layers_of(recipe: Recipe, encoder: Encoder) -> Mapping[str, float]:
         name: weight * recipe.layer_falloff ** (len(layers) - 1 - depth)
         for depth, (name, weight) in enumerate(layers.items())
     }
+
+
+def texture_layers_of(recipe: Recipe, encoder: Encoder) -> Mapping[str, float]:
+    """An encoder's own style layers that are fine, with weights; their Gram matrices act beside nearest neighbors."""
+    if recipe.style_loss != "neighbors" or not recipe.texture:
+        return {}
+    layers = style_layers_of(recipe.replace(style_loss="gram"), encoder)
+    return {layer: weight for layer, weight in layers.items() if encoder.layers[layer].stride <= GRID_STRIDE}
 
 
 def layer_shares(weights: Mapping[str, float]) -> dict[str, float]:

@@ -17,8 +17,8 @@ from impasto.encoders.base import DTYPES
 from impasto.engine.pyramid import build_pyramid
 from impasto.errors import OutOfMemoryError
 from impasto.losses import STYLE_LOSSES
-from impasto.losses.neighbors import BLOCK_BYTES, GRID_STRIDE
-from impasto.objective.weighting import style_layers_of
+from impasto.losses.neighbors import BLOCK_BYTES, GRID_STRIDE, cells_of
+from impasto.objective.weighting import style_layers_of, texture_layers_of
 from impasto.optimizers.lbfgs import LEAST_HISTORY
 from impasto.pipeline.build import for_encoder
 from impasto.recipe import Recipe, size_in_words
@@ -213,13 +213,17 @@ class _Network:
         self.pads = recipe.padding != "zero" or recipe.tileable
         self.content = list(recipe.content_layers or encoder.content_layers)
         style = list(recipe.style_layers or style_layers_of(recipe, encoder))
-        self.wanted = {*self.content, *style}
+        self.wanted = {*self.content, *style, *texture_layers_of(recipe, encoder)}
         self.style_sources = [set(encoder.style_sources(layer)) for layer in style]
         is_matched = recipe.style_loss == "neighbors"
         self.sorted = [] if is_matched or not STYLE_LOSSES[recipe.style_loss].sorts else style
         self.turns = 4 if recipe.style_rotations else 1
         self.columns = (
-            4 * sum(encoder.layers[layer].channels for layer in style) / GRID_STRIDE**2 if is_matched else 0.0
+            4
+            * sum(encoder.layers[layer].channels * cells_of(encoder.layers[layer].stride) ** 2 for layer in style)
+            / GRID_STRIDE**2
+            if is_matched
+            else 0.0
         )
         self.projections = {
             layer: projection for layer in self.content if (projection := encoder.projection(layer)) is not None

@@ -13,13 +13,15 @@ _CLASSIC: Mapping[str, Any] = {
     "layer_falloff": 1.0,
     "padding": "zero",
     "min_size": 80,
+    "texture": 1.0,
     "accelerate": "off",
 }
 _NEIGHBORS: Mapping[str, Any] = {
     **_CLASSIC,
     "accelerate": "auto",
     "style_loss": "neighbors",
-    "tv_weight": 20.0,  # places of the grid say little of single pixels, which would be grain
+    "layer_falloff": 2.0,
+    "tv_weight": 5.0,  # places of the grid say little of single pixels, which would be grain
     "padding": "reflect",
     "min_size": 40,
 }

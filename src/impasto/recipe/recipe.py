@@ -141,6 +141,15 @@ class Recipe(Parameters):
         group="Objective",
     )
 
+    texture: float = parameter(
+        look_default("texture"),
+        "How much the Gram matrices of fine layers count beside nearest neighbors: more has more contrast and finer "
+        "strokes, 0 has calmer areas (no effect with other style losses).",
+        group="Objective",
+        ge=0,
+        le=100,
+    )
+
     auto_mask: int = parameter(
         0,
         "Find so many regions that look alike in content and style, and paint each from its like; 0 finds none.",
@@ -391,9 +400,10 @@ class Recipe(Parameters):
             ),
             "min_size": (self.levels != "auto", f"levels is {self.levels}"),
             "layer_falloff": (
-                self.style_layers is not None or self.style_loss == "neighbors",
-                "style_layers is given" if self.style_layers else "style_loss is neighbors",
+                self.style_loss != "neighbors" and self.style_layers is not None,
+                "style_layers is given",
             ),
+            "texture": (self.style_loss != "neighbors", f"style_loss is {self.style_loss}"),
             "style_rotations": (self.style_loss != "neighbors", f"style_loss is {self.style_loss}"),
             "padding": (self.tileable and self.padding != "circular", "a tileable picture goes on around its edges"),
         }

@@ -22,7 +22,7 @@ def picture(seed: int, size: tuple[int, int] = SIZE) -> Tensor:
 
 def objective(encoder: TinyEncoder, content: Tensor, *styles: Style | Tensor, **values: Any) -> Objective:
     options = {name: values.pop(name) for name in ("begin", "matching", "visible") if name in values}
-    recipe = Recipe(look="neighbors", content_weight=0, tv_weight=0, style_weight=1, **values)
+    recipe = Recipe(**{"look": "neighbors", "content_weight": 0, "tv_weight": 0, "texture": 0, **values})
     return Objective(encoder, content, styles, recipe, **options)
 
 

@@ -44,9 +44,7 @@ def test_the_defaults_of_the_recipe_are_the_default_look() -> None:
 
 def test_a_value_of_a_look_never_warns_of_having_no_effect() -> None:
     assert [Recipe(look=name).warnings() for name in ALL] == [[]] * len(ALL)
-    assert "layer_falloff has no effect: style_loss is neighbors." in (
-        Recipe(look="neighbors", layer_falloff=2).warnings()
-    )
+    assert "texture has no effect: style_loss is gram." in Recipe(look="painterly", texture=2).warnings()
 
 
 def test_an_unknown_look_is_refused_by_name() -> None:
