@@ -3,12 +3,11 @@
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from impasto.engine.pyramid import Level
 from impasto.recipe import Change
 
 PAUSE_POLL_SECONDS = 0.05
@@ -102,34 +101,24 @@ class Control:
 
 @dataclass
 class Clock:
-    """Time spent, and the estimated time to go from the mean time of an iteration per pixel."""
+    """Time spent, and the estimated time to go from the mean time of what was done."""
 
     seconds: float = 0.0
     pixel_iterations: float = 0.0
     _started: float = field(default_factory=time.perf_counter)
 
-    def lap(self, pixels: int, pause: float) -> None:
+    def lap(self, work: float, pause: float) -> None:
         """Counts an iteration.
 
         Args:
-            pixels: Of the picture.
+            work: Pixels of the picture, as `impasto.engine.pyramid.expected_work` counts them.
             pause: Seconds of the iteration that were a pause.
         """
         now = time.perf_counter()
         self.seconds += now - self._started - pause
         self._started = now
-        self.pixel_iterations += pixels
+        self.pixel_iterations += work
 
-    def remaining(self, levels: Sequence[Level], index: int, done: int) -> float:
-        """Estimated seconds to go; NaN before anything was timed.
-
-        Args:
-            levels: All levels of the run.
-            index: Of the current level.
-            done: Iterations done on it.
-        """
-        if not self.pixel_iterations:
-            return math.nan
-        left = [levels[index].iterations - done, *(level.iterations for level in levels[index + 1 :])]
-        pixels = (math.prod(level.size) for level in levels[index:])
-        return self.seconds / self.pixel_iterations * sum(n * p for n, p in zip(left, pixels, strict=True))
+    def remaining(self, work: float) -> float:
+        """Estimated seconds for so much work; NaN before anything was timed."""
+        return self.seconds / self.pixel_iterations * work if self.pixel_iterations else math.nan

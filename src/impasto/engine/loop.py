@@ -4,7 +4,6 @@ The engine never prints and knows no file. Progress bars, CSV files, previews an
 """
 
 import logging
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from torch import Tensor
 from impasto.devices import is_out_of_memory
 from impasto.engine.events import Clock, Control, Progress
 from impasto.engine.problem import Problem
-from impasto.engine.pyramid import Level, extend_pyramid, rebudget
+from impasto.engine.pyramid import Level, expected_work, extend_pyramid, rebudget, work_of_one
 from impasto.errors import OutOfMemoryError
 from impasto.objective.objective import Objective
 from impasto.objective.weighting import TERMS
@@ -142,7 +141,7 @@ class Engine:
             if is_best or not self.losses:
                 self.losses = losses
             self._level_bests.append(self._optimizer.best_loss)
-            self._clock.lap(math.prod(level.size), pause)
+            self._clock.lap(work_of_one(level, self.recipe), pause)
             yield self._progress(losses)
 
     def _measure_gradient_share(self, objective: Objective) -> None:
@@ -275,6 +274,9 @@ class Engine:
             losses=losses,
             best=self._optimizer.best_loss,
             seconds=self.seconds,
-            eta_seconds=self._clock.remaining(self.levels, index, self._spent[-1]),
+            eta_seconds=self._clock.remaining(
+                expected_work(self._level, self.recipe, self._spent[-1])
+                + sum(expected_work(level, self.recipe) for level in self.levels[index + 1 :])
+            ),
             image=lambda: self.image,
         )

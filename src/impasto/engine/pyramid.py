@@ -10,12 +10,19 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from impasto.losses.neighbors import Matching
-from impasto.recipe import Recipe
+from impasto.recipe import DEFAULT_PLATEAU, Recipe
 
 CORRECTED_SHARE = 1 / 3
 """Share of the finest level's iterations that follow the correction by the finishing encoder. Between a fifth and a
 half it makes little difference, and a second correction makes none."""
 
+
+TYPICAL_ITERATIONS = 90
+"""Iterations after which a level ends by the default `plateau`, as a median; a level of nearest neighbors, and of a
+finish, uses up its budget."""
+
+TEACHER_COST = 6.0
+"""Time of an iteration of the finishing encoder, over that of the student that it finishes for."""
 
 MATCHINGS = 2
 """How often nearest neighbors are found at each size of the pyramid but the coarsest, in each of two manners at the
@@ -107,6 +114,35 @@ def _with_matching(sizes: Sequence[tuple[int, int]], total: int, finish: int) ->
         levels.append(Level(sizes[-1], finish, is_finish=True, matching=Matching.BY_LAYER))
     levels = levels or [Level(sizes[-1], 0)]
     return [replace(levels[0], matching=Matching.OF_CONTENT), *levels[1:]]  # nothing was painted yet
+
+
+def expected_iterations(level: Level, recipe: Recipe) -> float:
+    """How many iterations a level is likely to take: its budget, or where it usually ends on its plateau.
+
+    An objective that falls as d / k after k iterations falls by a fraction p in a window at k in proportion to 1 / √p.
+    """
+    if not recipe.plateau_fraction or level.matching is not None or level.is_finish:
+        return level.iterations
+    typical: float = TYPICAL_ITERATIONS * (DEFAULT_PLATEAU / recipe.plateau_fraction) ** 0.5
+    return min(level.iterations, typical)
+
+
+def expected_work(level: Level, recipe: Recipe, done: int = 0) -> float:
+    """What is likely left to do on a level: pixels times iterations, in iterations of the run's own encoder.
+
+    Args:
+        level: The level.
+        recipe: With its plateau, and what finishes it.
+        done: Iterations done on it; a level that has outlasted its expectation goes on for a tenth of them.
+    """
+    left: float = min(level.iterations - done, max(expected_iterations(level, recipe) - done, done / 10))
+    return work_of_one(level, recipe) * left
+
+
+def work_of_one(level: Level, recipe: Recipe) -> float:
+    """One iteration of a level in pixels, those of a finishing teacher counted by what they cost."""
+    cost = TEACHER_COST if level.is_finish and recipe.finishing_is_teacher else 1.0
+    return cost * math.prod(level.size)
 
 
 def _num_levels(size: tuple[int, int], min_size: int) -> int:

@@ -9,12 +9,16 @@ import torch
 
 from impasto.devices import pick_device
 from impasto.encoders import Encoder, outline_encoder
-from impasto.engine.pyramid import build_pyramid
+from impasto.engine.pyramid import Level, build_pyramid, expected_iterations
+from impasto.losses.neighbors import cells_of, grid_of, nearest
 from impasto.objective.objective import Objective
 from impasto.pipeline.build import complete, encoder_of, for_encoder
 from impasto.pipeline.level_images import noise, style_sizes, target_size
 from impasto.pipeline.memory import MemoryPlan, Sizes, plan_memory
 from impasto.recipe import Recipe
+
+SEARCHED = 2048
+"""Places of the search for nearest neighbors that is timed."""
 
 TIMED_SIZE = (96, 144)
 """Height and width of the picture on which an iteration is timed."""
@@ -76,7 +80,11 @@ def estimate(
     return Estimate(
         recipe=plan.recipe,
         levels=[(*level.size, level.iterations) for level in levels],
-        seconds=sum(seconds_a_pixel[level.is_finish] * math.prod(level.size) * level.iterations for level in levels),
+        seconds=sum(
+            seconds_a_pixel[level.is_finish] * math.prod(level.size) * expected_iterations(level, recipe)
+            for level in levels
+        )
+        + _search_seconds(encoders[0], recipe, levels, sizes, place),
         memory=plan,
     )
 
@@ -86,6 +94,31 @@ def _outline(recipe: Recipe, device: torch.device) -> Encoder | None:
     return outline_encoder(
         recipe.model, pooling=recipe.pooling, padding=padding, precision=recipe.precision, device=device
     )
+
+
+def _search_seconds(
+    encoder: Encoder, recipe: Recipe, levels: Sequence[Level], sizes: Sizes, device: torch.device
+) -> float:
+    """Seconds of finding nearest neighbors on all levels, from a small search on this machine."""
+    if recipe.style_loss != "neighbors":
+        return 0.0
+    columns = torch.rand(SEARCHED, SEARCHED // 4, device=device)
+    best = math.inf
+    for _ in range(2):
+        start = time.perf_counter()
+        nearest(columns, columns).sum().item()
+        best = min(best, time.perf_counter() - start)
+    channels = sum(
+        encoder.layers[layer].channels * cells_of(encoder.layers[layer].stride) ** 2
+        for layer in recipe.style_layers or ()
+    )
+    turns = 4 if recipe.style_rotations else 1
+    products = 0.0
+    for level in levels:
+        share = math.prod(level.size) / math.prod(sizes.output)
+        places = [math.prod(grid_of(size)) * share * turns for size in sizes.styles]
+        products += math.prod(grid_of(level.size)) * sum(places) * channels
+    return best / (SEARCHED**2 * columns.shape[1]) * products
 
 
 def _seconds_a_pixel(encoder: Encoder, recipe: Recipe, device: torch.device) -> float:

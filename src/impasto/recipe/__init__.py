@@ -12,6 +12,7 @@ from impasto.recipe.messages import allowed_values, option_name
 from impasto.recipe.parameters import LayerWeights, size_in_words
 from impasto.recipe.recipe import (
     DEFAULT_ITERATIONS,
+    DEFAULT_PLATEAU,
     LIVE_TUNABLE,
     MAX_RECIPE_BYTES,
     TEACHERS,
@@ -25,6 +26,7 @@ from impasto.recipe.stop_reason import StopReason
 
 __all__ = [
     "DEFAULT_ITERATIONS",
+    "DEFAULT_PLATEAU",
     "LIVE_TUNABLE",
     "LOOKS",
     "MAX_RECIPE_BYTES",

@@ -351,8 +351,11 @@ class Recipe(Parameters):
     @property
     def is_corrected(self) -> bool:
         """Whether the finishing encoder is the teacher of the run's own, and so can correct its statistics."""
-        if self.style_loss == "neighbors":  # which compares no statistics
-            return False
+        return self.finishing_is_teacher and self.style_loss != "neighbors"  # which compares no statistics
+
+    @property
+    def finishing_is_teacher(self) -> bool:
+        """Whether the finishing encoder is the one that the run's own imitates."""
         return self.finishing is not None and self.finishing.model == TEACHERS.get(self.model)
 
     @property
