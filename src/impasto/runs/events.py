@@ -22,6 +22,9 @@ __all__ = ["EventStream", "Listener"]
 class Listener:
     """Follows one run or a batch of them; this one ignores everything."""
 
+    def cell(self, number: int, num_all: int, label: str, seconds_left: float) -> None:
+        """A cell of a sweep begins: its place among those still to paint, and the time that all of these will take."""
+
     def start(self, content: Path, styles: Sequence[Path], recipe: Recipe, peak_bytes: int) -> None:
         """A picture is about to be painted, which will take so much memory."""
 
@@ -56,6 +59,9 @@ class EventStream(Listener):
 
     def __init__(self, send: Callable[[dict[str, Any]], None]) -> None:
         self._send = send
+
+    def cell(self, number: int, num_all: int, label: str, seconds_left: float) -> None:
+        self._event("cell", number=number, num_all=num_all, label=label, seconds_left=_rounded(seconds_left))
 
     def start(self, content: Path, styles: Sequence[Path], recipe: Recipe, peak_bytes: int) -> None:
         self._event(
