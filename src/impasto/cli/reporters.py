@@ -104,6 +104,10 @@ class Lines(Reporter):
         passed_over = f", {num_passed_over} passed over" if num_passed_over else ""
         self._out.line(f"{num_done} of {num_all} pictures painted{passed_over}.")
 
+    def sweep_done(self, folder: Path, num_done: int, num_all: int, num_failed: int) -> None:
+        failed = f", {num_failed} failed" if num_failed else ""
+        self._out.line(f"{num_done} of {num_all} cells painted{failed}; see {folder / 'report.html'}.")
+
 
 class Bar(Lines):
     """A progress bar with level, loss, speed and time left, on a terminal."""

@@ -57,8 +57,21 @@ class CellFacts:
         }  # fmt: skip
         facts |= {f"loss_{term}": result.losses.get(term) for term in _TERMS}
         facts |= {f"influence_{term}": result.gradient_share.get(term) for term in _TERMS[1:]}
-        facts |= _distances(image, content, styles, result.recipe, encoder)
-        return facts | self._measure(image, content, styles)
+        return facts | self.of_image(image, content, styles, result.recipe, encoder)
+
+    def of_image(
+        self, image: Tensor, content: Picture, styles: Sequence[Picture], recipe: Recipe, encoder: Encoder
+    ) -> Facts:
+        """Distances in the features that were optimized, and the metrics.
+
+        Args:
+            image: The painted picture, shape (1, 3, H, W), in [0, 1].
+            content: The content image.
+            styles: The style images.
+            recipe: That it was painted by.
+            encoder: That was optimized.
+        """
+        return _distances(image, content, styles, recipe, encoder) | self._measure(image.cpu(), content, styles)
 
     def of_picture(self, picture: Path, losses: Path, content: Path, styles: Sequence[Path]) -> Facts:
         """The facts of a picture whose run's process is gone; influence, memory and distances are unknown.

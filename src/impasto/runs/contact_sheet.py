@@ -167,8 +167,8 @@ def _side_width(tile: tuple[int, int]) -> int:
 
 
 def _row_label_width(layout: _Layout) -> int:
-    longest = max((line for row in layout.rows for line in row.split("\n")), key=len, default="")
-    return 0 if layout.own_labels else min(360, round(_font(15).getlength(longest)) + _GAP)
+    longest = max(_font(15).getlength(line) for row in layout.rows for line in row.split("\n"))
+    return 0 if layout.own_labels else min(360, math.ceil(longest) + _GAP)
 
 
 def _lines_below(layout: _Layout) -> int:
@@ -259,7 +259,7 @@ def _draw_tile(
     except ImageError as error:
         cell = replace(cell, state=CellState.FAILED, error=str(error))
     if picture is not None:
-        sheet.paste(picture, (x + (width - picture.width) // 2, y))
+        sheet.paste(picture, (x, y))
         below = y + picture.height + 3
     else:
         draw.rectangle((x, y, x + width - 1, y + height - 1), fill=_BLANK)

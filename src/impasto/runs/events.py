@@ -49,6 +49,9 @@ class Listener:
     def summary(self, num_done: int, num_all: int, num_passed_over: int = 0) -> None:
         """A batch is over."""
 
+    def sweep_done(self, folder: Path, num_done: int, num_all: int, num_failed: int) -> None:
+        """A sweep is over, or was stopped, and its sheet, tables and report are in the folder."""
+
 
 class EventStream(Listener):
     """Hands each event on as a dict of plain values, which JSON can hold; ``"event"`` names its kind.
@@ -98,6 +101,9 @@ class EventStream(Listener):
 
     def summary(self, num_done: int, num_all: int, num_passed_over: int = 0) -> None:
         self._event("summary", num_done=num_done, num_all=num_all, num_passed_over=num_passed_over)
+
+    def sweep_done(self, folder: Path, num_done: int, num_all: int, num_failed: int) -> None:
+        self._event("sweep_done", path=str(folder), num_done=num_done, num_all=num_all, num_failed=num_failed)
 
     def _event(self, name: str, **values: Any) -> None:
         self._send({"event": name} | values)

@@ -144,7 +144,7 @@ def read_curve(table: Path | None, max_points: int = 400) -> dict[str, list[floa
         table: The file.
         max_points: Of so many rows at most; the first and the last stay.
     """
-    curve: dict[str, list[float]] = {"iteration": [], "seconds": [], "objective": [], "level": []}
+    curve: dict[str, list[float]] = {"iterations": [], "seconds": [], "objective": [], "level": []}
     best = level = math.inf
     try:
         with table.open(newline="", encoding="ascii") as stream:  # type: ignore[union-attr]
@@ -157,7 +157,7 @@ def read_curve(table: Path | None, max_points: int = 400) -> dict[str, list[floa
                     curve[name].append(value)
     except (OSError, AttributeError, ValueError, KeyError, TypeError):
         return {}
-    count = len(curve["iteration"])
+    count = len(curve["iterations"])
     step = max(1, math.ceil(count / max_points))
     kept = sorted({*range(0, count, step), *([count - 1] if count else [])})
     return {name: [values[index] for index in kept] for name, values in curve.items()} if count else {}
