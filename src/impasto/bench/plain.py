@@ -39,7 +39,7 @@ def run_plain(objective: Objective, start: Tensor, iterations: int) -> PlainRun:
         start: Shape (1, 3, H, W), RGB in [0, 1].
         iterations: Evaluations of the objective at most; the method may stop before.
     """
-    objective.encoder.memory_format = torch.contiguous_format
+    objective.encoder.memory_format = torch.contiguous_format  # type: ignore[assignment]
     objective.encoder.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     pixels = start.clone().requires_grad_()
     optimizer = torch.optim.LBFGS([pixels], max_iter=iterations, max_eval=iterations, line_search_fn="strong_wolfe")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from impasto.cli.formatting import duration
-from impasto.cli.options import INPUT, TypedPath, TypedPaths, build, given_values, named_as_typed, with_options
+from impasto.cli.options import INPUT, TypedPath, build, given_values, named_as_typed, with_options
 from impasto.cli.reporters import Reporter, reporter_for
 from impasto.cli.signals import Interruption, stop_on_signal
 from impasto.errors import ImpastoError, RecipeError, UserError
@@ -22,7 +22,6 @@ from impasto.runs.presets import ALL, PRESETS, find_presets
 from impasto.runs.sweep_plan import check_count, parse_vary, variants_of
 
 if TYPE_CHECKING:
-    from impasto.runs.experiments import Experiment
     from impasto.runs.sweep import SweepPlan
     from impasto.runs.sweep_results import Results
 
@@ -61,7 +60,8 @@ def sweep(
     vary: Annotated[
         list[str] | None,
         Parameter(
-            group=INPUT, negative=(),
+            group=INPUT,
+            negative=(),
             help="A parameter of the recipe with its values, as strength=10,50,90; with semicolons between values that "
             "hold commas. Once for each parameter; every combination is painted.",
         ),
@@ -75,7 +75,8 @@ def sweep(
     preset: Annotated[
         str | None,
         Parameter(
-            group=INPUT, choices=(*PRESETS, ALL),
+            group=INPUT,
+            choices=(*PRESETS, ALL),
             help=f"An experiment, instead of --vary; without pictures, two that come with Impasto are taken. Its page "
             f"goes to {EXPERIMENTS}.",
         ),
@@ -87,13 +88,12 @@ def sweep(
     output_file: Annotated[
         TypedPath | None,
         Parameter(
-            name=["--output-file", "-o"], group=INPUT,
-            help=f"The folder for pictures, sheet, tables and report; a sweep that is in it goes on. Default: {FOLDER}.",
+            name=["--output-file", "-o"],
+            group=INPUT,
+            help=f"The folder for pictures, sheet, tables and report; a sweep in it goes on. Default: {FOLDER}.",
         ),
     ] = None,
-    yes: Annotated[
-        bool, Parameter(group=INPUT, negative=(), help="Allow more than 10,000 cells.")
-    ] = False,
+    yes: Annotated[bool, Parameter(group=INPUT, negative=(), help="Allow more than 10,000 cells.")] = False,
     **values: Any,
 ) -> int:
     """Paint a picture for every combination of what varies, with a contact sheet, tables and a report."""
@@ -177,8 +177,8 @@ def _pictures(request: _Request) -> tuple[list[Path], list[list[Path]]]:
     if not contents or not styles:
         missing = "style" if contents else "content"
         raise UserError(
-            f"No {missing} picture is given; write: impasto sweep CONTENT STYLE --vary strength=10,50,90, or give folders "
-            "by --contents and --styles."
+            f"No {missing} picture is given; write: impasto sweep CONTENT STYLE --vary strength=10,50,90, or give "
+            "folders by --contents and --styles."
         )
     return contents, styles
 

@@ -1,4 +1,4 @@
-"""What is known of a cell once it is painted: losses, distances, influence, time, memory and metrics, as one flat row."""
+"""What is known of a painted cell, as one flat row: losses, distances, influence, time, memory and metrics."""
 
 import csv
 from collections.abc import Collection, Sequence
@@ -101,9 +101,7 @@ class CellFacts:
         return pick_judge(self._optimized)
 
 
-def _distances(
-    image: Tensor, content: Picture, styles: Sequence[Picture], recipe: Recipe, encoder: Encoder
-) -> Facts:
+def _distances(image: Tensor, content: Picture, styles: Sequence[Picture], recipe: Recipe, encoder: Encoder) -> Facts:
     """Distance from content and style and roughness, in the features that were optimized, before any weight."""
     size = (image.shape[-2], image.shape[-1])
     sizes = style_sizes([style.size for style in styles], size, recipe)

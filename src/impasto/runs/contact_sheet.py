@@ -122,8 +122,9 @@ def _layout(results: Results, tile: tuple[int, int]) -> _Layout:
     rows, columns = (list(dict.fromkeys(key[index] for key in keys)) for index in (0, 1))
     if row_axes and len(set(keys)) == len(keys) == len(rows) * len(columns) and len(columns) > 1:
         places = [(rows.index(row), columns.index(column)) for row, column in keys]
-        row_names = ["\n".join(f"{a} {v}" for a, v in zip(row_axes, row, strict=True)) for row in rows]
-        return _Layout(places, row_names, [f"{column_axis} {column}" for column in columns], own_labels=False)
+        names = [axis.replace("_", " ") for axis in row_axes]
+        row_names = ["\n".join(f"{name} {value}" for name, value in zip(names, row, strict=True)) for row in rows]
+        return _Layout(places, row_names, [f"{column_axis.replace('_', ' ')} {c}" for c in columns], own_labels=False)
     count = len(results.cells)
     in_row = min(count, max(_FEWEST_IN_ROW, round(math.sqrt(1.6 * count * tile[1] / tile[0]))))
     places = [divmod(index, in_row) for index in range(count)]
@@ -184,8 +185,12 @@ def _head_height(layout: _Layout) -> int:
 
 
 def _width(layout: _Layout, page: _Page) -> int:
-    return 2 * _MARGIN + _side_width(page.tile) + _GAP + _row_label_width(layout) + len(page.columns) * (
-        page.tile[1] + _GAP
+    return (
+        2 * _MARGIN
+        + _side_width(page.tile)
+        + _GAP
+        + _row_label_width(layout)
+        + len(page.columns) * (page.tile[1] + _GAP)
     )
 
 

@@ -124,8 +124,8 @@ def write_index(folder: Path, experiments: Sequence[Experiment], command: str) -
     path = folder / "README.md"
     lines = [
         f"# The experiments of {SOURCE}", "",
-        "Each page has the sheet of what was painted, a plot, the figures, and our answer to what was found there. All of "
-        "them are painted by", "", f"    {command}", "",
+        "Each page has the sheet of what was painted, a plot, the figures, and our answer to what was found there. All "
+        "are painted by", "", f"    {command}", "",
         _kept_answer(path), "", "| Page | Figures there | Question |", "|---|---|---|",
     ]  # fmt: skip
     lines += [

@@ -24,6 +24,4 @@ def told_in_a_sentence(content: Path) -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        raise OutOfMemoryError(
-            f"Memory ran out at '{content}'. Lower --height, or take smaller pictures."
-        ) from None
+        raise OutOfMemoryError(f"Memory ran out at '{content}'. Lower --height, or take smaller pictures.") from None

@@ -8,13 +8,14 @@ Structural similarity, edges and color distances are scikit-image's and SciPy's 
 without them these are unknown.
 """
 
+import importlib.util
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -126,7 +127,10 @@ def measure(
     if is_available():
         if content is not None:
             at_size = resize(content, size)
-            facts["ssim"], facts["edge_agreement"] = structural_similarity(image, at_size), edges_in_common(image, at_size)
+            facts["ssim"], facts["edge_agreement"] = (
+                structural_similarity(image, at_size),
+                edges_in_common(image, at_size),
+            )
             facts["color_to_content"] = color_distance(image, content)
         if styles:
             facts["color_to_style"] = sum(color_distance(image, style) for style in styles) / len(styles)
@@ -139,15 +143,13 @@ def measure(
 @cache
 def is_available() -> bool:
     """Whether the packages are there; says once how to get them if not."""
-    try:
-        import scipy.stats
-        import skimage.metrics  # noqa: F401
-    except ImportError:
+    is_here = importlib.util.find_spec("skimage") is not None  # SciPy comes with it
+    if not is_here:
         logger.warning(
-            "Structural similarity, edges and colors are not measured without scikit-image: pip install 'impasto[sweep]'."
+            "Without scikit-image, structural similarity, edges and colors are not measured: pip install "
+            "'impasto[sweep]'."
         )
-        return False
-    return True
+    return is_here
 
 
 def structural_similarity(image: Tensor, other: Tensor) -> float | None:
@@ -160,12 +162,11 @@ def structural_similarity(image: Tensor, other: Tensor) -> float | None:
 
     if min(image.shape[-2:]) < _SMALLEST:
         return None
-    return float(
-        similarity(
-            _plane(luma(image)), _plane(luma(other)), data_range=1.0, gaussian_weights=True, sigma=1.5,
-            use_sample_covariance=False,
-        )
+    value: Any = similarity(  # type: ignore[no-untyped-call]
+        _plane(luma(image)), _plane(luma(other)), data_range=1.0, gaussian_weights=True, sigma=1.5,
+        use_sample_covariance=False,
     )  # fmt: skip
+    return float(value)
 
 
 def edges_in_common(image: Tensor, other: Tensor) -> float | None:
@@ -177,7 +178,10 @@ def edges_in_common(image: Tensor, other: Tensor) -> float | None:
     from scipy.ndimage import distance_transform_edt
     from skimage.feature import canny
 
-    first, second = (canny(_plane(luma(picture)), sigma=EDGE_SIGMA) for picture in (image, other))
+    first, second = (
+        canny(_plane(luma(picture)), sigma=EDGE_SIGMA)  # type: ignore[no-untyped-call]
+        for picture in (image, other)
+    )
     if not (first.any() or second.any()):
         return None
     if not (first.any() and second.any()):

@@ -1,8 +1,8 @@
-"""The experiments of the description that this system answers, as sweeps: "Style Transfer with Deep Learning", AGH
-Kraków 2024.
+"""The experiments of the description that this system answers, as sweeps.
 
-They are painted with the look and the single scale that are described there, ``--look classic --levels 1``; options
-that are given go before that. Neither torch nor numpy is loaded here.
+That is "Style Transfer with Deep Learning", AGH Kraków 2024. They are painted with the look and the single scale that
+are described there, ``--look classic --levels 1``; options that are given go before that. Neither torch nor numpy is
+loaded here.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -131,8 +131,9 @@ PRESETS: Mapping[str, Preset] = {
             _of_budgets, {}, ["iterations", "values"], _PACE,
         ),
         Preset(
-            "optimizers", "Which optimizer?", "Which optimizer comes further, in as many iterations and in as many seconds?",
-            "16–21", "L-BFGS gives better pictures than Adam, in fewer iterations.",
+            "optimizers", "Which optimizer?",
+            "Which optimizer comes further, in as many iterations and in as many seconds?", "16–21",
+            "L-BFGS gives better pictures than Adam, in fewer iterations.",
             _of_optimizers, {}, ["iterations", "seconds"], _PACE,
         ),
         Preset(
@@ -142,13 +143,15 @@ PRESETS: Mapping[str, Preset] = {
             ("distance_content", "distance_style", "influence_content", "influence_style", "ssim", "judge_style"),
         ),
         Preset(
-            "tv", "How much total variation?", "What does the total variation do, and how much of it is right?", "28–33",
+            "tv", "How much total variation?",
+            "What does the total variation do, and how much of it is right?", "28–33",
             "There is a sweet spot: too little leaves noise, too much blurs.",
             _of_tv_weights, {}, ["values"],
             ("distance_tv", "influence_tv", "distance_content", "distance_style", "ssim", "edge_agreement"),
         ),
         Preset(
-            "init", "Which start?", "What do random and style starts lead to, with much weight on the content?", "34–45",
+            "init", "Which start?",
+            "What do random and style starts lead to, with much weight on the content?", "34–45",
             "The style start converges faster than the random one.",
             _of_starts, {"content_weight": 50.0, "style_weight": 1.0}, ["iterations", "values"], _PACE,
         ),

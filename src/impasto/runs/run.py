@@ -169,9 +169,7 @@ class _Recorder:
         self._is_gray = stays_gray(picture, recipe)
         self._on_progress, self._on_saved = on_progress, on_saved
         # A run that only wants its one picture file leaves no folder beside it.
-        self._is_keeping = self.wants_folder = (
-            outputs.is_folder or options.plot or self._interval > 0 or keeps_losses
-        )
+        self._is_keeping = self.wants_folder = outputs.is_folder or options.plot or self._interval > 0 or keeps_losses
         self._log: LossLog | None = None
 
     def __enter__(self) -> Self:

@@ -297,7 +297,9 @@ class _Sweep:
             ),
         )  # fmt: skip
         self._listener.done(report)
-        return self._facts.of_run(report, self._encoder_of(cell.recipe)), report.result.stop_reason is StopReason.STOPPED
+        return self._facts.of_run(
+            report, self._encoder_of(cell.recipe)
+        ), report.result.stop_reason is StopReason.STOPPED
 
     def _finished(self, cell: Cell, state: CellState) -> CellResult:
         """A cell whose picture is there; its facts are found again if a process was killed before it kept them."""
@@ -401,7 +403,7 @@ def _sizes(
         ImageError: If it is the only one of its kind.
     """
     sizes: dict[Path, tuple[int, int]] = {}
-    kinds = [[(path,) for path in contents], [tuple(row) for row in styles]]
+    kinds: list[list[tuple[Path, ...]]] = [[(path,) for path in contents], [tuple(row) for row in styles]]
     for rows in kinds:
         for path in (path for row in rows for path in row if path not in sizes):
             try:
@@ -466,5 +468,3 @@ def _identity(path: Path) -> dict[str, str]:
         return {"name": path.name, "sha256": sha256_of(path)}
     except ImageError:  # its cells will say so
         return {"name": path.name, "sha256": ""}
-
-

@@ -53,7 +53,9 @@ class SweepFolder:
         """The table of losses of a cell's run."""
         return self.path / cell.name / "losses.csv"
 
-    def check(self, cells: Sequence[Cell], manifest: Mapping[str, Any], inputs: Collection[Path], *, anew: bool) -> None:
+    def check(
+        self, cells: Sequence[Cell], manifest: Mapping[str, Any], inputs: Collection[Path], *, anew: bool
+    ) -> None:
         """Checks before anything is computed that the sweep may write here; writes nothing.
 
         Args:
@@ -66,7 +68,9 @@ class SweepFolder:
             OutputError: If the place is no folder, holds another sweep, or a file is in the way.
         """
         if names_a_picture(self.path):
-            raise OutputError(f"'{self.path}' names a picture, and a sweep fills a folder; choose another --output-file.")
+            raise OutputError(
+                f"'{self.path}' is a picture's name, and a sweep fills a folder; choose another --output-file."
+            )
         if self.path.exists() and not self.path.is_dir():
             raise OutputError(f"'{self.path}' is a file, and a sweep needs a folder; choose another --output-file.")
         self._check_inputs(cells, inputs)
@@ -74,12 +78,12 @@ class SweepFolder:
         difference = "" if before is None or anew else _first_difference(before, manifest)
         if difference:
             raise OutputError(
-                f"'{self.path}' holds another sweep: {difference}. Choose another --output-file, or give --overwrite to "
-                "begin anew."
+                f"'{self.path}' holds another sweep: {difference}. Choose another --output-file, or give --overwrite "
+                "to begin anew."
             )
         for cell in cells:
             picture = self.picture(cell)
-            if os.path.lexists(picture) and (before is None and not anew or _provenance(picture) is None):
+            if os.path.lexists(picture) and ((before is None and not anew) or _provenance(picture) is None):
                 raise OutputError(f"'{picture}' is in the way and is not of this sweep; choose another --output-file.")
 
     def begin(self, manifest: Mapping[str, Any], *, anew: bool) -> None:
@@ -205,9 +209,9 @@ def _first_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 def _listed_names(manifest: Mapping[str, Any]) -> Iterator[str]:
     """Names of cells; none that leads out of the folder."""
     names = manifest.get("cells", [])
-    yield from (name for name in names if isinstance(name, str) and name == Path(name).name) if isinstance(
-        names, list
-    ) else ()
+    yield from (
+        (name for name in names if isinstance(name, str) and name == Path(name).name) if isinstance(names, list) else ()
+    )
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -72,7 +72,7 @@ class Cell:
     @property
     def label(self) -> str:
         """What tells it from the others, in words: ``"strength 50, optimizer adam"``."""
-        return ", ".join(f"{name} {value}" for name, value in self.values.items()) or "the only cell"
+        return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in self.values.items()) or "the only cell"
 
 
 def parse_vary(texts: Iterable[str]) -> dict[str, list[str]]:
@@ -147,7 +147,7 @@ def plan_cells(
         raise UserError("There is nothing to sweep over: no content, no style or no value was given.")
     content_names = _names([(content,) for content in contents])
     style_names = _names(styles)
-    cells = []
+    cells: list[Cell] = []
     for (content, content_name), (style, style_name), variant in itertools.product(
         zip(contents, content_names, strict=True), zip(styles, style_names, strict=True), variants
     ):

@@ -71,7 +71,7 @@ class CellResult:
     @property
     def label(self) -> str:
         """What tells it from the others, in words."""
-        return ", ".join(f"{name} {value}" for name, value in self.values.items()) or self.name
+        return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in self.values.items()) or self.name
 
     def row(self) -> dict[str, Fact]:
         """One row of the table: what varies, then how far it is and where, then the facts."""

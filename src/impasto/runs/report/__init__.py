@@ -1,13 +1,14 @@
 """The report of a sweep: one HTML file that opens from disk, asks nobody for anything, and shows all of it.
 
-Its parts lie beside this module, ``page.html``, ``page.css`` and ``page.js``; pictures are embedded at screen size, with
-links to the full files beside the report.
+Its parts lie beside this module, ``page.html``, ``page.css`` and ``page.js``. Pictures are embedded at screen
+size, with links to the full files.
 """
 
 import base64
 import html
 import io
 import json
+import os
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -104,9 +105,10 @@ def _embedded(path: Path, edge: int) -> dict[str, Any] | None:
 
 def _link(path: Path, folder: Path) -> str:
     """From the report to a file: relative where it lies beside it, so that the folder can be moved."""
-    if path.parent == folder:
-        return "./" + quote(path.name)
-    return path.absolute().as_uri()
+    try:
+        return "./" + quote(Path(os.path.relpath(path, folder)).as_posix())
+    except ValueError:  # on another drive
+        return path.absolute().as_uri()
 
 
 def _json_value(value: Any) -> Any:
