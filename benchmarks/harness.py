@@ -110,15 +110,8 @@ def _run_impasto(build: Callable[[], Any], content: Any, iterations: int, recipe
 def _run_baseline(build: Callable[[], Any], content: Any, iterations: int, recipe: Any) -> tuple[list[float], float]:
     from impasto.bench.plain import run_plain
 
-    stamps: list[float] = []
-    losses: list[float] = []
-
-    def follow(loss: float, _: Any) -> None:
-        losses.append(loss)
-        stamps.append(time.perf_counter())
-
-    run_plain(build(), content, iterations, follow)
-    return stamps, min(losses)
+    outcome = run_plain(build(), content, iterations)
+    return outcome.stamps, min(outcome.losses)
 
 
 def summarize(measurements: Sequence[Measurement]) -> dict[str, float]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from impasto.images import Picture, load_picture, save_picture
     from impasto.pipeline import Execution, Masks, Result, stylize
     from impasto.recipe import Recipe, RunOptions, StopReason
+    from impasto.runs.sweep_table import SweepTable, sweep
 
     __version__: str
 
@@ -52,6 +53,7 @@ __all__ = [
     "Result",
     "RunOptions",
     "StopReason",
+    "SweepTable",
     "UserError",
     "WeightsError",
     "__version__",
@@ -59,6 +61,7 @@ __all__ = [
     "load_picture",
     "save_picture",
     "stylize",
+    "sweep",
 ]
 
 _NAMES_BY_MODULE = {
@@ -69,6 +72,7 @@ _NAMES_BY_MODULE = {
     "images": ["Picture", "load_picture", "save_picture"],
     "recipe": ["Recipe", "RunOptions", "StopReason"],
     "pipeline": ["Execution", "Masks", "Result", "stylize"],
+    "runs.sweep_table": ["SweepTable", "sweep"],
 }
 _HOME = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
 

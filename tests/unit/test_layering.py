@@ -13,7 +13,7 @@ PACKAGE = Path(impasto.__file__).parent
 
 ROOMS = [
     "errors", "recipe", "formats", "devices", "images", "losses", "encoders", "objective", "optimizers",
-    "engine", "pipeline", "examples", "runs", "bench", "cli", "__main__",
+    "engine", "pipeline", "examples", "bench", "runs", "cli", "__main__",
 ]  # fmt: skip
 """From the ground up: a room may import those before it."""
 
@@ -56,6 +56,7 @@ def test_losses_know_no_encoder():
     "statement",
     [
         "import impasto.recipe",
+        "import impasto.runs.sweep_plan, impasto.runs.sweep_results, impasto.runs.presets",
         "import impasto; impasto.Recipe(); impasto.__version__; dir(impasto)",
         "from impasto.cli import main; main([])",
         *(
@@ -65,6 +66,8 @@ def test_losses_know_no_encoder():
                 "--version",
                 "stylize --help",
                 "rerun --help",
+                "sweep --help",
+                "compare --help",
                 "models --help",
                 "models list --help",
                 "models download --help",

@@ -1,39 +1,61 @@
-"""The plain method: what the scripts of the field do, as the baseline of every comparison.
+"""The plain method, to compare with: what the scripts of the field do, on our objective.
 
-One scale, NCHW tensors, `torch.optim.LBFGS` with strong Wolfe line search on the pixels, here on our objective, so that
-an iteration does the same work.
+One scale, tensors in the order that torch has by default, `torch.optim.LBFGS` with a strong Wolfe line search on the
+pixels, which may leave [0, 1] on the way.
 """
 
-from collections.abc import Callable
+import math
+import time
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from impasto.objective import Objective
+from impasto.objective.objective import Objective
 
-__all__ = ["run_plain"]
+__all__ = ["PlainRun", "run_plain"]
 
 
-def run_plain(
-    objective: Objective, image: Tensor, iterations: int, on_iteration: Callable[[float, Tensor], None]
-) -> None:
-    """Minimizes an objective as the plain method does.
+@dataclass
+class PlainRun:
+    """What the plain method came to.
+
+    Attributes:
+        image: The picture with the lowest objective, shape (1, 3, H, W); not clamped.
+        losses: The objective at each evaluation.
+        stamps: When each was done, by `time.perf_counter`.
+    """
+
+    image: Tensor
+    losses: list[float] = field(default_factory=list)
+    stamps: list[float] = field(default_factory=list)
+
+
+def run_plain(objective: Objective, start: Tensor, iterations: int) -> PlainRun:
+    """Minimizes an objective by the plain method.
 
     Args:
-        objective: Its encoder is brought to the NCHW layout.
-        image: The start, shape (1, 3, H, W), in [0, 1].
-        iterations: Evaluations of the objective at most; the line search may end before.
-        on_iteration: Receives the objective of each evaluation, and the pixels there, which are not clipped.
+        objective: Its encoder is brought to torch's default order of memory, so it should not be anybody else's.
+        start: Shape (1, 3, H, W), RGB in [0, 1].
+        iterations: Evaluations of the objective at most; the method may stop before.
     """
+    objective.encoder.memory_format = torch.contiguous_format  # type: ignore[assignment]
     objective.encoder.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    pixels = image.clone().contiguous().requires_grad_()
+    pixels = start.clone().requires_grad_()
     optimizer = torch.optim.LBFGS([pixels], max_iter=iterations, max_eval=iterations, line_search_fn="strong_wolfe")
+    outcome = PlainRun(start)
+    best = math.inf
 
     def closure() -> Tensor:
+        nonlocal best
         optimizer.zero_grad()
-        loss: Tensor = objective.parts(pixels).sum()
+        loss = objective.parts(pixels).sum()
         loss.backward()  # type: ignore[no-untyped-call]
-        on_iteration(loss.item(), pixels.detach())
+        outcome.losses.append(loss.item())
+        outcome.stamps.append(time.perf_counter())
+        if outcome.losses[-1] < best:
+            best, outcome.image = outcome.losses[-1], pixels.detach().clone()
         return loss
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
+    return outcome

@@ -8,7 +8,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -130,7 +130,7 @@ class _Run:
         self.losses: list[float] = []
         self.is_full_size: list[bool] = []
 
-    def add(self, loss: float, image: Callable[[], Any] | None, *, is_full_size: bool = True) -> None:
+    def add(self, loss: float, image: Callable[[], Any] | None, *, is_full_size: bool) -> None:
         now = time.perf_counter()
         self.seconds.append(now - self._began)
         self.losses.append(loss)
@@ -140,6 +140,13 @@ class _Run:
 
             save_picture(image(), self.picture(len(self.seconds) - 1))
         self._began += time.perf_counter() - now
+
+    def add_all(self, stamps: Iterable[float], losses: Iterable[float]) -> None:
+        """Adds iterations at full size of which no picture is kept, by the time that each was done."""
+        for stamp, loss in zip(stamps, losses, strict=True):
+            self.seconds.append(stamp - self._began)
+            self.losses.append(loss)
+            self.is_full_size.append(True)
 
     def picture(self, index: int) -> Path:
         """The file of a picture; of an iteration at full size that was kept."""
@@ -164,13 +171,8 @@ def _paint_plainly(run: _Run, pair: tuple[str, str], recipe: Recipe, iterations:
     from impasto.bench.plain import run_plain
 
     objective, content = _objective(pair, recipe)
-    lowest = [float("inf")]
-
-    def follow(loss: float, _: Any) -> None:
-        lowest[0] = min(lowest[0], loss)
-        run.add(lowest[0], None)
-
-    run_plain(objective, content, iterations, follow)
+    outcome = run_plain(objective, content, iterations)
+    run.add_all(outcome.stamps, itertools.accumulate(outcome.losses, min))
 
 
 def _paint(run: _Run, pair: tuple[str, str], recipe: Recipe, longest: int, target: float | None) -> None:

@@ -1,5 +1,7 @@
 """One picture in the style of others: ``stylize``."""
 
+import base64
+import io
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -8,6 +10,7 @@ from importlib.metadata import version
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from impasto.devices import pick_device, release_freed_pages, trim_freed_pages
@@ -16,6 +19,7 @@ from impasto.engine import Control, Progress
 from impasto.engine.checkpoint import Checkpointer, Checkpoints
 from impasto.errors import UserError
 from impasto.images import Picture, as_picture
+from impasto.images.picture import quantize, to_samples
 from impasto.pipeline.build import build_engine, complete, encoder_of
 from impasto.pipeline.color_preservation import stays_gray
 from impasto.pipeline.level_images import style_sizes, target_size
@@ -72,6 +76,21 @@ class Result:
         provenance = provenance_of(self.recipe, self.inputs, self.weights_sha256, self.finish_sha256)
         ending = {"iterations": self.iterations, "stop_reason": self.stop_reason}
         return json.dumps({"impasto": version("impasto"), **provenance, **ending}, ensure_ascii=True)
+
+    def _repr_png_(self) -> bytes:
+        """The picture, as notebooks show it; 8 bits per channel."""
+        buffer = io.BytesIO()
+        Image.fromarray(quantize(to_samples(self.image), 8)).save(buffer, "PNG")
+        return buffer.getvalue()
+
+    def _repr_html_(self) -> str:
+        """The picture and why the run ended, as notebooks show it."""
+        height, width = self.image.shape[-2:]
+        address = f"data:image/png;base64,{base64.b64encode(self._repr_png_()).decode('ascii')}"
+        caption = (
+            f"{width}×{height}, {self.iterations} iterations in {self.seconds:.1f} s: {self.stop_reason.sentence}."
+        )
+        return f'<img src="{address}" alt="The painted picture" style="max-width: 100%"><p>{caption}</p>'
 
 
 @dataclass(frozen=True)

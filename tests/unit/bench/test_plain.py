@@ -12,7 +12,6 @@ def test_the_plain_method_evaluates_as_often_as_asked_and_gets_lower() -> None:
     torch.manual_seed(0)
     content, style = torch.rand(1, 3, 16, 24), torch.rand(1, 3, 16, 16)
     objective = Objective(TinyEncoder(), content, [style], Recipe(look="classic", model="compact"))
-    losses: list[float] = []
-    run_plain(objective, content, 8, lambda loss, pixels: losses.append(loss))
-    assert len(losses) == 8
-    assert min(losses) < losses[0]
+    outcome = run_plain(objective, content, 8)
+    assert len(outcome.losses) == len(outcome.stamps) == 8
+    assert min(outcome.losses) < outcome.losses[0]
