@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from impasto.losses.neighbors import CosineSums, grid_of, nearest, on_grid
+from impasto.losses.neighbors import CosineSums, cells_of, grid_of, nearest, on_grid
 
 
 def columns(seed: int, count: int, channels: int = 7) -> torch.Tensor:
@@ -46,6 +46,19 @@ def test_fine_features_are_averaged_and_coarse_ones_interpolated() -> None:
     assert on_grid(torch.ones(1, 2, 3, 3), (5, 6)).shape == (1, 2, 5, 6)
     assert on_grid(torch.ones(1, 2, 9, 7), (2, 2)).shape == (1, 2, 2, 2)
     assert on_grid(fine.bfloat16(), (8, 8)).dtype == torch.float32
+
+
+def test_the_quarters_of_a_place_are_channels_of_their_own() -> None:
+    fine = torch.arange(64.0).view(1, 1, 8, 8)
+    parts = on_grid(fine, (2, 2), cells=2)
+    assert parts.shape == (1, 4, 2, 2)
+    quarters = F.avg_pool2d(fine, 2)
+    torch.testing.assert_close(parts[0, :, 0, 0], quarters[0, 0, :2, :2].flatten())
+    torch.testing.assert_close(parts.mean(1, keepdim=True), on_grid(fine, (2, 2)))
+
+
+def test_only_layers_that_are_fine_enough_have_quarters() -> None:
+    assert [cells_of(stride) for stride in (1, 2, 4, 8)] == [2, 2, 1, 1]
 
 
 def test_sums_over_layers_give_the_cosine_distance_of_whole_hypercolumns() -> None:

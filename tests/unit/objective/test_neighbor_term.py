@@ -129,3 +129,18 @@ def test_without_a_layer_there_is_nothing_to_match(tiny_encoder: TinyEncoder, va
     of = Objective(tiny_encoder, picture(0), [picture(1)], recipe)
     assert of.distances(picture(2))["style"] == 0
     assert of.evaluate(picture(2)).total.isfinite()
+
+
+def test_texture_adds_the_gram_distance_of_fine_layers(tiny_encoder: TinyEncoder) -> None:
+    image, pictures = picture(2), (picture(0), picture(1))
+    without, once, twice = (objective(tiny_encoder, *pictures, texture=share) for share in (0, 1, 2))
+    values = [of.evaluate(image).total.item() for of in (without, once, twice)]
+    assert values[0] < values[1] < values[2]
+    assert values[2] - values[1] == pytest.approx(values[1] - values[0], rel=1e-4)
+    assert style_distance(without, image) == pytest.approx(style_distance(twice, image))
+
+
+def test_the_border_of_the_picture_feels_it_too(tiny_encoder: TinyEncoder) -> None:
+    gradient = objective(tiny_encoder, picture(0), picture(1)).evaluate(picture(2)).gradient.abs().mean(1)[0]
+    border = torch.cat([gradient[0], gradient[-1], gradient[:, 0], gradient[:, -1]])
+    assert border.mean() > gradient.mean() / 5
