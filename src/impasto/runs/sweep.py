@@ -156,13 +156,13 @@ def plan_sweep(
     options = options or RunOptions()
     cells = plan_cells(contents, styles, recipe, variants, allow_many=allow_many)
     sizes = _sizes(contents, styles, options)
-    _check_cells(cells, sizes, options, folder)
     manifest = _manifest(cells, contents, styles, recipe)
     masks = [*options.content_mask, *options.style_mask, *([options.lock_mask] if options.lock_mask else [])]
     own_files = [options.recipe_file, *(model_file(model) for model in {cell.recipe.model for cell in cells})]
     inputs = [*contents, *(path for row in styles for path in row), *masks, *filter(None, own_files)]
     place = SweepFolder(folder)
     place.check(cells, manifest, inputs, anew=options.overwrite)
+    _check_cells(cells, sizes, options, folder)
     axes = " × ".join(manifest["varies"]) or "one picture"
     return SweepPlan(place, cells, options, recipe, manifest, sizes, title or axes.replace("_", " "), command)
 
