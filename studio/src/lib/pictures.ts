@@ -9,8 +9,8 @@ export function previewOf(job: Job | undefined): string | null {
 }
 
 export function thumbnailOf(job: Job, size: 128 | 256 | 512 = 256): string | null {
-  const url = job.thumbnail_url ?? null;
-  return url && address(url, { size, v: job.preview_version ?? undefined });
+  if (!job.preview_version) return null;
+  return address(job.thumbnail_url ?? `/jobs/${job.id}/thumbnail`, { size, v: job.preview_version });
 }
 
 export function thumbnail(picture: Picture, size: 128 | 256 | 512 | 1024 = 256): string {

@@ -221,7 +221,7 @@ export const en = {
   } as Record<string, string>,
   range: (field: Field, otherwise: string): string => {
     const limits = [
-      field.minimum !== undefined && `${field.isMinimumExcluded ? 'above' : 'from'} ${field.minimum}`,
+      field.minimum !== undefined && `${field.isMinimumExcluded ? 'Above' : 'From'} ${field.minimum}`,
       field.maximum !== undefined &&
         field.maximum < 1e15 &&
         `${field.isMaximumExcluded ? 'below' : 'to'} ${field.maximum}`,
@@ -231,7 +231,6 @@ export const en = {
       .filter(Boolean)
       .join(' ');
   },
-  choice: (name: string): string => name,
 
   // masks
   layers: 'Layers',
@@ -303,6 +302,7 @@ export const en = {
   report: 'Report',
   cellsDone: (done: number, all: number) => `${done} of ${all} done`,
   cellsFailed: (failed: number) => `${failed} failed`,
+  changeInputs: 'Change',
   takeRecipe: 'Take this recipe',
   openCell: (name: string) => `Open ${name}`,
 

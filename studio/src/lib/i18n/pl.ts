@@ -212,7 +212,7 @@ export const pl: Messages = {
   },
   range: (field, otherwise) => {
     const limits = [
-      field.minimum !== undefined && `${field.isMinimumExcluded ? 'powyżej' : 'od'} ${field.minimum}`,
+      field.minimum !== undefined && `${field.isMinimumExcluded ? 'Powyżej' : 'Od'} ${field.minimum}`,
       field.maximum !== undefined &&
         field.maximum < 1e15 &&
         `${field.isMaximumExcluded ? 'poniżej' : 'do'} ${field.maximum}`,
@@ -227,7 +227,6 @@ export const pl: Messages = {
       .filter(Boolean)
       .join(' ');
   },
-  choice: (name) => name,
 
   layers: 'Warstwy',
   layerOf: (name) => name,
@@ -295,6 +294,7 @@ export const pl: Messages = {
   report: 'Raport',
   cellsDone: (done, all) => `gotowe ${done} z ${all}`,
   cellsFailed: (failed) => `nieudane: ${failed}`,
+  changeInputs: 'Zmień',
   takeRecipe: 'Weź ten przepis',
   openCell: (name) => `Otwórz ${name}`,
 
