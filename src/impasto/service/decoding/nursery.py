@@ -159,7 +159,8 @@ def _answer(request: Mapping[str, Any]) -> dict[str, Any]:
     except MemoryError:
         message = _TOO_MUCH.format(name)
     except OSError as error:
-        return {"error": "OSError", "message": error.strerror or type(error).__name__}
+        message = f"The service cannot store the picture: {error.strerror or type(error).__name__}."
+        return {"error": ImpastoError.__name__, "message": message}
     except Exception as error:  # whatever a stranger's bytes provoke in a decoder
         message = f"'{name}' cannot be decoded ({type(error).__name__}). Use an intact copy."
     return {"error": ImageError.__name__, "message": message}
