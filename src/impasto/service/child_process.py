@@ -25,10 +25,12 @@ class ChildProcess:
         module: Run by ``python -m``; answers ``{"id", "task", "arguments"}`` by ``{"id", "result"}`` or
             ``{"id", "error", "message"}``, in any order; lines that have ``"news"`` besides come before an answer.
         arguments: Of its command line.
-        environment: Variables besides those that every process needs; nothing else of the service's own is handed on.
+        environment: Variables besides those that every process needs; nothing else of the service's is handed on.
     """
 
-    def __init__(self, module: str, arguments: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, module: str, arguments: Sequence[str] = (), environment: Mapping[str, str] | None = None
+    ) -> None:
         self._command = [sys.executable, "-m", module, *arguments]
         kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
         self._environment = kept | dict(environment or {})

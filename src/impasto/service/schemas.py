@@ -204,7 +204,7 @@ class IntermediatePicture(BaseModel):
     url: str
 
 
-EXAMPLE_JOB = {
+EXAMPLE_JOB: dict[str, Any] = {
     "content": "example:coffee",
     "styles": ["example:oil"],
     "recipe": {"height": 128, "total_iterations": 60, "model": "compact", "strength": 60},

@@ -64,8 +64,7 @@ class Advisor:
     async def regions(self, source: Path, folder: Path, num: int) -> list[Path]:
         """As `impasto.service.advisor.tasks.regions`."""
         return [
-            Path(file)
-            for file in await self._process.ask("regions", source=str(source), folder=str(folder), num=num)
+            Path(file) for file in await self._process.ask("regions", source=str(source), folder=str(folder), num=num)
         ]
 
     async def models(self) -> list[dict[str, Any]]:

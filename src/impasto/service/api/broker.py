@@ -54,7 +54,9 @@ class EventLog(Protocol):
     def newest_id(self) -> int:
         """Of the last event; 0 if there is none."""
 
-    def read(self, after: int, limit: int, owner: str | None = None, job_id: str | None = None) -> Sequence[LoggedEvent]:
+    def read(
+        self, after: int, limit: int, owner: str | None = None, job_id: str | None = None
+    ) -> Sequence[LoggedEvent]:
         """The events that follow another one, in their order."""
 
 

@@ -24,7 +24,10 @@ PRESETS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
         "Every form stays where it was; the colors of the photo, too.",
         {"look": "faithful", "model": "compact", "height": 800, "preserve_color": "luminance"},
     ),
-    "poster": ("Large strokes, bold forms.", {"look": "bold", "model": "compact", "height": 1000, "style_scale": [2.0]}),
+    "poster": (
+        "Large strokes, bold forms.",
+        {"look": "bold", "model": "compact", "height": 1000, "style_scale": [2.0]},
+    ),
 }
 """Recipes to start from: when to take each, and its values."""
 
@@ -63,6 +66,4 @@ def looks() -> Sequence[dict[str, Any]]:
 @cache
 def presets() -> Sequence[dict[str, Any]]:
     """The presets, by name."""
-    return [
-        {"name": name, "summary": summary, "recipe": dict(values)} for name, (summary, values) in PRESETS.items()
-    ]
+    return [{"name": name, "summary": summary, "recipe": dict(values)} for name, (summary, values) in PRESETS.items()]

@@ -16,15 +16,17 @@ class Connection:
     Args:
         url: Of the service; ``IMPASTO_URL`` where none is given, else this machine's.
         key: ``IMPASTO_KEY`` where none is given.
+        timeout: Seconds to wait for an answer.
     """
 
-    def __init__(self, url: str | None, key: str | None) -> None:
+    def __init__(self, url: str | None, key: str | None, timeout: float) -> None:
+        self.timeout = timeout
         self.url = (url or os.environ.get("IMPASTO_URL") or DEFAULT_URL).rstrip("/")
         key = key or os.environ.get("IMPASTO_KEY")
         self.options: dict[str, Any] = {
             "base_url": self.url + BASE,
             "headers": {"Authorization": f"Bearer {key}"} if key else {},
-            "follow_redirects": False,
+            "timeout": timeout,
         }
 
     @contextmanager

@@ -6,6 +6,20 @@ from typing import Any
 
 from impasto.service.schemas import Job, Progress
 
+ENDED = frozenset({"done", "stopped", "cancelled", "failed"})
+"""States that a job does not leave by itself."""
+
+MAX_FAILURES = 6
+"""Connections in a row that may fail while events are followed."""
+
+READ_TIMEOUT = 40.0
+"""Seconds of silence after which a connection is taken for lost; the service says something every 15."""
+
+
+def patience(num_failures: int) -> float:
+    """Seconds to wait before the next attempt to connect."""
+    return float(min(2.0, 0.2 * 2**num_failures))
+
 
 @dataclass(frozen=True)
 class Event:

@@ -12,7 +12,7 @@ from impasto.service import schemas
 from impasto.service.client import calls
 from impasto.service.client.calls import Call, RecipeValues
 from impasto.service.client.connection import Connection
-from impasto.service.client.events import Event, EventReader
+from impasto.service.client.events import ENDED, MAX_FAILURES, READ_TIMEOUT, Event, EventReader, patience
 
 T = TypeVar("T")
 
@@ -46,8 +46,8 @@ class Client:
         timeout: float = 60.0,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._connection = Connection(url, key)
-        self._http = httpx.Client(timeout=timeout, transport=transport, **self._connection.options)
+        self._connection = Connection(url, key, timeout)
+        self._http = httpx.Client(transport=transport, **self._connection.options)
 
     def __enter__(self) -> Self:
         return self
@@ -219,7 +219,8 @@ class Client:
             TimeoutError: If it still goes on after so many seconds.
         """
         end = None if timeout is None else time.monotonic() + timeout
-        for event in self.events(job_id, read_timeout=1.0):
+        read_timeout = READ_TIMEOUT if timeout is None else min(READ_TIMEOUT, max(timeout, 0.1))
+        for event in self.events(job_id, read_timeout=read_timeout):
             if event is None or event.name == "job":
                 job = self.job(job_id)
                 if job.state in ENDED:
@@ -236,9 +237,7 @@ class Client:
             format: ``"png"``, ``"jpeg"``, ``"webp"`` or ``"tiff"``.
             wait: Seconds to wait for it at most.
         """
-        self_path = f"/jobs/{job_id}/result"
-        call = calls.content(self_path, format=format, wait=wait)
-        return self._do(call, timeout=wait + self._http.timeout.read if self._http.timeout.read else None)
+        return self._do(calls.content(f"/jobs/{job_id}/result", format=format, wait=wait), more_seconds=wait)
 
     def save_result(self, job_id: str, path: Path, *, timeout: float | None = None) -> schemas.Job:
         """Waits for a job and writes its picture; the suffix says the format.
@@ -285,7 +284,7 @@ class Client:
     # the service
 
     def events(
-        self, job_id: str | None = None, *, after: int | None = None, read_timeout: float = 40.0
+        self, job_id: str | None = None, *, after: int | None = None, read_timeout: float = READ_TIMEOUT
     ) -> Iterator[Event | None]:
         """Follows one job, or all; comes back after a lost connection and misses nothing.
 
@@ -316,7 +315,7 @@ class Client:
                 num_failures += 1
                 if num_failures > MAX_FAILURES:
                     raise calls.unreachable(self._connection.url, error) from None
-                time.sleep(min(2.0, 0.2 * 2**num_failures))
+                time.sleep(patience(num_failures))
             reader.break_off()
 
     def models(self) -> list[schemas.ModelInfo]:
@@ -331,10 +330,10 @@ class Client:
         """The service's version."""
         return self._do(calls.version())
 
-    def _do(self, call: Call[T], timeout: float | None = None) -> T:
-        options = dict(call.options) | ({} if timeout is None else {"timeout": timeout})
+    def _do(self, call: Call[T], more_seconds: float = 0) -> T:
+        timeout = self._connection.timeout + more_seconds
         with self._connection.errors():
-            response = self._http.request(call.method, call.path, **options)
+            response = self._http.request(call.method, call.path, timeout=timeout, **call.options)
         return call.result(response)
 
     def _id(self, picture: Picture) -> str:
@@ -349,10 +348,3 @@ class Client:
             for name, value in options.items()
         }  # fmt: skip
         return calls.job_body(self._id(content), [self._id(style) for style in styles], recipe, options)
-
-
-ENDED = frozenset({"done", "stopped", "cancelled", "failed"})
-"""States that a job does not leave by itself."""
-
-MAX_FAILURES = 6
-"""Connections in a row that may fail while events are followed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +119,7 @@ def _recipe_in(source: str) -> str | None:
 
 def _format_name(kind: Format, data: bytes) -> str:
     if kind is not Format.HEIF:
-        return kind.value
+        return str(kind.value)
     return "AVIF" if _is_avif(data) else "HEIC"
 
 
@@ -153,7 +154,8 @@ def _shrunk(samples: NDArray[Any], edge: int) -> NDArray[Any]:
     # The channels as they are: what the numbers mean is seen to afterwards, on far fewer of them.
     image = pyvips.Image.new_from_array(samples).copy(interpretation="multiband")
     small = image.resize(factor).numpy()
-    return small.reshape(*small.shape[:2], samples.shape[2])
+    shrunk: NDArray[Any] = small.reshape(*small.shape[:2], samples.shape[2])
+    return shrunk
 
 
 def _to_srgb(samples: NDArray[Any], profile: bytes | None) -> NDArray[Any]:
@@ -176,8 +178,9 @@ def _to_8_bit(samples: NDArray[Any]) -> NDArray[Any]:
     if samples.dtype == np.uint8:
         return samples
     full = 65535 if samples.dtype == np.uint16 else 1
-    return np.rint(samples.astype(np.float32) * np.float32(255 / full)).clip(0, 255).astype(np.uint8)
+    levels: NDArray[np.uint8] = np.rint(samples.astype(np.float32) * np.float32(255 / full)).clip(0, 255).astype("u1")
+    return levels
 
 
-TASKS = {"inspect": inspect, "convert": convert}
+TASKS: Mapping[str, Callable[..., dict[str, Any]]] = {"inspect": inspect, "convert": convert}
 """By name."""
