@@ -173,6 +173,7 @@ class Job(BaseModel):
     num_failed: int = 0
     sheet_url: str | None = None
     report_url: str | None = None
+    vary: dict[str, Any] | None = Field(None, description="Of a sweep: values by parameter. Of a cell: its values.")
     is_deleted: bool = False
     links: JobLinks
 

@@ -28,11 +28,9 @@ async def stream_events(edge: EdgeOf, caller: Reader, last_event_id: LastEventId
 
 
 @router.get("/jobs/{job_id}/events", response_class=Response, responses=answers(404, 503) | STREAM)
-async def stream_job_events(
-    job_id: JobId, edge: EdgeOf, caller: Reader, last_event_id: LastEventId = None
-) -> Response:
+async def stream_job_events(job_id: JobId, edge: EdgeOf, caller: Reader, last_event_id: LastEventId = None) -> Response:
     """Follow one job."""
-    await call(edge.jobs.get, caller.owner, job_id)
+    await call(edge.desk.get, caller.owner, job_id)
     return _stream(edge, caller, job_id, last_event_id)
 
 

@@ -1,22 +1,19 @@
 """Pictures: uploading them, looking at them, finding regions in them."""
 
 import hashlib
-import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import FileResponse, JSONResponse, Response
 
 from impasto.service import schemas
-from impasto.service.api import shelf
+from impasto.service.api import example_pictures, shelf
 from impasto.service.api.edge import Edge, EdgeOf, call
-from impasto.service.api.files import IMMUTABLE, blob_answer, file_answers
-from impasto.service.api.pages import Cursor, Limit, from_cursor, to_cursor
-from impasto.service.api.parameters import PictureIdInPath, Size
-from impasto.service.api.ports import PictureRow
+from impasto.service.api.files import IMMUTABLE, artifact_answer, disposition, file_answers
+from impasto.service.api.parameters import Cursor, Limit, PictureIdInPath, Size
 from impasto.service.api.problems import ApiProblem, answers
-from impasto.service.api.security import Identity, Reader, Writer
+from impasto.service.api.security import Reader, Writer
 from impasto.service.api.uploads import (
     Received,
     clean_name,
@@ -26,6 +23,10 @@ from impasto.service.api.uploads import (
     receive_body,
     receive_file,
 )
+from impasto.service.api.views import BASE, to_image
+from impasto.service.jobs.images import delete_image as forget_image
+from impasto.service.jobs.images import list_images as list_of_images
+from impasto.service.jobs.records import ImageRecord
 
 router = APIRouter(tags=["images"])
 
@@ -79,46 +80,45 @@ async def upload_image(
     name: Annotated[str | None, Query(max_length=500, description="Of a file that is the whole body.")] = None,
 ) -> Response:
     """Upload a picture; the same bytes are kept once."""
-    async with folder_for_uploads(edge.scratch) as folder:
+    async with folder_for_uploads(edge.settings.scratch) as folder:
         received = await receive_one(request, folder, name)
-        row, is_new, _ = await shelf.add(edge, caller.owner, received)
-    return JSONResponse(shelf.to_image(row), 201 if is_new else 200, {"Location": f"{shelf.BASE}/images/{row.id}"})
+        image, is_new = await shelf.add(edge, caller.owner, received)
+    return JSONResponse(to_image(image), 201 if is_new else 200, {"Location": f"{BASE}/images/{image.id}"})
 
 
 @router.get("/images", response_model=schemas.Images, responses=answers())
 async def list_images(edge: EdgeOf, caller: Reader, limit: Limit = 50, cursor: Cursor = None) -> Response:
     """List uploaded pictures, the newest first."""
-    rows = await call(edge.pictures.page, caller.owner, limit + 1, from_cursor(cursor, 2))
-    has_more = len(rows) > limit
-    rows = rows[:limit]
-    next_cursor = to_cursor(rows[-1].created_at.isoformat(), rows[-1].id) if has_more else None
-    return JSONResponse({"items": [shelf.to_image(row) for row in rows], "next_cursor": next_cursor})
+    page = await call(list_of_images, edge.database, caller.owner, limit=limit, cursor=cursor)
+    return JSONResponse({"items": [to_image(image) for image in page.items], "next_cursor": page.next_cursor})
 
 
 @router.get("/images/{image_id}", response_model=schemas.Image, responses=answers(404))
 async def get_image(image_id: PictureIdInPath, edge: EdgeOf, caller: Reader) -> Response:
     """Look at one picture's facts."""
-    return JSONResponse(shelf.to_image(await shelf.find(edge, caller.owner, image_id)))
+    return JSONResponse(to_image(await shelf.find(edge, caller.owner, image_id)))
 
 
 @router.delete("/images/{image_id}", status_code=204, responses=answers(404, 409))
 async def delete_image(image_id: PictureIdInPath, edge: EdgeOf, caller: Writer) -> Response:
     """Delete a picture that no job needs."""
-    row = await shelf.find(edge, caller.owner, image_id)
-    if row.id.startswith(shelf.EXAMPLE):
+    if example_pictures.is_example(image_id):
+        await shelf.find(edge, caller.owner, image_id)
         raise ApiProblem(409, "Bundled pictures cannot be deleted.")
-    await call(edge.pictures.delete, caller.owner, image_id)
+    await call(forget_image, edge.database, edge.artifacts, caller.owner, image_id)
     return Response(status_code=204)
 
 
 @router.get("/images/{image_id}/file", response_class=Response, responses=file_answers(*PICTURE_TYPES))
 async def get_image_file(image_id: PictureIdInPath, request: Request, edge: EdgeOf, caller: Reader) -> Response:
     """Fetch a picture's own bytes."""
-    row = await shelf.find(edge, caller.owner, image_id)
-    return await blob_answer(
-        edge, request, shelf.picture_key(row.sha256), media_type=row.media_type, name=row.name, etag=row.sha256,
-        cache=IMMUTABLE,
-    )  # fmt: skip
+    image = await shelf.find(edge, caller.owner, image_id)
+    if example_pictures.is_example(image_id):
+        headers = {"Content-Disposition": disposition(image.name), "Cache-Control": IMMUTABLE}
+        return FileResponse(example_pictures.path_of(image_id), media_type=image.media_type, headers=headers)
+    return await artifact_answer(
+        edge, request, image.artifact, media_type=image.media_type, name=image.name, etag=image.sha256, cache=IMMUTABLE
+    )
 
 
 @router.get("/images/{image_id}/thumbnail", response_class=Response, responses=file_answers("image/webp"))
@@ -126,11 +126,11 @@ async def get_image_thumbnail(
     image_id: PictureIdInPath, request: Request, edge: EdgeOf, caller: Reader, size: Size = 256
 ) -> Response:
     """Fetch a small version, as WebP."""
-    row = await shelf.find(edge, caller.owner, image_id)
-    key = await shelf.thumbnail(edge, row.sha256, shelf.picture_key(row.sha256), size)
-    return await blob_answer(
-        edge, request, key, media_type="image/webp", name=f"{row.name}-{size}.webp", etag=f"{row.sha256[:32]}-{size}",
-        cache=IMMUTABLE,
+    image = await shelf.find(edge, caller.owner, image_id)
+    key = await shelf.image_thumbnail(edge, image, size)
+    name, etag = f"{image.name}-{size}.webp", f"{image.sha256}-{size}"
+    return await artifact_answer(
+        edge, request, key, media_type="image/webp", name=name, etag=etag, cache=IMMUTABLE
     )  # fmt: skip
 
 
@@ -142,20 +142,18 @@ async def find_regions(
     num: Annotated[int, Query(ge=2, le=16, description="Regions to look for; fewer may be found.")] = 3,
 ) -> Response:
     """Find regions that look alike; each becomes a mask among the pictures."""
-    row = await shelf.find(edge, caller.owner, image_id)
-    key = await shelf.thumbnail(edge, row.sha256, shelf.picture_key(row.sha256), 1024)
-    with tempfile.TemporaryDirectory(dir=edge.scratch) as folder:
-        source = Path(folder) / "source.webp"
-        source.write_bytes(b"".join(await call(edge.blobs.stream, key)))
-        files = await edge.advisor.regions(source, Path(folder), num)
-        masks = [await _keep_mask(edge, caller, file, row) for file in files]
-    return JSONResponse({"masks": [shelf.to_image(mask) for mask in masks]})
+    image = await shelf.find(edge, caller.owner, image_id)
+    key = await shelf.image_thumbnail(edge, image, 1024)
+    async with folder_for_uploads(edge.settings.scratch) as folder:
+        source = folder / "source.webp"
+        await call(edge.artifacts.fetch, key, source)
+        files = await edge.advisor.regions(source, folder, num)
+        masks = [await _keep_mask(edge, caller.owner, file, image.name) for file in files]
+    return JSONResponse({"masks": [to_image(mask) for mask in masks]})
 
 
-async def _keep_mask(edge: Edge, caller: Identity, file: Path, row: PictureRow) -> PictureRow:
+async def _keep_mask(edge: Edge, owner: str, file: Path, name: str) -> ImageRecord:
     data = file.read_bytes()
-    name = clean_name(f"{Path(row.name).stem}-{file.stem}.png")
-    mask, _, _ = await shelf.add(
-        edge, caller.owner, Received(file, name, hashlib.sha256(data).hexdigest(), len(data))
-    )
+    mask_name = clean_name(f"{Path(name).stem}-{file.stem}.png")
+    mask, _ = await shelf.add(edge, owner, Received(file, mask_name, hashlib.sha256(data).hexdigest(), len(data)))
     return mask

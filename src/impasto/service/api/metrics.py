@@ -9,6 +9,8 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from impasto.service.jobs.listing import count_states
+
 if TYPE_CHECKING:
     from impasto.service.api.edge import Edge
 
@@ -68,6 +70,6 @@ def render(edge: "Edge") -> tuple[bytes, str]:
     """All numbers as text, and its media type; blocks."""
     metrics = edge.metrics
     metrics.streams.set(edge.broker.num_streams)
-    for state, count in edge.jobs.counts().items():
+    for state, count in count_states(edge.database).items():
         metrics.jobs.labels(state).set(count)
     return generate_latest(metrics.registry), CONTENT_TYPE_LATEST

@@ -1,7 +1,7 @@
-"""From requests to orders: pictures found, recipe checked, memory and time asked for."""
+"""From requests to orders: pictures found, recipe checked, memory and time estimated."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any
 
 from impasto.errors import RecipeError, UserError, did_you_mean
@@ -10,117 +10,72 @@ from impasto.service import schemas
 from impasto.service.api import shelf
 from impasto.service.api.command import command_of
 from impasto.service.api.edge import Edge
-from impasto.service.api.ports import Order, PictureRow
+from impasto.service.jobs.records import ImageRecord, JobInputs, NewJob
+
+PLAN = ("peak_bytes", "seconds", "size")
 
 
-async def for_picture(edge: Edge, owner: str, request: schemas.JobRequest) -> Order:
-    """What a request for one picture comes to.
+@dataclass(frozen=True)
+class Order:
+    """A job to be made.
+
+    Attributes:
+        new: As the desk takes it.
+        command: The command line that paints the same.
+    """
+
+    new: NewJob
+    command: str
+
+
+async def order_of(
+    edge: Edge,
+    owner: str,
+    request: schemas.JobRequest | schemas.SweepRequest,
+    *,
+    saving_interval: int = 0,
+    contents: Sequence[ImageRecord] = (),
+) -> Order:
+    """What a request comes to.
+
+    Args:
+        edge: The rooms behind.
+        owner: Who asks.
+        request: What is asked for.
+        saving_interval: Iterations between pictures that are kept.
+        contents: Of a batch, whose largest one is estimated.
 
     Raises:
         ApiProblem: 404 if a picture is not there.
         UserError: If recipe, pictures and encoder do not suit each other.
         OutOfMemoryError: If the job cannot fit.
     """
-    order = Order(
-        kind="picture",
-        content=await shelf.find(edge, owner, request.content),
-        styles=await _all(edge, owner, request.styles),
-        recipe=request.recipe,
-        name=request.name,
-        priority=request.priority,
-        saving_interval=request.saving_interval,
-        content_masks=await _all(edge, owner, request.content_masks),
-        style_masks=await _all(edge, owner, request.style_masks),
-        lock_mask=await shelf.find(edge, owner, request.lock_mask) if request.lock_mask else None,
-    )
-    return await planned(edge, order)
+    inputs = JobInputs(
+        content=request.content, styles=request.styles, content_masks=request.content_masks,
+        style_masks=request.style_masks, lock_mask=request.lock_mask,
+    )  # fmt: skip
+    images = {image_id: await shelf.find(edge, owner, image_id) for image_id in inputs.all}
+    check_model(request.recipe, edge.models)
+    check_masks(inputs)
+    styles = [images[style] for style in inputs.styles]
+    plan = await estimate(edge, request.recipe, contents or [images[inputs.content]], styles)
+    new = NewJob(
+        inputs=inputs, recipe=request.recipe, name=request.name, priority=request.priority,
+        saving_interval=saving_interval, plan=plan,
+        warnings=[*request.recipe.warnings(), *plan["lowered"]],
+    )  # fmt: skip
+    return Order(new, command(request.recipe, inputs, images))
 
 
-async def for_sweep(edge: Edge, owner: str, request: schemas.SweepRequest) -> Order:
-    """What a request for a sweep comes to.
-
-    Raises:
-        ApiProblem: 404 if a picture is not there.
-        UserError: If recipe, pictures and encoder do not suit each other.
-    """
-    order = Order(
-        kind="sweep",
-        content=await shelf.find(edge, owner, request.content),
-        styles=await _all(edge, owner, request.styles),
-        recipe=request.recipe,
-        name=request.name,
-        priority=request.priority,
-        saving_interval=0,
-        content_masks=await _all(edge, owner, request.content_masks),
-        style_masks=await _all(edge, owner, request.style_masks),
-        lock_mask=await shelf.find(edge, owner, request.lock_mask) if request.lock_mask else None,
-        vary=request.vary,
-    )
-    for name, values in request.vary.items():
-        for value in values:  # each refused by the recipe's own sentence
-            Recipe(**{name: value})
-    return await planned(edge, order)
-
-
-async def for_batch(edge: Edge, owner: str, request: schemas.BatchRequest) -> Order:
-    """What a request for a batch comes to.
-
-    Raises:
-        ApiProblem: 404 if a picture is not there.
-        UserError: If recipe, pictures and encoder do not suit each other.
-    """
-    contents = await _all(edge, owner, request.contents)
-    order = Order(
-        kind="batch",
-        content=contents[0],
-        contents=contents,
-        styles=await _all(edge, owner, request.styles),
-        recipe=request.recipe,
-        name=request.name,
-        priority=request.priority,
-        saving_interval=request.saving_interval,
-    )
-    return await planned(edge, order)
-
-
-async def again(edge: Edge, owner: str, order: Order, request: schemas.AgainRequest) -> Order:
-    """Another job's order with what a request changes.
-
-    Raises:
-        ApiProblem: 404 if a picture is not there.
-        UserError: If recipe, pictures and encoder do not suit each other.
-        OutOfMemoryError: If the job cannot fit.
-    """
-    recipe = request.recipe
-    changes = {name: getattr(recipe, name) for name in recipe.model_fields_set}
-    changed = replace(
-        order,
-        recipe=order.recipe.replace(**changes),
-        content=await shelf.find(edge, owner, request.content) if request.content else order.content,
-        styles=await _all(edge, owner, request.styles) if request.styles else order.styles,
-        name=order.name if request.name is None else request.name,
-    )
-    return await planned(edge, changed)
-
-
-async def planned(edge: Edge, order: Order) -> Order:
-    """An order with what it will take, and with warnings.
-
-    Raises:
-        UserError: If recipe, pictures and encoder do not suit each other.
-        OutOfMemoryError: If the job cannot fit.
-    """
-    check_model(order.recipe, edge.models)
-    check_masks(order)
-    contents = order.contents or [order.content]
-    largest = max(contents, key=lambda row: row.width * row.height)
-    plan = await edge.advisor.plan(
-        order.recipe,
-        (largest.height, largest.width),
-        [(row.height, row.width) for row in order.styles],
-        edge.max_memory,
-    )
-    return replace(order, plan=plan, warnings=[*order.recipe.warnings(), *plan["lowered"]])
+async def estimate(
+    edge: Edge, recipe: Recipe, contents: Sequence[ImageRecord], styles: Sequence[ImageRecord]
+) -> dict[str, Any]:
+    """What painting the largest of some contents takes; see `impasto.service.advisor.tasks.plan`."""
+    if recipe.model in edge.models:  # whose layers only a worker knows, as it runs their code
+        return {"recipe": recipe.model_dump(mode="json"), "lowered": [], **dict.fromkeys(PLAN)}
+    largest = max(contents, key=lambda image: image.width * image.height)
+    sizes = [(style.height, style.width) for style in styles]
+    return await edge.advisor.plan(recipe, (largest.height, largest.width), sizes, edge.settings.max_memory)
 
 
 def check_model(recipe: Recipe, models: Mapping[str, str]) -> None:
@@ -134,36 +89,35 @@ def check_model(recipe: Recipe, models: Mapping[str, str]) -> None:
         raise RecipeError(f"model is not one of this service's. {did_you_mean(recipe.model, known)}")
 
 
-def check_masks(order: Order) -> None:
+def check_masks(inputs: JobInputs) -> None:
     """Refuses masks that do not go with the styles.
 
     Raises:
-        UserError: If their numbers differ, or pictures and regions are both given.
+        UserError: If their numbers differ.
     """
-    for name, masks in (("content_masks", order.content_masks), ("style_masks", order.style_masks)):
-        if masks and len(masks) != len(order.styles):
-            raise UserError(f"{len(masks)} {name} are given for {len(order.styles)} styles; give one for each style.")
+    for name, masks in (("content_masks", inputs.content_masks), ("style_masks", inputs.style_masks)):
+        if masks and len(masks) != len(inputs.styles):
+            raise UserError(f"{len(masks)} {name} are given for {len(inputs.styles)} styles; give one for each style.")
 
 
-def command(order: Order) -> str:
+def command(recipe: Recipe, inputs: JobInputs, images: Mapping[str, ImageRecord]) -> str:
     """The command line that paints the same."""
-    masks = [("content_mask", row.name) for row in order.content_masks]
-    masks += [("style_mask", row.name) for row in order.style_masks]
-    masks += [("lock_mask", order.lock_mask.name)] if order.lock_mask else []
-    return command_of(order.recipe, order.content.name, [row.name for row in order.styles], masks)
+
+    def name(image_id: str) -> str:
+        return images[image_id].name if image_id in images else f"{image_id}.png"
+
+    masks = [("content_mask", name(mask)) for mask in inputs.content_masks]
+    masks += [("style_mask", name(mask)) for mask in inputs.style_masks]
+    masks += [("lock_mask", name(inputs.lock_mask))] if inputs.lock_mask else []
+    return command_of(recipe, name(inputs.content), [name(style) for style in inputs.styles], masks)
 
 
 def check_answer(order: Order) -> dict[str, Any]:
     """What ``POST /jobs/check`` says of an order."""
     return {
-        "recipe": order.plan["recipe"],
-        "warnings": list(order.warnings),
-        "plan": {name: order.plan[name] for name in ("peak_bytes", "seconds", "size")},
-        "command": command(order),
-        "toml": order.recipe.to_toml(),
+        "recipe": order.new.plan["recipe"],
+        "warnings": order.new.warnings,
+        "plan": {name: order.new.plan[name] for name in PLAN},
+        "command": order.command,
+        "toml": order.new.recipe.to_toml(),
     }
-
-
-async def _all(edge: Edge, owner: str, ids: Sequence[str]) -> list[PictureRow]:
-    return [await shelf.find(edge, owner, picture_id) for picture_id in ids]
-

@@ -28,3 +28,5 @@ IdempotencyKey = Annotated[
         description="The same key gives the same job, however often it is sent.",
     ),
 ]
+Limit = Annotated[int, Query(ge=1, le=200, description="Entries of a page.")]
+Cursor = Annotated[str | None, Query(max_length=300, description="The `next_cursor` of the page before.")]

@@ -13,13 +13,31 @@ from starlette.exceptions import HTTPException
 from impasto.errors import ImpastoError, OutOfMemoryError, RecipeError, UserError
 from impasto.recipe import Recipe, allowed_values
 from impasto.recipe.messages import printable, shortened, shown
+from impasto.service.artifacts import ArtifactError, MissingArtifactError
+from impasto.service.jobs.desk import QuotaError, UnknownJobError
+from impasto.service.jobs.images import UnknownImageError
+from impasto.service.jobs.states import ConflictError
 from impasto.service.schemas import Problem
+from impasto.service.store.database import DatabaseError
 
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 MAX_DETAIL = 2000
 """Characters, as of an error on the command line."""
+
+STATUSES: Sequence[tuple[type[ImpastoError], int]] = (
+    (UnknownJobError, 404),
+    (UnknownImageError, 404),
+    (ConflictError, 409),
+    (QuotaError, 429),
+    (MissingArtifactError, 404),
+    (ArtifactError, 507),
+    (DatabaseError, 503),
+    (OutOfMemoryError, 422),
+    (UserError, 422),
+)
+"""Of HTTP, by error; the first that fits."""
 
 PHRASES = {status.value: status.phrase for status in http.HTTPStatus} | {
     413: "Content Too Large",
@@ -100,13 +118,16 @@ def install(app: FastAPI) -> None:
 
 
 def of_error(error: ImpastoError) -> JSONResponse:
-    """The library's error: 422 if the request is at fault, else 500."""
-    is_request = isinstance(error, UserError | OutOfMemoryError)
+    """The library's error: its own status, or 422 if the request is at fault, else 500."""
+    status = next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
+    if status >= 500:
+        logger.error("%s: %s", type(error).__name__, error)
     field = str(error).partition(" ")[0]
     is_field = isinstance(error, RecipeError) and field in Recipe.model_fields
     return problem(
-        422 if is_request else 500,
+        status,
         str(error),
+        headers={"Retry-After": "60"} if status == 429 else None,
         errors=[{"field": f"recipe.{field}", "message": str(error)}] if is_field else None,
     )
 

@@ -12,11 +12,14 @@ from impasto.recipe import LIVE_TUNABLE, Recipe
 from impasto.service import schemas
 from impasto.service.api import recipe_forms, shelf
 from impasto.service.api.edge import Edge, EdgeOf, call
+from impasto.service.api.example_pictures import PREFIX, all_by_id, is_example
 from impasto.service.api.images import UPLOAD_BODY, receive_one
 from impasto.service.api.parameters import PictureIdInPath
 from impasto.service.api.problems import answers
 from impasto.service.api.security import Reader
 from impasto.service.api.uploads import folder_for_uploads
+from impasto.service.api.views import to_example
+from impasto.service.jobs.images import find_image
 
 router = APIRouter(tags=["recipe"])
 
@@ -50,7 +53,7 @@ def list_presets(_: Reader) -> Response:
 @router.get("/examples", response_model=list[schemas.Example], responses=answers())
 def list_examples(_: Reader) -> Response:
     """List the bundled pictures; their ids are taken wherever a picture's is."""
-    return JSONResponse([shelf.to_example(row) for row in shelf.examples().values()])
+    return JSONResponse([to_example(image_id.removeprefix(PREFIX), image) for image_id, image in all_by_id().items()])
 
 
 @router.post(
@@ -58,7 +61,7 @@ def list_examples(_: Reader) -> Response:
 )
 async def inspect_recipe(request: Request, edge: EdgeOf, caller: Reader) -> Response:
     """Read the recipe that a painted picture carries; nothing is kept."""
-    async with folder_for_uploads(edge.scratch) as folder:
+    async with folder_for_uploads(edge.settings.scratch) as folder:
         received = await receive_one(request, folder, None)
         facts = await edge.decoding.inspect(received.path, received.name, {})
     return await _found(edge, caller.owner, facts["recipe"], received.name)
@@ -67,12 +70,14 @@ async def inspect_recipe(request: Request, edge: EdgeOf, caller: Reader) -> Resp
 @router.post("/images/{image_id}/recipe", response_model=schemas.FoundRecipe, responses=answers(404))
 async def inspect_image_recipe(image_id: PictureIdInPath, edge: EdgeOf, caller: Reader) -> Response:
     """Read the recipe that an uploaded picture carries."""
-    row = await shelf.find(edge, caller.owner, image_id)
-    async with folder_for_uploads(edge.scratch) as folder:
+    image = await shelf.find(edge, caller.owner, image_id)
+    if is_example(image_id):
+        return await _found(edge, caller.owner, None, image.name)
+    async with folder_for_uploads(edge.settings.scratch) as folder:
         source = folder / "source"
-        await call(shelf.copy_blob, edge, shelf.picture_key(row.sha256), source)
-        facts = await edge.decoding.inspect(source, row.name, {})
-    return await _found(edge, caller.owner, facts["recipe"], row.name)
+        await call(edge.artifacts.fetch, image.artifact, source)
+        facts = await edge.decoding.inspect(source, image.name, {})
+    return await _found(edge, caller.owner, facts["recipe"], image.name)
 
 
 async def _found(edge: Edge, owner: str, recipe_json: str | None, name: str) -> Response:
@@ -116,7 +121,6 @@ def _recipe(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
 async def _picture(edge: Edge, owner: str, recorded: Mapping[str, Any]) -> dict[str, Any]:
     """A picture that a recipe names, found again by its bytes."""
     sha256 = str(recorded["sha256"])
-    own = await call(edge.pictures.find_by_sha256, owner, sha256)
-    bundled = next((row for row in shelf.examples().values() if row.sha256 == sha256), None)
-    row = own or bundled
-    return {"name": str(recorded["name"]), "sha256": sha256, "image_id": row.id if row else None}
+    own = await call(find_image, edge.database, owner, sha256)
+    found = own or next((image for image in all_by_id().values() if image.sha256 == sha256), None)
+    return {"name": str(recorded["name"]), "sha256": sha256, "image_id": found.id if found else None}

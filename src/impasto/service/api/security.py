@@ -1,60 +1,32 @@
 """Who asks, and what they may do: API keys, the studio's sessions, scopes.
 
-A key is ``imp_ID_SECRET``, the secret 256 random bits; the service keeps its SHA-256 and never the key. A session is a
-signed cookie that names a key, ends with it, and cannot be read by scripts.
+A session is a signed cookie that names a key, ends with it, and cannot be read by scripts.
 """
 
 import hashlib
 import hmac
-import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Protocol, cast
+from typing import Annotated, TypeVar, cast
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
 from impasto.service.api.limits import RateLimit
 from impasto.service.api.problems import ApiProblem
+from impasto.service.keys import ALL_SCOPES, KeyRecord, KeyRing
 from impasto.service.schemas import Scope
 
-ALL_SCOPES: Sequence[Scope] = ("read", "write", "admin")
+T = TypeVar("T")
+
 COOKIE = "impasto_session"
 SESSION_SECONDS = 30 * 24 * 3600
 REMEMBERED_SECONDS = 2.0
 """How long a key that was looked up is taken to be as it was; a revoked one works no longer than this."""
 
-_PREFIX = "imp"
 _MAX_KEY_LENGTH = 200
 _MAX_REMEMBERED = 1_000
-
-
-@dataclass(frozen=True)
-class KeyRecord:
-    """What the service keeps of a key.
-
-    Attributes:
-        id: Its public part.
-        owner: Whose jobs it sees.
-        scopes: What it may do.
-        secret_sha256: Of its secret part, in hexadecimal.
-    """
-
-    id: str
-    owner: str
-    scopes: Sequence[Scope]
-    secret_sha256: str
-
-
-class KeyRing(Protocol):
-    """Where keys are kept; calls may block."""
-
-    def find_key(self, key_id: str) -> KeyRecord | None:
-        """A key that is not revoked."""
-
-    def has_keys(self) -> bool:
-        """Whether there is any that is not revoked."""
 
 
 @dataclass(frozen=True)
@@ -65,25 +37,19 @@ class Identity:
         owner: Whose jobs are seen.
         scopes: What may be done.
         key_id: Of the key that was shown; None where none is needed.
+        max_queued: Jobs that may wait or run at once; None for the service's setting.
+        max_stored_bytes: Of uploaded pictures; None for the service's setting.
     """
 
     owner: str
     scopes: Sequence[Scope]
     key_id: str | None = None
+    max_queued: int | None = None
+    max_stored_bytes: int | None = None
 
 
 LOCAL = Identity("local", ALL_SCOPES)
 """Everybody, on a service of this machine alone that has no keys."""
-
-
-def new_key(owner: str, scopes: Sequence[Scope]) -> tuple[str, KeyRecord]:
-    """A new key: the text to be shown once, and what is kept of it."""
-    key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-    return f"{_PREFIX}_{key_id}_{secret}", KeyRecord(key_id, owner, scopes, _sha256(secret))
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Gate:
@@ -102,7 +68,7 @@ class Gate:
 
     def needs_key(self) -> bool:
         """Whether this service asks for keys."""
-        return not self._is_loopback or bool(self._recall("*", self._keys.has_keys))
+        return not (self._is_loopback and self._recall("none", self._keys.is_empty))
 
     def admit(self, request: Request) -> Identity:
         """Who sends a request; counts it.
@@ -111,15 +77,14 @@ class Gate:
             ApiProblem: 401 if a key is needed and none or a wrong one was shown; 429 if there are too many requests.
         """
         identity = self._identify(request)
-        if identity is not None:
-            self._rate.take(f"owner:{identity.owner}")
-        else:
+        if identity is None:
             self.count(request)
             raise ApiProblem(
                 401,
                 "A key is needed: send 'Authorization: Bearer KEY' with one that 'impasto keys create' made.",
                 {"WWW-Authenticate": "Bearer"},
             )
+        self._rate.take(f"owner:{identity.owner}")
         return identity
 
     def count(self, request: Request) -> None:
@@ -132,13 +97,10 @@ class Gate:
 
     def check_key(self, key: str) -> Identity | None:
         """Whose key this is; None if it is nobody's."""
-        if len(key) > _MAX_KEY_LENGTH or key.count("_") < 2:
+        if not key or len(key) > _MAX_KEY_LENGTH:
             return None
-        prefix, key_id, secret = key.split("_", 2)
-        record = self._find(key_id) if prefix == _PREFIX else None
-        if record is None or not hmac.compare_digest(record.secret_sha256, _sha256(secret)):
-            return None
-        return Identity(record.owner, record.scopes, record.id)
+        digest = hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
+        return _identity(self._recall(f"hash:{digest}", lambda: self._keys.find(key)))
 
     def new_session(self, key_id: str) -> str:
         """The value of a session's cookie."""
@@ -146,7 +108,7 @@ class Gate:
         return f"{words}.{self._signature(words)}"
 
     def _identify(self, request: Request) -> Identity | None:
-        if shown := request.headers.get("authorization"):
+        if (shown := request.headers.get("authorization")) is not None:
             scheme, _, key = shown.partition(" ")
             return self.check_key(key.strip()) if scheme.lower() == "bearer" else None
         if (cookie := request.cookies.get(COOKIE)) and (identity := self._check_session(cookie)):
@@ -159,16 +121,13 @@ class Gate:
         is_signed = hmac.compare_digest(signature.encode(), self._signature(words).encode())
         if not is_signed or not end.isdecimal() or int(end) < time.time():
             return None
-        record = self._find(key_id)
-        return Identity(record.owner, record.scopes, record.id) if record else None
+        return _identity(self._recall(f"id:{key_id}", lambda: self._keys.find_by_id(key_id)))
 
     def _signature(self, words: str) -> str:
         return hmac.new(self._secret, words.encode(), hashlib.sha256).hexdigest()
 
-    def _find(self, key_id: str) -> KeyRecord | None:
-        return cast(KeyRecord | None, self._recall(key_id, lambda: self._keys.find_key(key_id)))
-
-    def _recall(self, name: str, look_up: Callable[[], object]) -> object:
+    def _recall(self, name: str, look_up: Callable[[], T]) -> T:
+        """What was found a moment ago, or is found now."""
         now = time.monotonic()
         until, value = self._remembered.get(name, (0.0, None))
         if until < now:
@@ -176,7 +135,13 @@ class Gate:
                 self._remembered.clear()
             value = look_up()
             self._remembered[name] = (now + REMEMBERED_SECONDS, value)
-        return value
+        return cast(T, value)
+
+
+def _identity(record: KeyRecord | None) -> Identity | None:
+    if record is None or not record.is_valid:
+        return None
+    return Identity(record.name, record.scopes, record.id, record.max_queued, record.max_stored_bytes)
 
 
 _bearer = HTTPBearer(auto_error=False, description="A key that 'impasto keys create' made.")
