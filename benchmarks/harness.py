@@ -1,7 +1,7 @@
 """Side-by-side timing: this package against the plain method, each in a process of its own, in turn.
 
-The plain method is what the scripts of the field do: one scale, NCHW tensors, `torch.optim.LBFGS` with strong Wolfe
-line search on the pixels, here on our objective, so that the two do the same work an iteration.
+The plain method (`impasto.bench.plain`) is what the scripts of the field do, here on our objective, so that the two do
+the same work an iteration.
 """
 
 import itertools
@@ -112,26 +112,10 @@ def _run_impasto(build: Callable[[], Any], content: Any, iterations: int, recipe
 
 
 def _run_baseline(build: Callable[[], Any], content: Any, iterations: int, recipe: Any) -> tuple[list[float], float]:
-    import torch
+    from impasto.bench.plain import run_plain
 
-    objective = build()
-    objective.encoder.memory_format = torch.contiguous_format
-    objective.encoder.to(memory_format=torch.contiguous_format)
-    pixels = content.clone().requires_grad_()
-    optimizer = torch.optim.LBFGS([pixels], max_iter=iterations, max_eval=iterations, line_search_fn="strong_wolfe")
-    stamps: list[float] = []
-    losses: list[float] = []
-
-    def closure() -> torch.Tensor:
-        optimizer.zero_grad()
-        loss: torch.Tensor = objective.parts(pixels).sum()
-        loss.backward()  # type: ignore[no-untyped-call]
-        losses.append(loss.item())
-        stamps.append(time.perf_counter())
-        return loss
-
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
-    return stamps, min(losses)
+    outcome = run_plain(build(), content, iterations)
+    return outcome.stamps, min(outcome.losses)
 
 
 def summarize(measurements: Sequence[Measurement]) -> dict[str, float]:

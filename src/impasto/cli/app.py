@@ -34,6 +34,12 @@ app.command(
     help="Paint a picture again by the recipe that is written in it.",
     usage="Usage: impasto rerun PICTURE [-o OUT] [OPTIONS]",
 )
+app.command(
+    "impasto.cli.sweep:sweep",
+    name="sweep",
+    help="Paint a picture for every combination of what varies, and compare them on a sheet and a page.",
+    usage="Usage: impasto sweep CONTENT STYLE [STYLE ...] --vary NAME=VALUE,VALUE... [-o FOLDER] [OPTIONS]",
+)
 app.command("impasto.cli.looks:looks", name="looks", help="Show the named looks, and when to take which.")
 app.command(
     "impasto.cli.models:app", name="models", help="List, download and verify encoders' weights, and inspect models."

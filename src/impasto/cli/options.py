@@ -7,7 +7,7 @@ by the same sentences, and only what was really given is passed on (`model_field
 import functools
 import inspect
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -40,11 +40,14 @@ _METAVARS = {"number": "FLOAT", "integer": "INT", "string": "TEXT", "path": "PAT
 _SHORT_NAMES = {"output_file": ("-o",)}
 
 
-def with_options(*models: type[BaseModel]) -> Callable[[Callable[..., int]], Callable[..., int]]:
+def with_options(
+    *models: type[BaseModel], leave_out: Collection[str] = ()
+) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """Replaces a command's ``**values`` by one option for each field of the models.
 
     Args:
         models: `Recipe`, `RunOptions`, or both.
+        leave_out: Fields that mean nothing to this command, or that it declares itself.
 
     Returns:
         A decorator. The command then receives in ``values`` what was given, by the fields' names; see `build`.
@@ -52,7 +55,12 @@ def with_options(*models: type[BaseModel]) -> Callable[[Callable[..., int]], Cal
 
     def decorate(command: Callable[..., int]) -> Callable[..., int]:
         groups: dict[str, Group] = {}
-        options = [_option(model, field, groups) for model in models for field in option_fields(model)]
+        options = [
+            _option(model, field, groups)
+            for model in models
+            for field in option_fields(model)
+            if field not in leave_out
+        ]
         own = [p for p in inspect.signature(command).parameters.values() if p.kind is not p.VAR_KEYWORD]
 
         @functools.wraps(command)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from impasto.cli.dry_run import show_plan
 from impasto.cli.reporters import Reporter, reporter_for
 from impasto.cli.signals import stop_on_signal
-from impasto.errors import CheckpointError, ImpastoError, OutOfMemoryError, UserError
+from impasto.errors import CheckpointError, ImpastoError, UserError
 from impasto.formats.files import is_folder
 from impasto.recipe import Recipe, RunOptions
 
@@ -85,13 +85,13 @@ def _paint_one(
 
     In a batch, a checkpoint that does not fit is no obstacle: the picture is painted anew.
     """
-    from impasto.devices import is_out_of_memory
     from impasto.engine import Control
+    from impasto.runs.failures import told_in_a_sentence
     from impasto.runs.run import run
 
     control = Control()
     try:
-        with stop_on_signal(control) as interruption:
+        with told_in_a_sentence(content), stop_on_signal(control) as interruption:
 
             def follow(event: "Progress") -> None:
                 interruption.has_picture = True
@@ -114,14 +114,6 @@ def _paint_one(
         return _paint_one(content, styles, recipe, anew, encoder, reporter, is_batch=is_batch)
     except ImpastoError as error:
         return _failed(error, reporter)
-    except OSError as error:
-        return _failed(ImpastoError(f"'{content}' cannot be painted: {error.strerror or error}."), reporter)
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        return _failed(
-            OutOfMemoryError(f"Memory ran out at '{content}'. Lower --height, or take smaller pictures."), reporter
-        )
     reporter.done(report)
     return interruption.exit_code
 

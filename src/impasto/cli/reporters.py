@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TextIO, cast
 
-from impasto.cli.formatting import facts_in_words, level_in_words, report_in_words
+from impasto.cli.formatting import duration, facts_in_words, level_in_words, report_in_words
 from impasto.cli.streams import LastingStream, stdout_for_events
 from impasto.recipe import Recipe, RunOptions, size_in_words
 from impasto.runs.events import EventStream, Listener
@@ -61,6 +61,9 @@ class Lines(Reporter):
         self._last_line = self._last_download = 0.0
         self._is_line_due = False
 
+    def cell(self, number: int, num_all: int, label: str, seconds_left: float) -> None:
+        self._out.line(f"Cell {number} of {num_all}: {label}; about {duration(seconds_left)} left for all.")
+
     def start(self, content: Path, styles: Sequence[Path], recipe: Recipe, peak_bytes: int) -> None:
         self._out.line(
             f"Painting {content} in the style of {', '.join(map(str, styles))}: "
@@ -101,6 +104,10 @@ class Lines(Reporter):
         passed_over = f", {num_passed_over} passed over" if num_passed_over else ""
         self._out.line(f"{num_done} of {num_all} pictures painted{passed_over}.")
 
+    def sweep_done(self, folder: Path, num_done: int, num_all: int, num_failed: int) -> None:
+        failed = f", {num_failed} failed" if num_failed else ""
+        self._out.line(f"{num_done} of {num_all} cells painted{failed}; see {folder / 'report.html'}.")
+
 
 class Bar(Lines):
     """A progress bar with level, loss, speed and time left, on a terminal."""
@@ -121,6 +128,10 @@ class Bar(Lines):
     def start(self, content: Path, styles: Sequence[Path], recipe: Recipe, peak_bytes: int) -> None:
         super().start(content, styles, recipe, peak_bytes)
         self._show(content.name, 0, recipe.num_iterations, "preparing")
+
+    def cell(self, number: int, num_all: int, label: str, seconds_left: float) -> None:
+        self._bar.stop()
+        super().cell(number, num_all, label, seconds_left)
 
     def download(self, num_bytes: int, total_bytes: int | None) -> None:
         self._show("weights", num_bytes, total_bytes, f"{num_bytes / 1e6:.0f} MB")

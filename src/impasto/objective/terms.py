@@ -14,6 +14,7 @@ from impasto.encoders.base import Encoder, is_finite
 from impasto.errors import EncoderError
 from impasto.losses import STYLE_LOSSES, content_loss, projected_squared_norm, total_variation
 from impasto.objective.masks import Style, style_shares, to_grid
+from impasto.objective.shared_targets import shared
 from impasto.objective.weighting import BLENDED_SLOPE, knee_factor, soft_thresholded, style_knee
 from impasto.recipe import Recipe
 
@@ -81,11 +82,7 @@ class ContentTerm(Term):
     ) -> None:
         self.layers = layers
         self.projections = {layer: encoder.projection(layer) for layer in layers}
-        self.targets = {
-            layer: checked_finite(features, layer, encoder)
-            for layer, features in (looker.iter_content_features(image, asked) if layers else ())
-            if layer in layers
-        }
+        self.targets = self._targets_from(image, encoder, looker, asked)
         self.weights = {
             layer: None if visible is None else to_grid(visible, (target.shape[-2], target.shape[-1]))
             for layer, target in self.targets.items()
@@ -94,6 +91,19 @@ class ContentTerm(Term):
             layer: projected_squared_norm(target, self.projections[layer], self.weights[layer])
             for layer, target in self.targets.items()
         }
+
+    def _targets_from(
+        self, image: Tensor, encoder: Encoder, looker: Encoder, asked: Collection[str]
+    ) -> Mapping[str, Tensor]:
+        def compute() -> Mapping[str, Tensor]:
+            return {
+                layer: checked_finite(features, layer, encoder)
+                for layer, features in (looker.iter_content_features(image, asked) if self.layers else ())
+                if layer in self.layers
+            }
+
+        # Another looker may record what it is asked, so it is asked every time.
+        return shared(compute, "content", encoder, *self.layers, *asked, image) if looker is encoder else compute()
 
     def begin(self, image: Tensor) -> list[Tensor]:
         """See `Term.begin`."""
@@ -174,13 +184,18 @@ class StyleTerm(Term):
                 statistics = whole = self._statistics(layer, features, self.visible) if whole is None else whole
             yield self.loss.distance(statistics, targets[layer])
 
-    def _target(self, style: Style, encoder: Encoder, looker: Encoder) -> dict[str, Any]:
-        targets = {}
-        for layer, features in looker.iter_style_features(style.image, self.layers) if self.layers else ():
-            checked_finite(features, layer, encoder)
-            statistics = self._statistics(layer, features, style.style_mask)
-            targets[layer] = self.loss.target(statistics, self.projections[layer])
-        return targets
+    def _target(self, style: Style, encoder: Encoder, looker: Encoder) -> Mapping[str, Any]:
+        def compute() -> Mapping[str, Any]:
+            targets = {}
+            for layer, features in looker.iter_style_features(style.image, self.layers) if self.layers else ():
+                checked_finite(features, layer, encoder)
+                statistics = self._statistics(layer, features, style.style_mask)
+                targets[layer] = self.loss.target(statistics, self.projections[layer])
+            return targets
+
+        if looker is not encoder:
+            return compute()
+        return shared(compute, "style", encoder, self.loss, *self.layers, style.image, style.style_mask)
 
     def _statistics(self, layer: str, features: Tensor, mask: Tensor | None) -> Any:
         weights = None if mask is None else to_grid(mask, (features.shape[-2], features.shape[-1]))

@@ -22,6 +22,9 @@ __all__ = ["EventStream", "Listener"]
 class Listener:
     """Follows one run or a batch of them; this one ignores everything."""
 
+    def cell(self, number: int, num_all: int, label: str, seconds_left: float) -> None:
+        """A cell of a sweep begins: its place among those still to paint, and the time that all of these will take."""
+
     def start(self, content: Path, styles: Sequence[Path], recipe: Recipe, peak_bytes: int) -> None:
         """A picture is about to be painted, which will take so much memory."""
 
@@ -46,6 +49,9 @@ class Listener:
     def summary(self, num_done: int, num_all: int, num_passed_over: int = 0) -> None:
         """A batch is over."""
 
+    def sweep_done(self, folder: Path, num_done: int, num_all: int, num_failed: int) -> None:
+        """A sweep is over, or was stopped, and its sheet, tables and report are in the folder."""
+
 
 class EventStream(Listener):
     """Hands each event on as a dict of plain values, which JSON can hold; ``"event"`` names its kind.
@@ -56,6 +62,9 @@ class EventStream(Listener):
 
     def __init__(self, send: Callable[[dict[str, Any]], None]) -> None:
         self._send = send
+
+    def cell(self, number: int, num_all: int, label: str, seconds_left: float) -> None:
+        self._event("cell", number=number, num_all=num_all, label=label, seconds_left=_rounded(seconds_left))
 
     def start(self, content: Path, styles: Sequence[Path], recipe: Recipe, peak_bytes: int) -> None:
         self._event(
@@ -92,6 +101,9 @@ class EventStream(Listener):
 
     def summary(self, num_done: int, num_all: int, num_passed_over: int = 0) -> None:
         self._event("summary", num_done=num_done, num_all=num_all, num_passed_over=num_passed_over)
+
+    def sweep_done(self, folder: Path, num_done: int, num_all: int, num_failed: int) -> None:
+        self._event("sweep_done", path=str(folder), num_done=num_done, num_all=num_all, num_failed=num_failed)
 
     def _event(self, name: str, **values: Any) -> None:
         self._send({"event": name} | values)

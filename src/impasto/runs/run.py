@@ -55,6 +55,7 @@ def run(
     on_plan: Callable[[MemoryPlan], None] | None = None,
     control: Control | None = None,
     keeps_checkpoint: bool = True,
+    keeps_losses: bool = False,
 ) -> RunReport:
     """Paints one picture and saves it, with the pictures in between and the losses, as the options say.
 
@@ -70,6 +71,7 @@ def run(
         control: Stops or cancels the run from outside.
         keeps_checkpoint: Whether the checkpoint of a run that has ended stays beside its other files, for a larger
             budget later; that of a run that was stopped always stays.
+        keeps_losses: Whether the table of losses is kept also where nothing else is in between.
 
     Raises:
         UserError: If a picture cannot be read or the output not be written; before anything is computed.
@@ -77,7 +79,7 @@ def run(
     """
     plan = plan_run(content, styles, recipe, options)
     outputs, inputs = plan.outputs, plan.inputs
-    with _Recorder(outputs, inputs.content, recipe, options, on_progress, on_saved) as recorder:
+    with _Recorder(outputs, inputs.content, recipe, options, on_progress, on_saved, keeps_losses) as recorder:
         result = stylize(
             inputs.content, inputs.styles, recipe,
             masks=Masks(inputs.content_masks, inputs.style_masks, inputs.lock_mask),
@@ -159,6 +161,7 @@ class _Recorder:
         options: RunOptions,
         on_progress: Callable[[Progress], None] | None,
         on_saved: Callable[[Path], None] | None,
+        keeps_losses: bool,
     ) -> None:
         self.has_table = False
         self._outputs, self._picture, self._interval = outputs, picture, options.saving_interval
@@ -166,7 +169,9 @@ class _Recorder:
         self._is_gray = stays_gray(picture, recipe)
         self._on_progress, self._on_saved = on_progress, on_saved
         # A run that only wants its one picture file leaves no folder beside it.
-        self._is_keeping = self.wants_folder = outputs.is_folder or options.plot or self._interval > 0
+        self._is_keeping = self.wants_folder = (
+            outputs.is_folder or options.plot or self._interval > 0 or keeps_losses
+        )
         self._log: LossLog | None = None
 
     def __enter__(self) -> Self:
