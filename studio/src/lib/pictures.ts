@@ -2,21 +2,19 @@
 import { address } from './api/client';
 import type { Job, Picture } from './api/types';
 
-/** The latest picture of a job at its own size; null before the first preview. */
+/** The latest picture of a job: small while it paints, as it is in the end; null before the first preview. */
 export function previewOf(job: Job | undefined): string | null {
-  if (!job?.preview_url || !job.preview_version) return null;
-  return versioned(job.preview_url, job);
+  if (!job) return null;
+  if (job.result_url) return address(job.result_url, { v: `${job.attempt}-${job.preview_version}` });
+  return job.preview_version ? job.preview_url : null;
 }
 
 export function thumbnailOf(job: Job, size: 128 | 256 | 512 = 256): string | null {
   if (!job.preview_version) return null;
-  return address(job.thumbnail_url ?? `/jobs/${job.id}/thumbnail`, { size, v: job.preview_version });
+  // Not the job's own address, which is as old as its last change of state.
+  return address(`/jobs/${job.id}/thumbnail`, { size, version: job.preview_version });
 }
 
 export function thumbnail(picture: Picture, size: 128 | 256 | 512 | 1024 = 256): string {
   return address(picture.thumbnail_url, { size });
-}
-
-function versioned(url: string, job: Job): string {
-  return url.includes('v=') ? url : address(url, { v: job.preview_version });
 }

@@ -180,7 +180,7 @@ export const en = {
   // details and downloads
   download: 'Download',
   savePicture: 'Picture',
-  saveTiff: 'TIFF, 16 bit',
+  saveTiff: 'TIFF',
   saveZip: 'Everything (ZIP)',
   saveRecipe: 'Recipe (TOML)',
   copyCommand: 'Copy the command line',

@@ -172,7 +172,7 @@ export const pl: Messages = {
 
   download: 'Pobierz',
   savePicture: 'Obraz',
-  saveTiff: 'TIFF, 16 bitów',
+  saveTiff: 'TIFF',
   saveZip: 'Wszystko (ZIP)',
   saveRecipe: 'Przepis (TOML)',
   copyCommand: 'Kopiuj polecenie',
