@@ -16,7 +16,7 @@ from setuptools.build_meta import prepare_metadata_for_build_editable, prepare_m
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import build_studio  # noqa: E402 (beside this file, which is no package)
+import build_studio
 
 __all__ = [
     "build_editable",

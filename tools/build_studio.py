@@ -194,7 +194,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             logger.info("Built the studio." if build() else "The studio is up to date.")
     except BuildError as error:
-        logger.error("%s", error)  # noqa: TRY400 (its words, not our trace)
+        logger.error("%s", error)
         return 1
     return 0
 
