@@ -22,7 +22,7 @@ playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright i
 PAGE = Path(__file__).parents[2] / "src" / "impasto" / "studio" / "index.html"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"]  # fmt: skip
-PATIENCE = 60_000
+PATIENCE = 15_000
 """Milliseconds: painting shares its processor with other tests."""
 
 SMALL = {"model": "compact", "height": 96, "total_iterations": 40}

@@ -264,7 +264,7 @@ def test_a_deleted_picture_comes_back(studio: Studio, server: Server) -> None:
     studio.open("#/gallery")
     tile = studio.page.locator(f"a[href='#/job/{job}']")
     tile.wait_for()
-    studio.page.get_by_role("checkbox", name=f"{studio.word('select')} kept after all").check()
+    studio.page.get_by_role("checkbox", name=f"{studio.word('select')} kept after all").first.check()
     studio.button("delete").click()
     tile.wait_for(state="detached")
     studio.button("undo").click()
@@ -281,7 +281,7 @@ def test_two_pictures_are_compared_with_their_recipes(studio: Studio, server: Se
         studio.page.get_by_role("checkbox", name=f"{studio.word('select')} {name}").first.check()
     studio.button("compare").click()
     studio.page.get_by_role("row", name=re.compile("20.*90")).wait_for()
-    assert studio.painted.count() == 2
+    studio.painted.nth(1).wait_for()
     stages = studio.page.get_by_role("application")
     stages.first.press("+")
     zooms = studio.page.get_by_text(re.compile(r"^\d+ %$")).all_inner_texts()

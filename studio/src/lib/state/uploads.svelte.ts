@@ -31,6 +31,15 @@ class Uploads {
 
 export const uploads = new Uploads();
 
+const EDGE = 2 ** 20;
+
+/** Whether a file may hold a recipe, by the name that each of them begins with; it spares the others a question. */
+export async function mayCarryRecipe(file: Blob): Promise<boolean> {
+  const edges = [file.slice(0, EDGE), file.slice(Math.max(EDGE, file.size - EDGE))];
+  const texts = await Promise.all(edges.map((edge) => edge.arrayBuffer()));
+  return texts.some((bytes) => new TextDecoder('latin1').decode(bytes).includes('impasto'));
+}
+
 /** The pictures among what was dropped or pasted. */
 export function filesOf(transfer: DataTransfer | null): File[] {
   return [...(transfer?.files ?? [])];
