@@ -58,9 +58,7 @@ export const en = {
   examplePhotos: 'Example photos',
   style: 'Style',
   styles: 'Styles',
-  stylesHint: 'One or more paintings to paint in.',
   addStyle: 'Add a style picture',
-  chosen: 'chosen',
   share: 'Share',
   scale: 'Stroke size',
   moveUp: 'Move up',
@@ -106,13 +104,11 @@ export const en = {
   encoderMissing: (wanted: string, used: string) =>
     `${wanted} is not on this machine yet; ${used} paints meanwhile.`,
   downloadEncoder: (name: string, size: string) => `Download ${name}${size ? ` (${size})` : ''}`,
-  downloading: (share: string) => `Downloading… ${share}`,
 
   // empty stage
   welcome: 'Paint a photo in the style of a painting',
   welcomeSteps: ['Choose a photo', 'Choose a style', 'Paint'],
   startWith: 'Or start with one of these:',
-  nowStyle: 'Now choose a style.',
   dropPhoto: 'Drop here as the photo',
   dropStyle: 'Drop here as a style',
 
@@ -135,7 +131,7 @@ export const en = {
   tune: 'Weights',
   tuneHelp: 'Takes effect while it paints.',
   apply: 'Apply',
-  nextOnly: 'Changes in the left column are for the next picture.',
+  nextOnly: 'Changes here are for the next picture.',
   states: {
     queued: 'Waiting',
     running: 'Painting',
@@ -174,7 +170,6 @@ export const en = {
   fullScreen: 'Full screen',
   pictureOf: (name: string) => `Painted picture: ${name}`,
   photoOf: (name: string) => `Photo: ${name}`,
-  noPreview: 'The first preview is on its way…',
   noPicture: 'There is no picture.',
 
   // details and downloads
@@ -187,11 +182,9 @@ export const en = {
   copied: 'Copied.',
   command: 'Command line',
   name: 'Name',
-  rename: 'Rename',
   save: 'Save',
   recipe: 'Recipe',
   recipeDefault: 'Every setting at its default.',
-  changesMade: 'Changed on the way',
   changeAt: (iteration: number) => `After ${iteration}`,
   created: 'Created',
   duration: 'Duration',
@@ -200,7 +193,6 @@ export const en = {
   deleted: (name: string) => `${name} deleted.`,
   deletedMany: (number: number) => `${count(number, 'picture', 'pictures')} deleted.`,
   draftReplaced: 'Photo, styles and settings taken over.',
-  gone: 'There is no such job. It may have been deleted.',
 
   // settings
   searchSettings: 'Search settings',
@@ -234,7 +226,6 @@ export const en = {
 
   // masks
   layers: 'Layers',
-  layerOf: (name: string) => name,
   lockLayer: 'Stays a photo',
   empty: 'empty',
   painted: 'painted',
@@ -261,7 +252,6 @@ export const en = {
   maskNeedsPhoto: 'Choose a photo and a style first; then paint where each style goes.',
 
   // gallery
-  search: 'Search',
   searchNames: 'Search names',
   state: 'State',
   kind: 'Kind',
@@ -273,7 +263,6 @@ export const en = {
   deleteSelected: 'Delete',
   clearSelection: 'Clear selection',
   more: 'Show more',
-  numPictures: (number: number) => count(number, 'picture', 'pictures'),
   emptyGallery: 'Nothing painted yet.',
   emptySearch: 'No picture has these words in its name.',
   allPictures: 'All pictures',

@@ -56,9 +56,7 @@ export const pl: Messages = {
   examplePhotos: 'Przykładowe zdjęcia',
   style: 'Styl',
   styles: 'Style',
-  stylesHint: 'Jeden lub więcej obrazów, w których stylu malować.',
   addStyle: 'Dodaj obraz ze stylem',
-  chosen: 'wybrany',
   share: 'Udział',
   scale: 'Wielkość pociągnięć',
   moveUp: 'Przesuń w górę',
@@ -103,12 +101,10 @@ export const pl: Messages = {
   numMasks: (number) => count(number, 'maska namalowana', 'maski namalowane', 'masek namalowanych'),
   encoderMissing: (wanted, used) => `Tej maszynie brakuje sieci ${wanted}; na razie maluje ${used}.`,
   downloadEncoder: (name, size) => `Pobierz ${name}${size ? ` (${size})` : ''}`,
-  downloading: (share) => `Pobieranie… ${share}`,
 
   welcome: 'Namaluj zdjęcie w stylu obrazu',
   welcomeSteps: ['Wybierz zdjęcie', 'Wybierz styl', 'Maluj'],
   startWith: 'Albo zacznij od jednego z tych:',
-  nowStyle: 'Teraz wybierz styl.',
   dropPhoto: 'Upuść tu jako zdjęcie',
   dropStyle: 'Upuść tu jako styl',
 
@@ -129,7 +125,7 @@ export const pl: Messages = {
   tune: 'Wagi',
   tuneHelp: 'Działa już w trakcie malowania.',
   apply: 'Zastosuj',
-  nextOnly: 'Zmiany w lewej kolumnie dotyczą następnego obrazu.',
+  nextOnly: 'Zmiany tutaj dotyczą następnego obrazu.',
   states: {
     queued: 'Oczekuje',
     running: 'Maluje',
@@ -167,7 +163,6 @@ export const pl: Messages = {
   fullScreen: 'Pełny ekran',
   pictureOf: (name) => `Namalowany obraz: ${name}`,
   photoOf: (name) => `Zdjęcie: ${name}`,
-  noPreview: 'Pierwszy podgląd zaraz się pojawi…',
   noPicture: 'Nie ma obrazu.',
 
   download: 'Pobierz',
@@ -179,11 +174,9 @@ export const pl: Messages = {
   copied: 'Skopiowano.',
   command: 'Polecenie',
   name: 'Nazwa',
-  rename: 'Zmień nazwę',
   save: 'Zapisz',
   recipe: 'Przepis',
   recipeDefault: 'Wszystkie ustawienia domyślne.',
-  changesMade: 'Zmiany w trakcie',
   changeAt: (iteration) => `Po ${iteration}`,
   created: 'Utworzono',
   duration: 'Czas',
@@ -192,7 +185,6 @@ export const pl: Messages = {
   deleted: (name) => `Usunięto: ${name}.`,
   deletedMany: (number) => `Usunięto ${count(number, 'obraz', 'obrazy', 'obrazów')}.`,
   draftReplaced: 'Przejęto zdjęcie, style i ustawienia.',
-  gone: 'Nie ma takiego zadania. Być może zostało usunięte.',
 
   searchSettings: 'Szukaj ustawień',
   nothingFound: 'Żadne ustawienie nie zawiera tych słów.',
@@ -229,7 +221,6 @@ export const pl: Messages = {
   },
 
   layers: 'Warstwy',
-  layerOf: (name) => name,
   lockLayer: 'Zostaje zdjęciem',
   empty: 'pusta',
   painted: 'namalowana',
@@ -255,7 +246,6 @@ export const pl: Messages = {
   maskTools: 'Narzędzia maski',
   maskNeedsPhoto: 'Najpierw wybierz zdjęcie i styl; potem wskaż, gdzie ma trafić każdy styl.',
 
-  search: 'Szukaj',
   searchNames: 'Szukaj nazw',
   state: 'Stan',
   kind: 'Rodzaj',
@@ -267,7 +257,6 @@ export const pl: Messages = {
   deleteSelected: 'Usuń',
   clearSelection: 'Odznacz',
   more: 'Pokaż więcej',
-  numPictures: (number) => count(number, 'obraz', 'obrazy', 'obrazów'),
   emptyGallery: 'Nic jeszcze nie namalowano.',
   emptySearch: 'Żaden obraz nie ma tych słów w nazwie.',
   allPictures: 'Wszystkie obrazy',

@@ -20,6 +20,8 @@ interface Saved {
   styles: Style[];
   overrides: Recipe;
   job: string | null;
+  /** Ids of the masks that the service has, by layer. */
+  masks?: Record<string, string>;
 }
 
 const STORED = 'impasto.draft';
@@ -38,13 +40,16 @@ class Draft {
   /** What the service refused, by the field that it is about; '' for none. */
   problems = $state.raw<Record<string, string>>({});
   #lastKey = 0;
+  /** Masks of an earlier visit that were not fetched yet. */
+  #masks: Record<string, string> = {};
   /** A failed attempt is repeated under the same key, so that it never paints twice. */
   #attempt: { body: string; key: string } | null = null;
 
   constructor() {
     const saved = read();
     if (!saved) return;
-    Object.assign(this, saved);
+    this.#assign(saved);
+    this.#masks = saved.masks ?? {};
     this.#lastKey = Math.max(0, ...this.styles.map(({ key }) => Number(key) || 0));
   }
 
@@ -125,12 +130,32 @@ class Draft {
 
   /** Everything that makes the draft, so that replacing it can be undone. */
   snapshot(): Saved {
-    return { content: this.content, styles: this.styles, overrides: this.overrides, job: this.job };
+    const { content, styles, overrides, job } = this;
+    return { content, styles, overrides, job, masks: { ...this.#masks, ...masks.known } };
   }
 
-  restore(saved: Saved): void {
-    Object.assign(this, saved);
+  async restore(saved: Saved): Promise<void> {
+    this.#assign(saved);
     this.problems = {};
+    masks.dropAll();
+    this.#masks = saved.masks ?? {};
+    await this.#fetchMasks();
+  }
+
+  #assign({ content, styles, overrides, job }: Saved): void {
+    Object.assign(this, { content, styles, overrides, job });
+  }
+
+  /** Those of an earlier visit; one that is gone is nothing to complain of. */
+  async #fetchMasks(): Promise<void> {
+    const { content } = this;
+    const wanted = Object.entries(this.#masks);
+    this.#masks = {};
+    if (!content) return;
+    const fetches = wanted.map(async ([key, id]) =>
+      masks.fetch(key, await pictureOf(id), content.width, content.height),
+    );
+    await Promise.allSettled(fetches);
   }
 
   save(): void {
@@ -206,6 +231,7 @@ class Draft {
     if (this.content && (await isGone(this.content))) this.content = null;
     const gone = await Promise.all(this.styles.map(({ picture }) => isGone(picture)));
     if (gone.some(Boolean)) this.styles = this.styles.filter((_, index) => !gone[index]);
+    await this.#fetchMasks();
   }
 
   /** Pictures, masks and recipe as the service takes them. */

@@ -4,6 +4,8 @@ import type { Picture } from '../api/types';
 import { grayOf, Mask, maskSize, remainder } from '../mask';
 
 export const LOCK = 'lock';
+/** Of the masks among the uploads, which are nothing to paint or paint from. */
+export const MASK_NAME = 'impasto-mask.png';
 
 interface Layer {
   mask: Mask;
@@ -48,6 +50,15 @@ class Masks {
     this.touch(key);
   }
 
+  /** What the service has of the masks as they are, by layer: what a reload can bring back. */
+  get known(): Record<string, string> {
+    void this.version;
+    const known = [...this.#layers].flatMap(([key, { uploaded }]) =>
+      uploaded && uploaded.version === (this.#versions.get(key) ?? 0) ? [[key, uploaded.id] as const] : [],
+    );
+    return Object.fromEntries(known);
+  }
+
   dropAll(): void {
     for (const key of [...this.#layers.keys()]) this.drop(key);
   }
@@ -77,6 +88,7 @@ class Masks {
     const version = this.#versions.get(key) ?? 0;
     if (layer.uploaded?.version !== version) {
       layer.uploaded = { version, id: await send(layer.mask.data, layer.mask.width, layer.mask.height) };
+      this.version += 1;
     }
     return layer.uploaded.id;
   }
@@ -89,7 +101,7 @@ async function uploadedRest(masks: Mask[]): Promise<string> {
 
 async function send(gray: Uint8Array, width: number, height: number): Promise<string> {
   const form = new FormData();
-  form.append('file', await pngOf(gray, width, height), 'mask.png');
+  form.append('file', await pngOf(gray, width, height), MASK_NAME);
   return (await request<Picture>('POST', '/images', { form })).id;
 }
 
