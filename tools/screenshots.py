@@ -2,8 +2,8 @@
 
     python tools/screenshots.py [NAME ...]
 
-Needs Debian's Chromium, Playwright and a built studio (`make studio`). The service runs in a folder of its own and takes
-some minutes; with names, only the pictures so named are taken again.
+Needs Debian's Chromium, Playwright and a built studio (`make studio`). The service runs in a folder of its own and
+takes some minutes; with names, only the pictures so named are taken again.
 """
 
 import argparse
