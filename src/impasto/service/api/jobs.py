@@ -104,7 +104,7 @@ def _parsed(body: bytes) -> schemas.JobRequest:
 
 async def _from_form(request: Request, edge: Edge, caller: Identity) -> schemas.JobRequest:
     """A job from a form: files are kept as uploads are, text is read as the command line reads it."""
-    async with folder_for_uploads(edge.scratch) as folder, read_form(request, MAX_PICTURES) as form:
+    async with folder_for_uploads(edge.settings.scratch) as folder, read_form(request, MAX_PICTURES) as form:
         ids: dict[str, list[str]] = {}
         for name in _FORM_FILES:
             ids[name] = [value for value in form.getlist(name) if isinstance(value, str) and value]

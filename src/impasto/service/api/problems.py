@@ -144,7 +144,7 @@ def _field_problem(entry: Mapping[str, Any]) -> dict[str, str]:
             message = f"Unknown field {shown(name)}."
         case "json_invalid":
             message = "The body is not valid JSON."
-        case _ if name in Recipe.model_fields:
+        case _ if name in Recipe.model_fields and entry["loc"][0] not in ("query", "path", "header"):
             message = f"{name} is {shown(entry.get('input'))}; it must be {allowed_values(Recipe, name)}."
         case _:
             allowed = entry["msg"].replace("Input should", "it must").replace("Value error, ", "")
