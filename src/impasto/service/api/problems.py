@@ -2,6 +2,7 @@
 
 import http
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -91,10 +92,12 @@ PROBLEM_REFERENCE = {"$ref": f"#/components/schemas/{Problem.__name__}"}
 def install(app: FastAPI) -> None:
     """Lets every error of an application become a problem."""
 
-    async def of_http(_: Request, error: Exception) -> JSONResponse:
+    async def of_http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)  # noqa: S101 (as it is registered)
         sentences = {404: "There is nothing at this address.", 405: "This address does not know the method."}
         is_ours = isinstance(error, ApiProblem)
+        if error.status_code == 405:  # where each method is a route of its own, only one of them has answered
+            return problem(405, sentences[405], headers={"Allow": ", ".join(methods_at(request.app, request.url.path))})
         detail = str(error.detail) if is_ours else sentences.get(error.status_code, str(error.detail))
         return problem(error.status_code, detail, headers=error.headers)
 
@@ -115,6 +118,14 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, of_validation)
     app.add_exception_handler(ImpastoError, of_impasto)
     app.add_exception_handler(Exception, of_anything)
+
+
+def methods_at(app: FastAPI, path: str) -> list[str]:
+    """The methods that an address knows, by the OpenAPI document."""
+    for template, methods in app.openapi()["paths"].items():
+        if re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template)), path):
+            return sorted(method.upper() for method in methods)
+    return ["GET"]
 
 
 def of_error(error: ImpastoError) -> JSONResponse:
