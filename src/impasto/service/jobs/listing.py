@@ -73,7 +73,7 @@ def count_states(database: Database) -> dict[str, int]:
     """How many unfinished jobs are in each state."""
     query = sa.select(Job.state, sa.func.count()).where(Job.finished_at.is_(None), Job.kind == "picture")
     with database.reading() as session:
-        return dict(session.execute(query.group_by(Job.state)).tuples())
+        return dict(session.execute(query.group_by(Job.state)).all())
 
 
 def _check(name: str, value: str | None, known: Any) -> None:

@@ -122,7 +122,7 @@ def _picture_names(session: Session, owner: str, ids: Sequence[str]) -> dict[str
     """Base names of pictures; raises `UnknownImageError` if one is not there for this caller."""
     uploaded = [image for image in ids if not image.startswith(EXAMPLE)]
     query = sa.select(Image.id, Image.name).where(Image.owner == owner, Image.id.in_(uploaded))
-    found = dict(session.execute(query).tuples()) if uploaded else {}
+    found = dict(session.execute(query).all()) if uploaded else {}
     for image in ids:
         if image.startswith(EXAMPLE):
             check_example(image)
