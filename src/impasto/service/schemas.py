@@ -20,9 +20,9 @@ PictureId = Annotated[
     ),
 ]
 JobName = Annotated[str, Field(max_length=200, description="For people; any text.", examples=["Coffee in oil"])]
-Priority = Annotated[int, Field(ge=0, le=9, description="9 goes first.")]
+Priority = Annotated[int, Field(strict=True, ge=0, le=9, description="9 goes first.")]
 SavingInterval = Annotated[
-    int, Field(ge=0, le=10_000_000, description="Keep the picture in between every so many iterations; 0 keeps none.")
+    int, Field(strict=True, ge=0, le=10_000_000, description="Keep the picture in between every so many iterations; 0 keeps none.")
 ]
 StylePictures = Annotated[list[PictureId], Field(min_length=1, max_length=16)]
 MaskPictures = Annotated[list[PictureId], Field(max_length=16)]
@@ -248,13 +248,18 @@ class JobPatch(Body):
     name: JobName
 
 
+def _nothing() -> None:
+    """Of a value that is not given; null is not allowed."""
+
+
 def _changes_model() -> type[Body]:
     fields: dict[str, Any] = {}
     for name in LIVE_TUNABLE:
         info = Recipe.model_fields[name]
-        limits: Any = Field(None, description=info.description)
-        limits.metadata = info.metadata
-        fields[name] = (info.annotation | None if info.annotation else float, limits)
+        limits: Any = Field(default_factory=_nothing, description=info.description, strict=True)
+        limits.metadata += info.metadata
+        kind = int if name == "total_iterations" else float
+        fields[name] = (kind, limits)
     model = create_model("Changes", __base__=Body, __doc__="New values for a job that goes on.", **fields)
     model.model_config["json_schema_extra"] = {"examples": [{"strength": 70}], "minProperties": 1}
     model.model_rebuild(force=True)

@@ -107,7 +107,7 @@ class Guard:
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not self._is_own(hosts[0]):
             raise ApiProblem(
-                421, "This service does not go by that name. Start it with --allowed-host NAME if it should."
+                421, "This service does not go by that name. List it in IMPASTO_SERVICE_ALLOWED_HOSTS if it should."
             )
         origins = headers.getlist("origin")
         if origins and not (len(origins) == 1 and _is_same(origins[0], hosts[0])):

@@ -104,7 +104,7 @@ def _parsed(body: bytes) -> schemas.JobRequest:
 
 async def _from_form(request: Request, edge: Edge, caller: Identity) -> schemas.JobRequest:
     """A job from a form: files are kept as uploads are, text is read as the command line reads it."""
-    async with folder_for_uploads(edge.scratch) as folder, read_form(request, MAX_PICTURES) as form:
+    async with folder_for_uploads(edge.settings.scratch) as folder, read_form(request, MAX_PICTURES) as form:
         ids: dict[str, list[str]] = {}
         for name in _FORM_FILES:
             ids[name] = [value for value in form.getlist(name) if isinstance(value, str) and value]
@@ -113,7 +113,8 @@ async def _from_form(request: Request, edge: Edge, caller: Identity) -> schemas.
                 ids[name].append(image.id)
         texts = {name: value for name, value in form.items() if name not in _FORM_FILES}
     recipe = {name: value for name, value in texts.items() if name not in _OWN_FIELDS}
-    values: dict[str, Any] = {name: texts[name] for name in _OWN_FIELDS if name in texts}
+    values: dict[str, Any] = {name: _number(texts[name]) for name in _OWN_FIELDS if name in texts}
+    values |= {"name": texts["name"]} if "name" in texts else {}
     for name in ("content", "lock_mask"):
         if len(ids[name]) > 1:
             raise ApiProblem(422, f"The form has {len(ids[name])} of {name}; one is needed.")
@@ -126,6 +127,11 @@ async def _from_form(request: Request, edge: Edge, caller: Identity) -> schemas.
         return schemas.JobRequest.model_validate(values | {"recipe": recipe})
     except ValidationError as error:
         raise RequestValidationError(error.errors(include_url=False)) from None
+
+
+def _number(text: Any) -> Any:
+    """A whole number that was sent as text; what is none is refused later."""
+    return int(text) if isinstance(text, str) and text.isdecimal() and len(text) < 20 else text
 
 
 @router.post("/jobs/check", response_model=schemas.Check, responses=answers(404))

@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from fastapi import Header, Path, Query
+from pydantic import BeforeValidator
 
 PictureIdInPath = Annotated[
     str,
@@ -13,7 +14,9 @@ PictureIdInPath = Annotated[
     ),
 ]
 JobId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Of a job.")]
-Size = Annotated[Literal[128, 256, 512, 1024], Query(description="Longest edge in pixels; never enlarged.")]
+Size = Annotated[
+    Literal[128, 256, 512, 1024], BeforeValidator(int), Query(description="Longest edge in pixels; never enlarged.")
+]
 LastEventId = Annotated[
     int | None,
     Header(alias="Last-Event-ID", ge=0, lt=2**63, description="The last event that is known; go on after it."),

@@ -2,6 +2,7 @@
 
 import http
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -91,10 +92,12 @@ PROBLEM_REFERENCE = {"$ref": f"#/components/schemas/{Problem.__name__}"}
 def install(app: FastAPI) -> None:
     """Lets every error of an application become a problem."""
 
-    async def of_http(_: Request, error: Exception) -> JSONResponse:
+    async def of_http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)  # noqa: S101 (as it is registered)
         sentences = {404: "There is nothing at this address.", 405: "This address does not know the method."}
         is_ours = isinstance(error, ApiProblem)
+        if error.status_code == 405:  # where each method is a route of its own, only one of them has answered
+            return problem(405, sentences[405], headers={"Allow": ", ".join(methods_at(request.app, request.url.path))})
         detail = str(error.detail) if is_ours else sentences.get(error.status_code, str(error.detail))
         return problem(error.status_code, detail, headers=error.headers)
 
@@ -108,13 +111,21 @@ def install(app: FastAPI) -> None:
         return of_error(error)
 
     async def of_anything(request: Request, error: Exception) -> JSONResponse:
-        logger.exception("%s %s failed", request.method, request.scope.get("path_template", ""), exc_info=error)
+        logger.exception("%s %s failed", request.method, getattr(request.scope.get("route"), "path", ""), exc_info=error)
         return problem(500, "The service failed at this request; its log says why.")
 
     app.add_exception_handler(HTTPException, of_http)
     app.add_exception_handler(RequestValidationError, of_validation)
     app.add_exception_handler(ImpastoError, of_impasto)
     app.add_exception_handler(Exception, of_anything)
+
+
+def methods_at(app: FastAPI, path: str) -> list[str]:
+    """The methods that an address knows, by the OpenAPI document."""
+    for template, methods in app.openapi()["paths"].items():
+        if re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template)), path):
+            return sorted(method.upper() for method in methods)
+    return ["GET"]
 
 
 def of_error(error: ImpastoError) -> JSONResponse:
@@ -144,7 +155,7 @@ def _field_problem(entry: Mapping[str, Any]) -> dict[str, str]:
             message = f"Unknown field {shown(name)}."
         case "json_invalid":
             message = "The body is not valid JSON."
-        case _ if name in Recipe.model_fields:
+        case _ if name in Recipe.model_fields and entry["loc"][0] not in ("query", "path", "header"):
             message = f"{name} is {shown(entry.get('input'))}; it must be {allowed_values(Recipe, name)}."
         case _:
             allowed = entry["msg"].replace("Input should", "it must").replace("Value error, ", "")

@@ -274,21 +274,13 @@ def _of_job(edge: Edge, job: JobRecord, folder: str) -> Iterator[tuple[str, Iter
         if key := job.artifacts.get(what):
             yield f"{folder}{what}{Path(key).suffix}", _later(edge, key)
     yield f"{folder}recipe.toml", [_recipe(job).to_toml().encode()]
-    if losses := losses_of(edge, job):
-        yield f"{folder}losses.csv", [_csv(losses).encode()]
+    if "losses" in job.artifacts:
+        yield f"{folder}losses.csv", _later(edge, job.artifacts["losses"])
 
 
 def _later(edge: Edge, key: str) -> Iterator[bytes]:
     """A file's bytes, which is opened when its turn comes."""
     yield from edge.artifacts.stream(key)
-
-
-def _csv(losses: Sequence[Mapping[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, ["iteration", "total", "content", "style", "tv"], extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows(losses)
-    return text.getvalue()
 
 
 def _stem(job: JobRecord) -> str:

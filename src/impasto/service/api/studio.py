@@ -2,13 +2,12 @@
 
 import html
 import mimetypes
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
 from fastapi import APIRouter
 from fastapi.responses import FileResponse, HTMLResponse, Response
-
-from impasto.service.api.problems import ApiProblem
 
 HOW_TO_BUILD = (
     "The studio is not built here. Run 'python tools/build_studio.py' in a checkout and install the package again; "
@@ -35,7 +34,7 @@ def router(root: Path | None = None) -> APIRouter:
         root: The folder; by default the package's.
     """
     root = folder() if root is None else root
-    # A path that a client sends is looked up here, never joined to a folder.
+    # Each file has a route of its own, so that no path that a client sends is ever joined to a folder.
     known = {file.relative_to(root).as_posix(): file for file in root.rglob("*") if file.is_file()}
     pages = APIRouter(include_in_schema=False)
 
@@ -44,12 +43,12 @@ def router(root: Path | None = None) -> APIRouter:
         index = known.get("index.html")
         return FileResponse(index, headers={"Cache-Control": "no-cache"}) if index else HTMLResponse(PAGE)
 
-    @pages.get("/{path:path}")
-    def studio_file(path: str) -> Response:
-        if path not in known:
-            raise ApiProblem(404, "There is nothing at this address.")
-        kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
-        cache = FOREVER if path.startswith("assets/") else "no-cache"
-        return FileResponse(known[path], media_type=kind, headers={"Cache-Control": cache})
-
+    for path, file in known.items():
+        pages.add_api_route(f"/{path}", partial(_file_answer, path, file), name=path)
     return pages
+
+
+def _file_answer(path: str, file: Path) -> Response:
+    kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
+    cache = FOREVER if path.startswith("assets/") else "no-cache"
+    return FileResponse(file, media_type=kind, headers={"Cache-Control": cache})

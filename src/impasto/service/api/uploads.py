@@ -41,7 +41,7 @@ def clean_name(name: str | None, default: str = "picture") -> str:
     """A name that a client gave, without folders and control characters; it is shown, and never opened."""
     base = PureWindowsPath((name or "").replace("\0", "")).name  # which knows both kinds of slashes
     shown = printable(base.encode("utf-8", "replace").decode()).strip()[:MAX_NAME]
-    return shown or default
+    return default if shown in ("", ".", "..") else shown
 
 
 @asynccontextmanager

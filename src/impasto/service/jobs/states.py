@@ -35,9 +35,7 @@ LEGAL: Mapping[State, frozenset[State]] = {
     # to running by a worker, to paused and cancelled by its caller, to stopped with what an earlier attempt painted
     State.QUEUED: frozenset({State.RUNNING, State.PAUSED, State.CANCELLED, State.FAILED, State.STOPPED, State.DONE}),
     # back to queued when its worker hands it back, or is lost
-    State.RUNNING: frozenset(
-        {State.QUEUED, State.PAUSED, State.DONE, State.STOPPED, State.CANCELLED, State.FAILED}
-    ),
+    State.RUNNING: frozenset({State.QUEUED, State.PAUSED, State.DONE, State.STOPPED, State.CANCELLED, State.FAILED}),
     State.PAUSED: frozenset({State.QUEUED, State.CANCELLED}),
     State.DONE: frozenset(),
     State.STOPPED: frozenset(),
