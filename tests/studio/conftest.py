@@ -22,13 +22,13 @@ playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright i
 PAGE = Path(__file__).parents[2] / "src" / "impasto" / "studio" / "index.html"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"]  # fmt: skip
-PATIENCE = 15_000
+PATIENCE = 60_000
 """Milliseconds: painting shares its processor with other tests."""
 
-SMALL = {"model": "compact", "height": 96, "total_iterations": 40}
+SMALL = {"model": "compact", "height": 48, "total_iterations": 12}
 """A picture that is painted within seconds."""
 
-LONG = {"model": "compact", "height": 96, "total_iterations": 100_000}
+LONG = {"model": "compact", "height": 48, "total_iterations": 100_000}
 """A picture that is still being painted when the test is over."""
 
 LAPTOP = {"width": 1366, "height": 800}

@@ -2,6 +2,7 @@
 
 import io
 import re
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -53,7 +54,8 @@ def test_a_stranger_paints_a_first_picture_with_four_clicks(studio: Studio) -> N
     studio.button("sketch").click()
     paint(studio)
     studio.painted.wait_for()
-    studio.wait_for_state("done")
+    studio.button("stop").click()
+    studio.wait_for_state("stopped")
     studio.tab("details").click()
     with studio.page.expect_download() as download:
         studio.button("download").click()
@@ -97,7 +99,7 @@ def paint_by_api(server: Server, name: str = "", **recipe: Any) -> str:
     body = {"content": "example:coffee", "styles": ["example:oil"], "recipe": SMALL | recipe, "name": name}
     job = server.ask("POST", "/jobs", body)
     while server.get(f"/jobs/{job['id']}")["state"] in ("queued", "running"):
-        pass
+        time.sleep(0.1)
     return str(job["id"])
 
 
@@ -294,7 +296,7 @@ def test_a_picture_survives_that_the_service_is_killed(open_studio: Open, tmp_pa
     try:
         studio = open_studio(server)
         studio.expect("ERR_", "net::", "Failed to load resource")
-        studio.open(draft=draft_of(server, "coffee", "oil", recipe=SMALL | {"total_iterations": 400}))
+        studio.open(draft=draft_of(server, "coffee", "oil", recipe=SMALL | {"total_iterations": 100}))
         job = paint(studio)
         studio.painted.wait_for()
         server.kill()
@@ -340,10 +342,11 @@ def test_a_phone_paints_by_touch(open_studio: Open, server: Server) -> None:
     studio.button("Oil").tap()
     studio.tab("settings").tap()
     field = studio.page.get_by_role("textbox", name=studio.word("iterations"))
-    field.fill("30")
+    field.fill("10")
     field.press("Enter")
-    studio.tab("picture").tap()
-    studio.button("sketch").tap()
+    field = studio.page.get_by_role("textbox", name=studio.word("height"))
+    field.fill("48")
+    field.press("Enter")
     paint(studio)
     studio.painted.wait_for()
     studio.wait_for_state("done")

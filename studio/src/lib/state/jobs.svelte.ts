@@ -117,7 +117,7 @@ class Jobs {
 
   #advance({ job_id, ...progress }: Progress): void {
     this.#merge(job_id, progress);
-    if (job_id !== this.#watched) return;
+    if (job_id !== this.#watched || !progress.losses) return; // before the first iteration there are none
     const { content = null, style = null, tv = null, total } = progress.losses;
     this.losses = append(this.losses, { iteration: progress.iteration, total, content, style, tv });
   }
