@@ -14,7 +14,15 @@ export type Recipe = Record<string, unknown>;
 type Size = [number, number] | null;
 
 export type Plan = Omit<wire.Plan, 'size'> & { size?: Size };
-export type Job = Omit<wire.Job, 'size' | 'recipe' | 'plan'> & { size: Size; recipe: Recipe; plan: Plan };
+export type Job = Omit<wire.Job, 'size' | 'recipe' | 'plan'> & {
+  size: Size;
+  recipe: Recipe;
+  plan: Plan;
+  /** Only what was set. */
+  asked?: Recipe;
+  /** Of a sweep: values by the parameter's name. */
+  vary?: Record<string, unknown[]> | null;
+};
 export type Check = Omit<wire.Check, 'plan' | 'recipe'> & { plan: Plan; recipe: Recipe };
 export type Model = wire.ModelInfo;
 

@@ -101,8 +101,8 @@ export const en = {
   paintMasks: 'Paint masks',
   masksHint: 'Say where each style goes, or what stays a photo.',
   numMasks: (number: number) => count(number, 'mask painted', 'masks painted'),
-  encoderMissing: (wanted: string, used: string) =>
-    `${wanted} is not on this machine yet; ${used} paints meanwhile.`,
+  encoderMissing: (wanted: string, used: string | null) =>
+    `${wanted} is not on this machine yet; ${used ? `${used} paints meanwhile.` : 'download it to paint with it.'}`,
   downloadEncoder: (name: string, size: string) => `Download ${name}${size ? ` (${size})` : ''}`,
 
   // empty stage

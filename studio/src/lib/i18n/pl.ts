@@ -99,7 +99,8 @@ export const pl: Messages = {
   paintMasks: 'Maluj maski',
   masksHint: 'Wskaż, gdzie ma trafić każdy styl, a co zostaje zdjęciem.',
   numMasks: (number) => count(number, 'maska namalowana', 'maski namalowane', 'masek namalowanych'),
-  encoderMissing: (wanted, used) => `Tej maszynie brakuje sieci ${wanted}; na razie maluje ${used}.`,
+  encoderMissing: (wanted, used) =>
+    `Tej maszynie brakuje sieci ${wanted}; ${used ? `na razie maluje ${used}.` : 'pobierz ją, aby nią malować.'}`,
   downloadEncoder: (name, size) => `Pobierz ${name}${size ? ` (${size})` : ''}`,
 
   welcome: 'Namaluj zdjęcie w stylu obrazu',

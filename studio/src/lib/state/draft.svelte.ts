@@ -1,6 +1,6 @@
 /** The picture that is being prepared: photo, styles, masks, and what was changed of the recipe. */
 import { ApiError, get, post, request } from '../api/client';
-import type { Check, Example, Inspection, Job, Picture, Recipe } from '../api/types';
+import type { Check, Example, Inspection, Job, Model, Picture, Recipe } from '../api/types';
 import { blend, entry, overridesOf, scales, subject, valueOf, without, withValue } from '../recipe';
 import type { Field } from '../schema';
 import { catalog } from './catalog.svelte';
@@ -74,6 +74,13 @@ class Draft {
     const wanted = catalog.models.find(({ name }) => name === catalog.field('model')?.default);
     if (!wanted || wanted.is_ready) return null;
     return catalog.models.find((model) => model.is_ready)?.name ?? null;
+  }
+
+  /** The encoder whose weights are wanted and not there: the default one, the one that was chosen, or the finishing one. */
+  get missingModel(): Model | undefined {
+    const { model = catalog.field('model')?.default, finish } = this.overrides;
+    const names = [model, String(finish ?? '').split(':')[0]];
+    return catalog.models.find(({ name, is_ready }) => !is_ready && names.includes(name));
   }
 
   value(field: Field): unknown {
@@ -172,7 +179,7 @@ class Draft {
       share: entry(job.recipe['style_blend'], index, 1),
       scale: entry(job.recipe['style_scale'], index, 1),
     }));
-    this.takeRecipe(job.recipe);
+    this.takeRecipe(job.asked ?? job.recipe);
     this.job = job.id;
     const { content } = job;
     if (!content) return;
