@@ -2,8 +2,8 @@
 
     python benchmarks/studio.py [--runs 5]
 
-Against a service that really runs, in Debian's Chromium. The gallery's 2,000 jobs are answered by this program instead of
-painted. Writes `benchmarks/results/studio.json`: medians and interquartile ranges over the runs.
+Against a service that really runs, in Debian's Chromium. The gallery's 2,000 jobs are answered by this program instead
+of painted. Writes `benchmarks/results/studio.json`: medians and interquartile ranges over the runs.
 """
 
 import argparse
@@ -21,10 +21,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.harness import environment  # noqa: E402
 from PIL import Image  # noqa: E402
 from playwright.sync_api import sync_playwright  # noqa: E402
-
-from benchmarks.harness import environment  # noqa: E402
 from tests.studio.conftest import FLAGS, PAGE, chromium, draft_of  # noqa: E402
 from tests.studio.server import Server  # noqa: E402
 
@@ -36,7 +35,11 @@ FRAMES = """async () => {
   // Each step to the end of what is there, until everything is; the longest time between two frames counts.
   const scroller = document.querySelector('.scroll');
   let longest = 0, last = performance.now(), isOver = false;
-  const frame = (now) => { longest = Math.max(longest, now - last); last = now; if (!isOver) requestAnimationFrame(frame); };
+  const frame = (now) => {
+    longest = Math.max(longest, now - last);
+    last = now;
+    if (!isOver) requestAnimationFrame(frame);
+  };
   await new Promise(requestAnimationFrame);
   last = performance.now();
   requestAnimationFrame(frame);
@@ -87,8 +90,8 @@ def first_preview(context: Any, server: Server) -> float:
 def longest_step(context: Any, server: Server) -> float:
     """Milliseconds between two frames, at most, while a gallery of 2,000 jobs is scrolled to its end."""
     page = context.new_page()
-    job = server.ask("POST", "/jobs", {"content": "example:coffee", "styles": ["example:oil"],
-                                       "recipe": {"model": "compact", "height": 32, "total_iterations": 1}})  # fmt: skip
+    recipe = {"model": "compact", "height": 32, "total_iterations": 1}
+    job = server.ask("POST", "/jobs", {"content": "example:coffee", "styles": ["example:oil"], "recipe": recipe})
 
     def answer(route: Any) -> None:
         query = dict(part.split("=") for part in route.request.url.partition("?")[2].split("&") if "=" in part)
@@ -101,7 +104,7 @@ def longest_step(context: Any, server: Server) -> float:
     page.goto(f"{server.url}/#/gallery")
     page.get_by_role("link").filter(has_text="Job 1").first.wait_for()
     found = page.evaluate(FRAMES)
-    assert found["cells"] == NUM_JOBS, found  # noqa: S101
+    assert found["cells"] == NUM_JOBS, found
     page.close()
     return float(found["longest"])
 
@@ -152,7 +155,8 @@ MEASURES: Sequence[tuple[str, Measure]] = [
 def summary(values: Sequence[float]) -> dict[str, Any]:
     """Median and interquartile range."""
     quarters = statistics.quantiles(values, n=4) if len(values) > 1 else [values[0]] * 3
-    return {"median": round(statistics.median(values), 1), "iqr": round(quarters[2] - quarters[0], 1), "runs": len(values)}
+    spread = quarters[2] - quarters[0]
+    return {"median": round(statistics.median(values), 1), "iqr": round(spread, 1), "runs": len(values)}
 
 
 def main() -> None:

@@ -161,9 +161,7 @@ def check(root: Path = ROOT) -> None:
     try:
         node.run("run", "api", cwd=studio)
         if {path: path.read_bytes() for path in folder.iterdir()} != before:
-            raise BuildError(
-                "The studio's types of the API are old; run 'npm run api' in studio/."
-            )
+            raise BuildError("The studio's types of the API are old; run 'npm run api' in studio/.")
     finally:
         for path, content in before.items():
             path.write_bytes(content)

@@ -168,7 +168,8 @@ def prepare(server: Server) -> tuple[list[str], str]:
             "recipe": RECIPE | {"strength": strength},
         }
         jobs.append(server.ask("POST", "/jobs", body)["id"])
-    body = {"content": "example:astronaut", "styles": ["example:oil"], "recipe": RECIPE | {"size": 128, "total_iterations": 30}}
+    recipe = RECIPE | {"size": 128, "total_iterations": 30}
+    body = {"content": "example:astronaut", "styles": ["example:oil"], "recipe": recipe}
     vary = {"strength": [20, 50, 80], "look": ["painterly", "bold"]}
     sweep = server.ask("POST", "/sweeps", body | {"vary": vary})["id"]
     for job in [*jobs, sweep]:
