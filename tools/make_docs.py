@@ -10,6 +10,7 @@ import argparse
 import inspect
 import io
 import itertools
+import json
 import logging
 import os
 import re
@@ -52,6 +53,7 @@ def reference_pages() -> dict[Path, str]:
         REFERENCE / "recipe.md": recipe_page(),
         REFERENCE / "cli.md": cli_page(),
         REFERENCE / "python.md": python_page(),
+        REFERENCE / "openapi.json": openapi_document(),
     }
 
 
@@ -86,6 +88,16 @@ def _model_section(model: type[BaseModel]) -> str:
 
 def _row(cells: list[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+
+
+# --- the service ------------------------------------------------------------------------------------------------------
+
+
+def openapi_document() -> str:
+    """The API of the service, as it gives it out itself; the studio's types are made from it."""
+    from impasto.service.api.app import bare_app
+
+    return json.dumps(bare_app(Path("nowhere")).openapi(), indent=1, ensure_ascii=False) + "\n"
 
 
 # --- the command line -------------------------------------------------------------------------------------------------

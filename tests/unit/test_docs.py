@@ -42,6 +42,10 @@ def test_reference_pages_are_fresh(script: ModuleType, page: str) -> None:
     assert (GENERATED / f"{page}.md").read_text(encoding="utf-8") == text, "run: make docs"
 
 
+def test_the_openapi_document_is_fresh(script: ModuleType) -> None:
+    assert (GENERATED / "openapi.json").read_text(encoding="utf-8") == script.openapi_document(), "run: make docs"
+
+
 @pytest.mark.parametrize("name", [name for name in impasto.__all__ if not name.startswith("__")])
 def test_every_public_name_is_documented(name: str) -> None:
     page = (GENERATED / "python.md").read_text(encoding="utf-8")

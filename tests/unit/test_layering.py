@@ -13,7 +13,7 @@ PACKAGE = Path(impasto.__file__).parent
 
 ROOMS = [
     "errors", "recipe", "formats", "devices", "images", "losses", "encoders", "objective", "optimizers",
-    "engine", "pipeline", "examples", "bench", "runs", "cli", "__main__",
+    "engine", "pipeline", "examples", "bench", "runs", "service", "cli", "__main__",
 ]  # fmt: skip
 """From the ground up: a room may import those before it."""
 
@@ -73,6 +73,11 @@ def test_losses_know_no_encoder():
                 "models download --help",
                 "models verify --help",
                 "models inspect --help",
+                "submit --help",
+                "jobs --help",
+                "watch --help",
+                "fetch --help",
+                "keys --help",
             )
         ),
         "from impasto.cli import main; assert main(['stylize', 'a', 'b', '--no-such-option']) == 2",
@@ -86,6 +91,17 @@ def test_formats_load_neither_torch_nor_numpy():
     names = {f"impasto.formats.{path.stem}".removesuffix(".__init__") for room, path in modules() if room == "formats"}
     assert "impasto.formats.decode" in names
     assert loaded(f"import {', '.join(sorted(names))}", ("torch", "numpy")) == ""
+
+
+def test_the_process_of_the_api_loads_neither_torch_nor_numpy():
+    names = [
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+        for room, path in modules()
+        if room == "service" and path.relative_to(PACKAGE).parts[1] in ("api", "client")
+    ]
+    assert "impasto.service.api.app" in names
+    statement = f"import {', '.join(names)}; impasto.service.api.app.bare_app().openapi()"
+    assert loaded(statement, ("torch", "numpy", "pyvips", "matplotlib")) == ""
 
 
 def loaded(statement: str, packages: tuple[str, ...]) -> str:

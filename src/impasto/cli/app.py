@@ -56,6 +56,19 @@ app.command(
     "impasto.cli.models:app", name="models", help="List, download and verify encoders' weights, and inspect models."
 )
 
+app.command("impasto.cli.serve:serve", name="serve", help="Serve the studio and the API, and paint what they ask for.")
+app.command("impasto.cli.serve:worker", name="worker", help="Paint jobs of a service whose database it shares.")
+app.command(
+    "impasto.cli.submit:submit",
+    name="submit",
+    help="Let a service paint a picture.",
+    usage="Usage: impasto submit CONTENT STYLE [STYLE ...] [-o OUT] [OPTIONS]",
+)
+app.command("impasto.cli.jobs:jobs", name="jobs", help="List the jobs of a service.")
+app.command("impasto.cli.watch:watch", name="watch", help="Follow a job of a service.")
+app.command("impasto.cli.fetch:fetch", name="fetch", help="Fetch what a job of a service has painted.")
+app.command("impasto.cli.keys:app", name="keys", help="Make, list and revoke API keys of a service.")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command.

@@ -1,0 +1,1 @@
+"""Impasto as a service: jobs that survive, behind an HTTP API (extra: ``impasto[service]``)."""

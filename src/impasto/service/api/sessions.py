@@ -1,0 +1,38 @@
+"""Sessions of the studio: a key traded for a cookie that no script can read."""
+
+from fastapi import APIRouter, Request, Response
+
+from impasto.service import schemas
+from impasto.service.api.problems import ApiProblem, answers
+from impasto.service.api.security import COOKIE, LOCAL, SESSION_SECONDS, Gate, Reader
+
+router = APIRouter(prefix="/session", tags=["session"])
+
+
+@router.post("", responses=answers())
+def create_session(body: schemas.SessionRequest, request: Request, response: Response) -> schemas.Caller:
+    """Trade a key for a cookie."""
+    gate: Gate = request.app.state.gate
+    gate.count(request)
+    identity = gate.check_key(body.key)
+    if identity is None or identity.key_id is None:
+        raise ApiProblem(401, "This is no key of this service.", {"WWW-Authenticate": "Bearer"})
+    response.set_cookie(
+        COOKIE, gate.new_session(identity.key_id), max_age=SESSION_SECONDS, path="/api",
+        httponly=True, samesite="strict", secure=request.url.scheme == "https",
+    )  # fmt: skip
+    return schemas.Caller(name=identity.owner, scopes=list(identity.scopes), needs_key=True)
+
+
+@router.get("", responses=answers())
+def get_session(caller: Reader) -> schemas.Caller:
+    """Say who is asking."""
+    return schemas.Caller(name=caller.owner, scopes=list(caller.scopes), needs_key=caller is not LOCAL)
+
+
+@router.delete("", status_code=204, responses=answers())
+def delete_session() -> Response:
+    """End the session of this browser."""
+    response = Response(status_code=204)
+    response.delete_cookie(COOKIE, path="/api", httponly=True, samesite="strict")
+    return response

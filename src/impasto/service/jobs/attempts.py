@@ -1,0 +1,298 @@
+"""The workers' side of jobs. An attempt number fences off whoever is late: what it writes is refused from then on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from impasto.errors import ImpastoError
+from impasto.service.jobs.events import log_event, log_job
+from impasto.service.jobs.moves import PICTURE, end_attempt, find_locked, hand_over, move
+from impasto.service.jobs.records import JobRecord
+from impasto.service.jobs.states import State
+from impasto.service.queue import Queue
+from impasto.service.settings import Settings
+from impasto.service.store.database import Database
+from impasto.service.store.tables import Attempt, Job, now
+
+__all__ = ["Assignment", "Attempts", "LateError", "Orders"]
+
+
+class LateError(ImpastoError):
+    """The job has gone on without this attempt; what it did does not count."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A job that a worker has begun.
+
+    Attributes:
+        job: As it was when it began.
+        attempt: Its number, which every write of the worker names.
+        worker: The worker's id.
+    """
+
+    job: JobRecord
+    attempt: int
+    worker: str
+
+    @property
+    def folder(self) -> str:
+        """Where the attempt's artifacts go."""
+        return f"jobs/{self.job.id}/{self.attempt}"
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What callers ask of the running attempt.
+
+    Attributes:
+        wanted: ``pause``, ``stop``, ``cancel``, or None.
+        changes: Live changes that no checkpoint holds yet, each with ``id`` and ``values``.
+    """
+
+    wanted: str | None
+    changes: Sequence[Mapping[str, Any]]
+
+
+class Attempts:
+    """What workers tell of jobs.
+
+    Args:
+        database: With the tables.
+        queue: For handing back.
+        settings: How many attempts a job has.
+    """
+
+    def __init__(self, database: Database, queue: Queue, settings: Settings) -> None:
+        self._database, self._queue, self._settings = database, queue, settings
+
+    def begin(self, job_id: str, run: int, worker: str) -> Assignment | None:
+        """Takes a job on.
+
+        Args:
+            job_id: Which.
+            run: The handing over that the worker answers.
+            worker: Who.
+
+        Returns:
+            None if the job does not wait for that: it was paused, cancelled, deleted, or handed over anew meanwhile.
+        """
+        with self._database.writing() as session:
+            job = find_locked(session, job_id)
+            if job is None or job.run != run or job.worker is not None:
+                return None
+            is_overview = job.kind != PICTURE and job.wanted == "overview"
+            if not is_overview and job.state != State.QUEUED:
+                return None
+            if job.failed_attempts >= self._settings.max_attempts:
+                self._park(session, job)
+                return None
+            job.attempt += 1
+            job.failed_attempts += 1  # until it has shown that it can get ahead
+            job.worker = worker
+            session.add(
+                Attempt(job_number=job.number, attempt=job.attempt, worker=worker, started_at=now(),
+                        iteration=job.iteration, ended_at=None, outcome=None)
+            )  # fmt: skip
+            if is_overview:
+                log_job(session, job)
+            else:
+                move(session, self._queue, job, State.RUNNING)
+            return Assignment(JobRecord.of(job), job.attempt, worker)
+
+    def orders(self, assignment: Assignment) -> Orders:
+        """What callers ask of the attempt; raises `LateError`."""
+        query = sa.select(Job.wanted, Job.pending_changes, Job.attempt, Job.worker).where(Job.id == assignment.job.id)
+        with self._database.reading() as session:
+            row = session.execute(query).one_or_none()
+        if row is None or (row.attempt, row.worker) != (assignment.attempt, assignment.worker):
+            raise LateError(f"Job {assignment.job.id} has gone on without attempt {assignment.attempt}.")
+        return Orders(row.wanted, row.pending_changes)
+
+    def tell_plan(self, assignment: Assignment, resolved: Mapping[str, Any], peak_bytes: int) -> None:
+        """Notes the recipe with every value filled in, and the memory that is expected."""
+        with self._database.writing() as session:
+            job = self._own(session, assignment)
+            job.resolved = dict(resolved)
+            job.plan = {**job.plan, "peak_bytes": peak_bytes}
+
+    def tell_progress(self, assignment: Assignment, progress: Mapping[str, Any], warnings: Sequence[str] = ()) -> None:
+        """Notes how far the attempt is.
+
+        Args:
+            assignment: The attempt.
+            progress: ``iteration``, ``total_iterations``, ``level``, ``num_levels``, ``size``, ``losses``, ``seconds``
+                and ``eta_seconds``.
+            warnings: Sentences that came on the way.
+        """
+        with self._database.writing() as session:
+            job = self._own(session, assignment)
+            for name, value in progress.items():
+                setattr(job, name, value)
+            new = [warning for warning in warnings if warning not in job.warnings]
+            if new:
+                job.warnings = [*job.warnings, *new]
+                log_job(session, job)
+            told = {name: value for name, value in progress.items() if name != "size"}
+            log_event(session, job, "progress", {"job_id": job.id, **told})
+
+    def tell_preview(self, assignment: Assignment, key: str) -> None:
+        """Notes that there is a newer preview."""
+        with self._database.writing() as session:
+            job = self._own(session, assignment)
+            job.artifacts = {**job.artifacts, "preview": key}
+            job.preview_version += 1
+            log_event(session, job, "preview", {"job_id": job.id, "preview_version": job.preview_version})
+
+    def tell_picture(self, assignment: Assignment, iteration: int) -> None:
+        """Notes that the picture of an iteration is kept."""
+        with self._database.writing() as session:
+            job = self._own(session, assignment)
+            job.pictures = sorted({*job.pictures, iteration})
+
+    def tell_changes(self, assignment: Assignment, changes: Sequence[Mapping[str, Any]]) -> None:
+        """Notes which changes were made at which iteration: each with ``iteration`` and ``values``."""
+        with self._database.writing() as session:
+            job = self._own(session, assignment)
+            job.changes = [dict(change) for change in changes]
+            log_job(session, job)
+
+    def tell_checkpoint(
+        self, assignment: Assignment, artifacts: Mapping[str, str], taken: Sequence[int] = ()
+    ) -> Sequence[str]:
+        """Notes a checkpoint: from here on the job resumes there.
+
+        Args:
+            assignment: The attempt.
+            artifacts: Keys by role: ``checkpoint`` and ``losses``.
+            taken: Ids of the live changes that it holds.
+
+        Returns:
+            Keys of artifacts that nobody needs any more.
+        """
+        with self._database.writing() as session:
+            job = self._own(session, assignment)
+            before = job.artifacts
+            job.artifacts = {**before, **artifacts}
+            job.pending_changes = [change for change in job.pending_changes if change["id"] not in taken]
+            job.failed_attempts = 0
+            return [before[role] for role in artifacts if role in before and before[role] != artifacts[role]]
+
+    def finish(
+        self,
+        assignment: Assignment,
+        state: State,
+        artifacts: Mapping[str, str],
+        values: Mapping[str, Any] | None = None,
+    ) -> Mapping[str, str]:
+        """Commits what the attempt came to; this happens once for a job, whatever becomes of its workers.
+
+        Args:
+            assignment: The attempt.
+            state: Done, stopped or cancelled.
+            artifacts: Keys by role.
+            values: Other columns of the job.
+
+        Returns:
+            All artifacts that the job has now, by role.
+
+        Raises:
+            LateError: If another attempt has taken its place.
+        """
+        with self._database.writing() as session:
+            job = self._own(session, assignment)
+            job.artifacts = {role: key for role, key in job.artifacts.items() if role != "checkpoint"} | dict(artifacts)
+            for name, value in (values or {}).items():
+                setattr(job, name, value)
+            job.pending_changes = []
+            end_attempt(session, job, state)
+            self._end(session, job, state)
+            return job.artifacts
+
+    def fail(self, assignment: Assignment, sentence: str) -> None:
+        """Ends the job with the reason; its last checkpoint stays, for a retry."""
+        with self._database.writing() as session:
+            job = self._own(session, assignment)
+            job.error = sentence
+            end_attempt(session, job, State.FAILED)
+            self._end(session, job, State.FAILED)
+
+    def hand_back(self, assignment: Assignment, *, paused: bool) -> None:
+        """Gives a job back in order, after a checkpoint: to pause it, or for another worker to go on."""
+        with self._database.writing() as session:
+            job = self._own(session, assignment)
+            job.failed_attempts = 0
+            end_attempt(session, job, "handed back")
+            if paused:
+                job.wanted = None
+                move(session, self._queue, job, State.PAUSED)
+            elif job.kind == PICTURE:
+                hand_over(session, self._queue, job)
+            else:
+                job.worker = None
+                self._queue.enqueue(session, job)
+
+    def pass_on(self, job_id: str, run: int) -> None:
+        """Puts a job that a worker took from the queue, and does not begin, back into the queue."""
+        with self._database.writing() as session:
+            job = find_locked(session, job_id)
+            if job is not None and job.run == run and job.worker is None and job.finished_at is None:
+                self._queue.enqueue(session, job)
+
+    def lose(self, worker: str, how: str) -> list[str]:
+        """Takes back what a worker had that is no more; its jobs wait for another one.
+
+        Args:
+            worker: Its id.
+            how: What became of it, in words.
+
+        Returns:
+            Ids of the jobs.
+        """
+        with self._database.writing() as session:
+            query = sa.select(Job).where(Job.worker == worker, Job.finished_at.is_(None)).with_for_update()
+            lost = session.scalars(query).all()
+            for job in lost:
+                end_attempt(session, job, f"lost: {how}")
+                if job.kind != PICTURE:
+                    job.worker = None
+                    continue
+                job.error = how if job.failed_attempts >= self._settings.max_attempts else None
+                wishes = {"cancel": State.CANCELLED, "pause": State.PAUSED}
+                state = wishes.get(job.wanted or "", State.QUEUED)
+                if state is State.PAUSED:
+                    job.wanted = None
+                move(session, self._queue, job, state)
+        # The workflows come after the rows: one that is resumed finds its job waiting. If this process ends in
+        # between, the next one that looks for lost workers goes on here.
+        self._queue.resume_of(worker)
+        return [job.id for job in lost]
+
+    def _park(self, session: Session, job: Job) -> None:
+        how = f" The last time: {job.error}" if job.error else ""
+        job.error = (
+            f"Its worker ended {job.failed_attempts} times in a row before the next checkpoint, so the job is parked."
+            f"{how} Make it smaller, or retry it."
+        )
+        if job.kind == PICTURE:
+            move(session, self._queue, job, State.FAILED)
+        else:
+            self._end(session, job, State.FAILED)
+
+    def _end(self, session: Session, job: Job, state: State) -> None:
+        if job.kind == PICTURE:
+            move(session, self._queue, job, state)
+            return
+        # The overview of a sweep: the cells have ended, and with it their parent does.
+        job.state = State.FAILED if state is State.FAILED else State.DONE
+        job.finished_at, job.worker, job.wanted, job.failed_attempts = now(), None, None, 0
+        log_job(session, job)
+
+    def _own(self, session: Session, assignment: Assignment) -> Job:
+        job = find_locked(session, assignment.job.id)
+        if job is None or (job.attempt, job.worker) != (assignment.attempt, assignment.worker):
+            raise LateError(f"Job {assignment.job.id} has gone on without attempt {assignment.attempt}.")
+        return job

@@ -1,0 +1,1 @@
+"""The database: tables, transactions, and the migrations between versions of the schema."""

@@ -1,0 +1,105 @@
+"""A service without workers, as tests of its edge need it."""
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+
+from impasto.recipe import Recipe
+from impasto.service.advisor.client import Advisor
+from impasto.service.api.app import create_app
+from impasto.service.artifacts import Artifacts
+from impasto.service.jobs.attempts import Attempts
+from impasto.service.jobs.desk import Desk
+from impasto.service.keys import KeyRing
+from impasto.service.queue import Queue
+from impasto.service.settings import Settings
+from impasto.service.store.database import Database
+
+API = "/api/v1"
+ORDER: Mapping[str, Any] = {
+    "content": "example:coffee",
+    "styles": ["example:oil"],
+    "recipe": {"model": "compact", "height": 32, "total_iterations": 4},
+}
+
+
+class QuickAdvisor(Advisor):
+    """Says of every job that it takes a second; starts no process, so that tests of other things are fast."""
+
+    async def plan(
+        self,
+        recipe: Recipe,
+        content_size: Sequence[int],
+        style_sizes: Sequence[Sequence[int]],
+        max_memory: int | None = None,
+    ) -> dict[str, Any]:
+        return {
+            "recipe": recipe.model_dump(mode="json"), "peak_bytes": 10**8, "seconds": 1.0, "size": [32, 48],
+            "lowered": [],
+        }  # fmt: skip
+
+    async def models(self) -> list[dict[str, Any]]:
+        return [{"name": "compact", "description": "", "is_ready": True, "size_bytes": 1, "download": None}]
+
+
+@dataclass
+class Service:
+    """A service's rooms."""
+
+    app: FastAPI
+    database: Database
+    desk: Desk
+    attempts: Attempts
+    artifacts: Artifacts
+    keys: KeyRing
+
+
+@contextmanager
+def service(data: Path, *, is_quick: bool = True, **settings: Any) -> Iterator[Service]:
+    """A service in a folder."""
+    chosen = Settings.load(data=data, **settings)
+    chosen.prepare()
+    database = Database(chosen.database)
+    database.migrate()
+    queue = Queue(database)
+    queue.migrate()
+    artifacts = Artifacts(chosen.artifacts)
+    desk, attempts = Desk(database, queue, chosen), Attempts(database, queue, chosen)
+    app = create_app(chosen, database, artifacts, desk)
+    if is_quick:
+        app.state.edge.advisor = QuickAdvisor()
+    try:
+        yield Service(app, database, desk, attempts, artifacts, KeyRing(database))
+    finally:
+        database.close()
+
+
+@contextmanager
+def api(data: Path, **settings: Any) -> Iterator[tuple[httpx.Client, Service]]:
+    """A client, and the service that it talks to, which listens at a port of its own."""
+    with service(data, **settings) as made, served(made.app) as url, httpx.Client(base_url=url, timeout=60) as client:
+        yield client, made
+
+
+@contextmanager
+def served(app: FastAPI) -> Iterator[str]:
+    """Lets an application listen, in a thread; yields its address."""
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        app.state.edge.broker.close()
+        server.should_exit = True
+        thread.join()
