@@ -295,7 +295,7 @@ class Client:
         """
         reader = EventReader(after)
         path = f"/jobs/{job_id}/events" if job_id else "/events"
-        timeout = httpx.Timeout(self._http.timeout, read=read_timeout)
+        timeout = httpx.Timeout(self._connection.timeout, read=read_timeout)
         num_failures = 0
         while True:
             headers = {} if reader.last_id is None else {"Last-Event-ID": str(reader.last_id)}
