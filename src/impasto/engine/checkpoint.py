@@ -99,12 +99,14 @@ class Checkpoints:
         every_seconds: Time between two checkpoints; 0 writes none.
         resume: Whether the run continues from the existing one.
         at_end: Whether one is written at the end of the run, so that it can be continued with a larger budget.
+        on_written: Called with the file after each.
     """
 
     path: Path
     every_seconds: float
     resume: bool = False
     at_end: bool = True
+    on_written: Callable[[Path], None] | None = None
 
 
 class Checkpointer:
@@ -157,6 +159,9 @@ class Checkpointer:
             Checkpoint(self._provenance, self._engine.state(), self._surroundings).save(self._place.path)
         except OutputError as error:
             logger.warning("%s No checkpoint is kept for now; the run continues.", error)
+        else:
+            if self._place.on_written is not None:
+                self._place.on_written(self._place.path)
         self._last = time.monotonic()
         self._interval = max(self._place.every_seconds, (self._last - start) / MAX_SHARE)
 

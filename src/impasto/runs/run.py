@@ -56,6 +56,7 @@ def run(
     control: Control | None = None,
     keeps_checkpoint: bool = True,
     keeps_losses: bool = False,
+    on_checkpoint: Callable[[Path], None] | None = None,
 ) -> RunReport:
     """Paints one picture and saves it, with the pictures in between and the losses, as the options say.
 
@@ -72,6 +73,7 @@ def run(
         keeps_checkpoint: Whether the checkpoint of a run that has ended stays beside its other files, for a larger
             budget later; that of a run that was stopped always stays.
         keeps_losses: Whether the table of losses is kept also where nothing else is in between.
+        on_checkpoint: Called with the checkpoint's file whenever it was written anew.
 
     Raises:
         UserError: If a picture cannot be read or the output not be written; before anything is computed.
@@ -87,7 +89,7 @@ def run(
                 device=options.device, threads=options.threads, trust=options.trust, max_memory=options.max_memory,
                 checkpoints=Checkpoints(
                     outputs.checkpoint, options.checkpoint_every, options.resume,
-                    at_end=recorder.wants_folder and keeps_checkpoint,
+                    at_end=recorder.wants_folder and keeps_checkpoint, on_written=on_checkpoint,
                 ),
             ),
             encoder=encoder, control=control, on_progress=recorder, on_plan=on_plan,

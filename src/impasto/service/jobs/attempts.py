@@ -196,6 +196,9 @@ class Attempts:
             artifacts: Keys by role.
             values: Other columns of the job.
 
+        Returns:
+            All artifacts that the job has now, by role.
+
         Raises:
             LateError: If another attempt has taken its place.
         """
@@ -207,6 +210,7 @@ class Attempts:
             job.pending_changes = []
             end_attempt(session, job, state)
             self._end(session, job, state)
+            return job.artifacts
 
     def fail(self, assignment: Assignment, sentence: str) -> None:
         """Ends the job with the reason; its last checkpoint stays, for a retry."""

@@ -177,7 +177,8 @@ class Desk:
             if job.kind != PICTURE:
                 raise ConflictError(f"A {job.kind} cannot be changed on the way; change its cells.")
             check_action(Action.CHANGE, State(job.state))
-            number = 1 + max((change["id"] for change in job.pending_changes), default=len(job.changes))
+            known = [change["id"] for change in job.pending_changes]
+            number = 1 + max([0, *known, *(number for made in job.changes for number in made.get("ids", []))])
             job.pending_changes = [*job.pending_changes, {"id": number, "values": checked}]
             log_job(session, job)
             return JobRecord.of(job)

@@ -1,0 +1,69 @@
+"""Finds workers that are no more, and puts their jobs back into the queue.
+
+DBOS itself resumes only what belongs to a process that comes back under its own id. Here every worker has a heartbeat in
+a table; whoever looks (the service, and every worker) buries those that went silent, or whose process on this machine
+has gone, and resumes their workflows.
+"""
+
+import datetime
+import logging
+import os
+import socket
+
+import sqlalchemy as sa
+
+from impasto.service.core import Core
+from impasto.service.store.tables import Worker, now
+
+__all__ = ["Reaper"]
+
+logger = logging.getLogger(__name__)
+
+
+class Reaper:
+    """Looks for lost workers.
+
+    Args:
+        core: The service's.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._host = socket.gethostname()[:200]
+
+    def look(self) -> list[str]:
+        """Buries every worker that is lost; returns the ids of the jobs that wait again."""
+        oldest = now() - datetime.timedelta(seconds=self._core.settings.lease_seconds)
+        with self._core.database.reading() as session:
+            workers = session.scalars(sa.select(Worker)).all()
+        jobs = []
+        for worker in workers:
+            if worker.heartbeat_at < oldest:
+                jobs += self.bury(worker.id, "its worker was not heard of any more")
+            elif worker.host == self._host and not _is_alive(worker.pid):
+                jobs += self.bury(worker.id, "its worker's process ended")
+        return jobs
+
+    def bury(self, worker: str, how: str) -> list[str]:
+        """Takes back what a worker had, then forgets it; returns the ids of its jobs.
+
+        Args:
+            worker: Its id.
+            how: What became of it.
+        """
+        jobs = self._core.attempts.lose(worker, how)
+        with self._core.database.writing() as session:
+            session.execute(sa.delete(Worker).where(Worker.id == worker))
+        for job in jobs:
+            logger.warning("job taken back", extra={"job_id": job, "worker": worker, "reason": how})
+        return jobs
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

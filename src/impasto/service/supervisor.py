@@ -1,0 +1,161 @@
+"""The worker processes of ``impasto serve``: started, watched, started again, and ended in order."""
+
+import logging
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+
+from impasto.service.core import Core
+from impasto.service.reaper import Reaper
+from impasto.service.retention import Cleaner
+from impasto.service.settings import PREFIX, Settings
+
+__all__ = ["Supervisor"]
+
+logger = logging.getLogger(__name__)
+
+WATCH_SECONDS = 0.1
+LOOK_SECONDS = 2.0
+CLEAN_SECONDS = 60.0
+SHORT_LIFE_SECONDS = 5.0
+"""A worker that ends sooner is started again only after a while."""
+
+MAX_PAUSE_SECONDS = 30.0
+
+
+@dataclass
+class _Slot:
+    """A place for one worker."""
+
+    worker_id: str = ""
+    process: "subprocess.Popen[bytes] | None" = None
+    started: float = 0.0
+    pause: float = 0.0
+    resumes_at: float = 0.0
+
+
+class Supervisor:
+    """Keeps workers going while the service lives; a thread of the API's process.
+
+    Args:
+        core: The service's.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self._core, self._settings = core, core.settings
+        self._reaper, self._cleaner = Reaper(core), Cleaner(core)
+        self._slots = [_Slot() for _ in range(core.settings.workers)]
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
+        self._maintenance = threading.Thread(target=self._maintain, name="maintenance", daemon=True)
+
+    def start(self) -> None:
+        """Starts the workers, and goes on watching them."""
+        self._thread.start()
+        self._maintenance.start()
+
+    def stop(self) -> None:
+        """Asks the workers to end, waits until they have, and kills those that do not."""
+        self._ending.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        processes = [slot.process for slot in self._slots if slot.process is not None]
+        for process in processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        until = time.monotonic() + self._settings.drain_seconds
+        for process in processes:
+            try:
+                process.wait(max(0.1, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        for slot in self._slots:
+            if slot.worker_id:
+                self._reaper.bury(slot.worker_id, "the service ended")
+
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of the workers that live."""
+        return [slot.process.pid for slot in self._slots if slot.process is not None and slot.process.poll() is None]
+
+    def _run(self) -> None:
+        while not self._ending.wait(WATCH_SECONDS):
+            for slot in self._slots:
+                try:
+                    self._tend(slot)
+                except Exception as error:  # the next round tries again
+                    logger.error("a worker cannot be tended", extra={"error": type(error).__name__})
+
+    def _tend(self, slot: _Slot) -> None:
+        code = slot.process.poll() if slot.process is not None else None
+        if slot.process is not None and code is None:
+            return
+        if slot.process is not None:
+            how = _how(code or 0)
+            logger.warning("worker ended by itself", extra={"worker": slot.worker_id, "reason": how})
+            is_short = time.monotonic() - slot.started < SHORT_LIFE_SECONDS
+            slot.pause = min(MAX_PAUSE_SECONDS, max(0.5, 2 * slot.pause)) if is_short else 0.0
+            slot.resumes_at = time.monotonic() + slot.pause
+            slot.process = None
+            lost, slot.worker_id = slot.worker_id, ""
+            self._reaper.bury(lost, how)
+        if time.monotonic() >= slot.resumes_at:
+            self._start(slot)
+
+    def _start(self, slot: _Slot) -> None:
+        slot.worker_id = f"{socket.gethostname()[:100]}-{secrets.token_hex(6)}"
+        slot.started = time.monotonic()
+        slot.process = subprocess.Popen(
+            [sys.executable, "-m", "impasto.service.worker.process", "--parent", str(os.getpid()),
+             "--id", slot.worker_id],
+            env=environment(self._settings), stdin=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C in the terminal is for the service, which then ends its workers in order
+        )  # fmt: skip
+
+    def _maintain(self) -> None:
+        """Looks for lost workers, here and on other machines, and cleans up."""
+        next_clean = time.monotonic() + LOOK_SECONDS
+        while True:
+            try:
+                self._reaper.look()
+                if time.monotonic() >= next_clean:
+                    next_clean = time.monotonic() + CLEAN_SECONDS
+                    self._cleaner.clean()
+            except Exception as error:  # the database may be busy or away for a while
+                logger.error("maintenance failed", extra={"error": type(error).__name__})
+            if self._ending.wait(LOOK_SECONDS):
+                return
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The environment of a worker: this process's, with the settings as they are here."""
+    own = {
+        f"{PREFIX}{name.upper()}": _as_text(value)
+        for name, value in settings.model_dump(mode="python").items()
+        if name in settings.model_fields_set and value is not None
+    }
+    return {**os.environ, **own, f"{PREFIX}THREADS": str(settings.threads_a_worker),
+            "OMP_NUM_THREADS": str(settings.threads_a_worker)}  # fmt: skip
+
+
+def _as_text(value: object) -> str:
+    import json
+
+    if hasattr(value, "get_secret_value"):
+        return str(value.get_secret_value())
+    return json.dumps(value) if isinstance(value, list) else str(value)
+
+
+def _how(code: int) -> str:
+    if code >= 0:
+        return f"its worker's process ended with code {code}"
+    name = signal.Signals(-code).name if -code in list(signal.Signals) else str(-code)
+    hint = ", as the system does where memory runs out" if name == "SIGKILL" else ""
+    return f"its worker's process was killed by {name}{hint}"
