@@ -1,8 +1,8 @@
 """How much one API process bears: reads, event streams, uploads, a table of 100,000 jobs, and all that while it paints.
 
 ``python -m benchmarks.load`` measures everything on this machine, server and clients sharing its cores, and keeps the
-JSON in ``benchmarks/results/load.json``; ``--only reads --seconds 5`` measures a part, and keeps nothing. The clients write
-HTTP by hand onto sockets, so that they take little of the processor that the server needs.
+JSON in ``benchmarks/results/load.json``; ``--only reads --seconds 5`` measures a part, and keeps nothing. The clients
+write HTTP by hand onto sockets, so that they take little of the processor that the server needs.
 """
 
 import argparse

@@ -69,7 +69,7 @@ def to_job(record: JobRecord, images: Mapping[str, ImageRecord]) -> dict[str, An
     """
 
     def shown(image_id: str | None) -> dict[str, Any] | None:
-        return to_image(images[image_id]) if image_id in images else None
+        return to_image(images[image_id]) if image_id is not None and image_id in images else None
 
     def all_shown(ids: Sequence[str]) -> list[dict[str, Any]]:
         return [to_image(images[image_id]) for image_id in ids if image_id in images]
