@@ -45,6 +45,8 @@ app.command(
     "impasto.cli.models:app", name="models", help="List, download and verify encoders' weights, and inspect models."
 )
 
+app.command("impasto.cli.serve:serve", name="serve", help="Serve the studio and the API, and paint what they ask for.")
+app.command("impasto.cli.serve:worker", name="worker", help="Paint jobs of a service whose database it shares.")
 app.command(
     "impasto.cli.submit:submit",
     name="submit",

@@ -54,6 +54,9 @@ class Settings(BaseSettings):
     threads: int | None = Field(
         None, ge=1, le=1024, description="Processor threads of a worker. Default: cores divided by workers."
     )
+    spare_worker: bool = Field(
+        True, description="Whether one more process waits, loaded, to take the place of a worker that is lost."
+    )
     device: str = Field("auto", description="Where workers compute, as the run option device.")
     max_memory: int | None = Field(None, ge=1, description="Bytes that one worker may use; a job beyond is refused.")
     models: list[str] = Field(

@@ -1,5 +1,6 @@
 """The worker processes of ``impasto serve``: started, watched, started again, and ended in order."""
 
+import json
 import logging
 import os
 import secrets
@@ -28,6 +29,9 @@ SHORT_LIFE_SECONDS = 5.0
 
 MAX_PAUSE_SECONDS = 30.0
 
+SPARE_AFTER_SECONDS = 3.0
+"""Time after the start of the youngest worker at which the spare one is loaded."""
+
 
 @dataclass
 class _Slot:
@@ -51,6 +55,7 @@ class Supervisor:
         self._core, self._settings = core, core.settings
         self._reaper, self._cleaner = Reaper(core), Cleaner(core)
         self._slots = [_Slot() for _ in range(core.settings.workers)]
+        self._spare: subprocess.Popen[bytes] | None = None
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
         self._maintenance = threading.Thread(target=self._maintain, name="maintenance", daemon=True)
@@ -65,6 +70,9 @@ class Supervisor:
         self._ending.set()
         if self._thread.is_alive():
             self._thread.join()
+        if self._spare is not None:
+            self._spare.kill()
+            self._spare.wait()
         processes = [slot.process for slot in self._slots if slot.process is not None]
         for process in processes:
             if process.poll() is None:
@@ -92,6 +100,15 @@ class Supervisor:
                     self._tend(slot)
                 except Exception as error:  # the next round tries again
                     logger.error("a worker cannot be tended", extra={"error": type(error).__name__})
+            self._keep_spare()
+
+    def _keep_spare(self) -> None:
+        """Has a process at hand that has loaded all it needs, so that a lost worker is replaced at once."""
+        if not self._settings.spare_worker or (self._spare is not None and self._spare.poll() is None):
+            return
+        newest = max((slot.started for slot in self._slots), default=None)
+        if newest is not None and time.monotonic() - newest > SPARE_AFTER_SECONDS:  # the workers load first
+            self._spare = self._launch()
 
     def _tend(self, slot: _Slot) -> None:
         code = slot.process.poll() if slot.process is not None else None
@@ -110,12 +127,20 @@ class Supervisor:
             self._start(slot)
 
     def _start(self, slot: _Slot) -> None:
+        process, self._spare = self._spare, None
+        if process is None or process.poll() is not None:
+            process = self._launch()
         slot.worker_id = f"{socket.gethostname()[:100]}-{secrets.token_hex(6)}"
-        slot.started = time.monotonic()
-        slot.process = subprocess.Popen(
-            [sys.executable, "-m", "impasto.service.worker.process", "--parent", str(os.getpid()),
-             "--id", slot.worker_id],
-            env=environment(self._settings), stdin=subprocess.DEVNULL,
+        slot.started, slot.process = time.monotonic(), process
+        if process.stdin is not None:
+            process.stdin.write(f"{slot.worker_id}\n".encode())
+            process.stdin.flush()  # and stays open: its end tells the worker that the service is gone
+
+    def _launch(self) -> "subprocess.Popen[bytes]":
+        """A process that loads everything, and then waits to be told its id."""
+        command = [sys.executable, "-m", "impasto.service.worker.process", "--waits"]
+        return subprocess.Popen(  # noqa: S603 (nothing in it comes from a caller)
+            command, env=environment(self._settings), stdin=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C in the terminal is for the service, which then ends its workers in order
         )  # fmt: skip
 
@@ -146,8 +171,6 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def _as_text(value: object) -> str:
-    import json
-
     if hasattr(value, "get_secret_value"):
         return str(value.get_secret_value())
     return json.dumps(value) if isinstance(value, list) else str(value)

@@ -187,7 +187,7 @@ class Attempts:
         state: State,
         artifacts: Mapping[str, str],
         values: Mapping[str, Any] | None = None,
-    ) -> None:
+    ) -> Mapping[str, str]:
         """Commits what the attempt came to; this happens once for a job, whatever becomes of its workers.
 
         Args:

@@ -176,5 +176,5 @@ def _check_stored(session: Session, owner: str, num_bytes: int, limit: int | Non
     stored = session.scalar(sa.select(sa.func.sum(Image.bytes)).where(Image.owner == owner)) or 0
     if stored + num_bytes > limit:
         raise StorageQuotaError(
-            f"Pictures of {size_in_words(stored)} are kept already, and {size_in_words(limit)} are allowed; delete some."
+            f"Pictures of {size_in_words(stored)} are kept, and {size_in_words(limit)} are allowed; delete some."
         )

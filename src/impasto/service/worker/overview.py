@@ -1,4 +1,4 @@
-"""The overview of a sweep whose cells have ended: contact sheet, tables and report, as `impasto.runs.sweep` makes them."""
+"""The overview of a sweep whose cells have ended: sheet, tables and report, as `impasto.runs.sweep` makes them."""
 
 import logging
 import shutil

@@ -38,7 +38,7 @@ from impasto.service.worker.overview import Overview
 from impasto.service.worker.painting import Outcome, Painting
 from impasto.service.worker.workflow import serve
 
-__all__ = ["WorkerProcess", "main"]
+__all__ = ["WorkerProcess", "main", "work"]
 
 logger = logging.getLogger(__name__)
 
@@ -52,13 +52,13 @@ class WorkerProcess:
 
     Args:
         core: The service's.
-        parent: Process id of the service that started it; 0 for none.
         worker_id: Unique among all workers, ever.
+        has_parent: Whether the service that started it holds the other end of stdin.
     """
 
-    def __init__(self, core: Core, *, parent: int = 0, worker_id: str | None = None) -> None:
+    def __init__(self, core: Core, *, worker_id: str | None = None, has_parent: bool = False) -> None:
         self.id = worker_id or f"{socket.gethostname()[:100]}-{os.getpid()}-{secrets.token_hex(4)}"
-        self._core, self._parent = core, parent
+        self._core, self._has_parent = core, has_parent
         self._work: Painting | Overview | None = None
         self._encoder: tuple[object, Encoder] | None = None
         self._draining = threading.Event()
@@ -132,11 +132,16 @@ class WorkerProcess:
         logger.info("worker ready", extra={"worker": self.id})
         watch = threading.Thread(target=self._watch, name="watch", daemon=True)
         watch.start()
-        while not self._draining.wait(0.5):
-            if self._parent and os.getppid() != self._parent:
-                logger.warning("the service is gone; the worker ends", extra={"worker": self.id})
-                self._draining.set()
+        if self._has_parent:
+            threading.Thread(target=self._await_parents_end, name="parent", daemon=True).start()
+        while not self._draining.wait(1.0):
+            pass
         self._drain()
+
+    def _await_parents_end(self) -> None:
+        sys.stdin.buffer.read()
+        logger.warning("the service is gone; the worker ends", extra={"worker": self.id})
+        self._draining.set()
 
     def _drain(self) -> None:
         """Hands back what is at hand, and signs off."""
@@ -199,21 +204,38 @@ def _careful(action: Callable[[], object]) -> None:
         logger.warning("the database does not answer", extra={"error": type(error).__name__})
 
 
+def work(settings: Settings, *, worker_id: str | None = None, has_parent: bool = False) -> int:
+    """Works until it is told to end.
+
+    Args:
+        settings: The operator's.
+        worker_id: As in `WorkerProcess`.
+        has_parent: As in `WorkerProcess`.
+    """
+    core = Core.open(settings, migrates=not has_parent)
+    WorkerProcess(core, worker_id=worker_id, has_parent=has_parent).run()
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a worker until it is told to end."""
     parser = argparse.ArgumentParser(prog="impasto worker")
-    parser.add_argument("--parent", type=int, default=0)
-    parser.add_argument("--id", default=None)
+    parser.add_argument("--waits", action="store_true", help="begin when an id comes on stdin, and end with it")
     given = parser.parse_args(arguments)
+    worker_id = None
+    if given.waits:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        worker_id = sys.stdin.buffer.readline().decode().strip()
+        if not worker_id:  # the service has ended without need of it
+            return 0
     settings = Settings.load()
     configure_logs(settings.log_format)
     try:
-        core = Core.open(settings, migrates=False)
-        WorkerProcess(core, parent=given.parent, worker_id=given.id).run()
+        return work(settings, worker_id=worker_id, has_parent=given.waits)
     except ImpastoError as error:
-        logger.error("%s", error)
+        logger.error("the worker cannot begin: %s", error)
         return error.exit_code
-    return 0
 
 
 if __name__ == "__main__":
