@@ -19,9 +19,14 @@ def create_session(body: schemas.SessionRequest, request: Request, response: Res
         raise ApiProblem(401, "This is no key of this service.", {"WWW-Authenticate": "Bearer"})
     response.set_cookie(
         COOKIE, gate.new_session(identity.key_id), max_age=SESSION_SECONDS, path="/api",
-        httponly=True, samesite="strict", secure=request.url.scheme == "https",
+        httponly=True, samesite="strict", secure=_is_encrypted(request),
     )  # fmt: skip
     return schemas.Caller(name=identity.owner, scopes=list(identity.scopes), needs_key=True)
+
+
+def _is_encrypted(request: Request) -> bool:
+    """Whether the browser speaks TLS, with this service or with a proxy before it; a lie harms its teller alone."""
+    return request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"
 
 
 @router.get("", responses=answers())
