@@ -17,7 +17,7 @@ CORRECTED_SHARE = 1 / 3
 half it makes little difference, and a second correction makes none."""
 
 
-TYPICAL_ITERATIONS = 90
+TYPICAL_ITERATIONS = 58
 """Iterations after which a level ends by the default `plateau`, as a median; a level of nearest neighbors, and of a
 finish, uses up its budget."""
 
