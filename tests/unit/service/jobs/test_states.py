@@ -2,7 +2,16 @@
 
 import pytest
 
-from impasto.service.jobs.states import ALLOWED, ENDED, LEGAL, Action, ConflictError, State, check_action, check_transition
+from impasto.service.jobs.states import (
+    ALLOWED,
+    ENDED,
+    LEGAL,
+    Action,
+    ConflictError,
+    State,
+    check_action,
+    check_transition,
+)
 
 
 def test_every_state_is_in_the_table():
