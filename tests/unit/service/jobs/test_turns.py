@@ -11,7 +11,7 @@ def order(core):
     query = "SELECT workflow_uuid FROM workflow_status WHERE status = 'ENQUEUED' ORDER BY priority, created_at"
     with core.database.reading() as session:
         ids = [name.partition(".")[0] for name in session.scalars(sa.text(query))]
-        owners = dict(session.execute(sa.select(Job.id, Job.owner)).tuples())
+        owners = dict(session.execute(sa.select(Job.id, Job.owner)).all())
     return [owners[job_id] for job_id in ids]
 
 
@@ -29,7 +29,7 @@ def test_who_comes_late_does_not_wait_for_all_others(core):
         core.attempts.begin(job.id, 1, f"worker-{job.id}")
     core.desk.create("bob", new_job())
     with core.database.reading() as session:
-        turns = dict(session.execute(sa.select(Job.owner, sa.func.max(Job.turn)).group_by(Job.owner)).tuples())
+        turns = dict(session.execute(sa.select(Job.owner, sa.func.max(Job.turn)).group_by(Job.owner)).all())
     assert turns["bob"] < turns["ann"]
 
 
