@@ -16,8 +16,8 @@ from impasto.service.store.database import Database
 FIRST = "0001"
 
 ROW = {
-    "id": "first", "owner": "ann", "kind": "picture", "name": "of the first release", "search": "first", "state": "done",
-    "priority": 5, "turn": 0, "run": 1, "attempt": 1, "failed_attempts": 0, "pending_changes": [],
+    "id": "first", "owner": "ann", "kind": "picture", "name": "of the first release", "search": "first",
+    "state": "done", "priority": 5, "turn": 0, "run": 1, "attempt": 1, "failed_attempts": 0, "pending_changes": [],
     "inputs": {"content": "example:coffee", "styles": ["example:oil"]}, "recipe": {"height": 32},
     "resolved": {"height": 32}, "changes": [], "saving_interval": 0, "warnings": [], "plan": {}, "iteration": 4,
     "total_iterations": 4, "level": 1, "num_levels": 1, "losses": {"total": 0.5}, "seconds": 1.0, "pictures": [],
