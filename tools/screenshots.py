@@ -31,7 +31,7 @@ PAIRS = [("coffee", "hokusai", 45), ("chelsea", "oil", 40), ("rocket", "munch", 
          ("coffee", "glass", 50)]  # fmt: skip
 """What the gallery holds: photo, style, strength."""
 
-RECIPE = {"model": "compact", "size": 320, "total_iterations": 60}
+RECIPE = {"model": "compact", "size": 320, "total_iterations": 40}
 LONG = {"model": "compact", "size": 320, "total_iterations": 5000}
 
 logger = logging.getLogger("screenshots")

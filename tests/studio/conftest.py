@@ -22,7 +22,7 @@ playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright i
 PAGE = Path(__file__).parents[2] / "src" / "impasto" / "studio" / "index.html"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"]  # fmt: skip
-PATIENCE = 60_000
+PATIENCE = 120_000
 """Milliseconds: painting shares its processor with other tests."""
 
 SMALL = {"model": "compact", "height": 48, "total_iterations": 12}
@@ -108,7 +108,7 @@ class Studio:
                 f" localStorage.setItem('impasto.draft', {json.dumps(json.dumps(draft))})"
             )
         self.page.goto(f"{self.url}/{place}")
-        self.page.get_by_role("banner").wait_for()
+        self.page.get_by_role("navigation").first.wait_for()
         return self
 
     def word(self, name: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 from tests.studio.conftest import LONG, PATIENCE, SMALL, Studio, draft_of
 from tests.studio.server import Server
@@ -197,7 +198,7 @@ def test_a_sweep_fills_its_contact_sheet_and_gives_its_recipe(studio: Studio, se
     assert cells.count() == 2
     studio.button("take_recipe").nth(1).click()
     studio.painted.wait_for()
-    assert studio.slider("strength").input_value() == "80"
+    expect(studio.slider("strength")).to_have_value("80")
 
 
 def test_a_dropped_picture_brings_its_recipe_and_inputs(studio: Studio, server: Server) -> None:
@@ -208,7 +209,7 @@ def test_a_dropped_picture_brings_its_recipe_and_inputs(studio: Studio, server: 
     )
     drop(studio, "painted.png", bytes(picture))
     studio.button("load_recipe").click()
-    assert studio.slider("strength").input_value() == "66"
+    expect(studio.slider("strength")).to_have_value("66")
     again = paint(studio)
     studio.wait_for_state("done")
     made = server.get(f"/jobs/{again}")
@@ -296,7 +297,7 @@ def test_a_picture_survives_that_the_service_is_killed(open_studio: Open, tmp_pa
     try:
         studio = open_studio(server)
         studio.expect("ERR_", "net::", "Failed to load resource")
-        studio.open(draft=draft_of(server, "coffee", "oil", recipe=SMALL | {"total_iterations": 100}))
+        studio.open(draft=draft_of(server, "coffee", "oil", recipe=SMALL | {"total_iterations": 30}))
         job = paint(studio)
         studio.painted.wait_for()
         server.kill()
