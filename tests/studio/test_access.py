@@ -34,8 +34,7 @@ def axe() -> None:
         skip_or_fail("axe-core is not installed (make studio-test)")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1366, 390], ids=["laptop", "phone"])
+@pytest.mark.parametrize(("theme", "width"), [("light", 1366), ("dark", 390)], ids=["laptop in light", "phone in dark"])
 def test_axe_finds_nothing_on_any_view(open_studio: Open, server: Server, theme: Any, width: int) -> None:
     studio = open_studio(server, viewport={"width": width, "height": 800}, color_scheme=theme)
     jobs = [paint_by_api(server, strength=value) for value in (30, 60)]
