@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -138,7 +139,7 @@ def chaos(
     report = Report(jobs, workers, kill_every)
     with tempfile.TemporaryDirectory(prefix="impasto-chaos-") as folder:
         quiet = _paint(Path(folder) / "quiet", VARIANTS, workers, iterations, timeout)
-        expected = {variant: pixels for variant, pixels in enumerate(quiet)}
+        expected = dict(enumerate(quiet))
         _Storm(Path(folder) / "storm", report, iterations, seed).run(expected, restarts, timeout)
     report.load_average = os.getloadavg()[1]
     return report
@@ -186,9 +187,8 @@ class _Storm:
         next_kill = time.monotonic() + report.kill_every_seconds
         while (num_ended := self._num_ended()) < report.jobs and time.monotonic() - start < timeout:
             time.sleep(0.1)
-            if report.service_kills < restarts and num_ended >= report.jobs * (report.service_kills + 1) / (
-                restarts + 1
-            ):
+            is_time = num_ended >= report.jobs * (report.service_kills + 1) / (restarts + 1)
+            if report.service_kills < restarts and is_time:
                 self._note_kills(self._workers(), is_service=True)
                 service.kill([worker.pid for worker in self._workers()])
                 report.service_kills += 1
@@ -262,10 +262,8 @@ def _pixels(core: Core, key: str) -> bytes:
 
 
 def _kill(pid: int) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 if __name__ == "__main__":

@@ -19,5 +19,5 @@ def watch(
     ] = False,
 ) -> int:
     """Follow a job with the same progress bar as a run of this machine; by default the newest one."""
-    with connected(url) as client, reporter_for(RunOptions(json=as_json)) as reporter:
+    with connected(url) as client, reporter_for(RunOptions(json_events=as_json)) as reporter:
         return report(follow(client, find_job(client, job), reporter), None, reporter)

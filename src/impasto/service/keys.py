@@ -143,7 +143,7 @@ class KeyRing:
         with self._database.reading() as session:
             return session.scalar(sa.select(Key.id).where(valid).limit(1)) is None
 
-    def _valid(self, query: "sa.Select[tuple[Key]]") -> KeyRecord | None:
+    def _valid(self, query: sa.Select[Key]) -> KeyRecord | None:
         with self._database.reading() as session:
             row = session.scalar(query)
         record = None if row is None else KeyRecord.of(row)

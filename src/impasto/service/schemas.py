@@ -22,7 +22,13 @@ PictureId = Annotated[
 JobName = Annotated[str, Field(max_length=200, description="For people; any text.", examples=["Coffee in oil"])]
 Priority = Annotated[int, Field(strict=True, ge=0, le=9, description="9 goes first.")]
 SavingInterval = Annotated[
-    int, Field(strict=True, ge=0, le=10_000_000, description="Keep the picture in between every so many iterations; 0 keeps none.")
+    int,
+    Field(
+        strict=True,
+        ge=0,
+        le=10_000_000,
+        description="Keep the picture in between every so many iterations; 0 keeps none.",
+    ),
 ]
 StylePictures = Annotated[list[PictureId], Field(min_length=1, max_length=16)]
 MaskPictures = Annotated[list[PictureId], Field(max_length=16)]

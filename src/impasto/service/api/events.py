@@ -1,6 +1,7 @@
 """Event streams: all jobs of a caller, or one."""
 
 from functools import partial
+from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import Response
@@ -13,7 +14,7 @@ from impasto.service.api.security import Identity, Reader
 
 router = APIRouter(tags=["events"])
 
-STREAM = {
+STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Events `job` (data: a whole Job), `progress`, `preview` and `deleted`; a comment every 15 s.",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},

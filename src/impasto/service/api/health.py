@@ -1,5 +1,6 @@
 """Whether the service lives, whether it is ready, which version it is; and its numbers for Prometheus."""
 
+from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 
@@ -32,7 +33,10 @@ async def get_ready(edge: EdgeOf) -> Response:
 
 def _checks(edge: Edge) -> dict[str, str]:
     """What each part says; blocks."""
-    checks = {"database": edge.database.check, "artifacts": partial(edge.artifacts.exists, "ready")}
+    checks: dict[str, Callable[[], object]] = {
+        "database": edge.database.check,
+        "artifacts": partial(edge.artifacts.exists, "ready"),
+    }
     said = {}
     for name, check in checks.items():
         try:

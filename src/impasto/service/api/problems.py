@@ -111,7 +111,8 @@ def install(app: FastAPI) -> None:
         return of_error(error)
 
     async def of_anything(request: Request, error: Exception) -> JSONResponse:
-        logger.exception("%s %s failed", request.method, getattr(request.scope.get("route"), "path", ""), exc_info=error)
+        route = getattr(request.scope.get("route"), "path", "")  # the template, which names nobody's things
+        logger.exception("%s %s failed", request.method, route, exc_info=error)
         return problem(500, "The service failed at this request; its log says why.")
 
     app.add_exception_handler(HTTPException, of_http)

@@ -69,7 +69,7 @@ def to_job(record: JobRecord, images: Mapping[str, ImageRecord]) -> dict[str, An
     """
 
     def shown(image_id: str | None) -> dict[str, Any] | None:
-        return to_image(images[image_id]) if image_id in images else None
+        return to_image(images[image_id]) if image_id is not None and image_id in images else None
 
     def all_shown(ids: Sequence[str]) -> list[dict[str, Any]]:
         return [to_image(images[image_id]) for image_id in ids if image_id in images]
@@ -138,6 +138,9 @@ def to_event(name: str, data: Mapping[str, Any], images: Mapping[str, ImageRecor
     if name == "preview":
         address = f"{BASE}/jobs/{data['job_id']}/preview?version={data['preview_version']}"
         return {**data, "preview_url": address}
+    if name == "progress":  # of the start there are no losses
+        losses = data.get("losses") or {}
+        return {**data, "losses": {part: losses.get(part) for part in LOSSES}}
     return data
 
 

@@ -304,7 +304,7 @@ class AsyncClient:
         """
         reader = EventReader(after)
         path = f"/jobs/{job_id}/events" if job_id else "/events"
-        timeout = httpx.Timeout(self._http.timeout, read=read_timeout)
+        timeout = httpx.Timeout(self._connection.timeout, read=read_timeout)
         num_failures = 0
         while True:
             headers = {} if reader.last_id is None else {"Last-Event-ID": str(reader.last_id)}
@@ -353,7 +353,8 @@ class AsyncClient:
     ) -> dict[str, Any]:
         options = {
             name: [await self._id(mask) for mask in value] if name in ("content_masks", "style_masks")
-            else await self._id(value) if name == "lock_mask" and value is not None else value
+            else await self._id(value) if name == "lock_mask" else value
             for name, value in options.items()
+            if value is not None
         }  # fmt: skip
         return calls.job_body(await self._id(content), [await self._id(style) for style in styles], recipe, options)

@@ -6,8 +6,8 @@ import zlib
 from pathlib import Path
 
 import pytest
-from PIL import Image
 from httpx import Client
+from PIL import Image
 
 from impasto.examples import example_path
 from tests.service import API, ORDER, Service, api

@@ -6,8 +6,8 @@ import pytest
 from httpx import Client
 
 from impasto.service.api.app import session_secret
-from impasto.service.api.security import COOKIE, Gate
 from impasto.service.api.limits import RateLimit
+from impasto.service.api.security import COOKIE, Gate
 from tests.service import API, ORDER, Service, api, service
 
 
