@@ -31,7 +31,7 @@ PAIRS = [("coffee", "hokusai", 45), ("chelsea", "oil", 40), ("rocket", "munch", 
          ("coffee", "glass", 50)]  # fmt: skip
 """What the gallery holds: photo, style, strength."""
 
-RECIPE = {"model": "compact", "size": 320, "total_iterations": 60}
+RECIPE = {"model": "compact", "size": 320, "total_iterations": 30}
 LONG = {"model": "compact", "size": 320, "total_iterations": 5000}
 
 logger = logging.getLogger("screenshots")
@@ -60,8 +60,10 @@ class Scene:
             page.goto(f"{self.server.url}/icon.svg")
             page.evaluate("draft => localStorage.setItem('impasto.draft', JSON.stringify(draft))", draft)
         page.goto(f"{self.server.url}/{place}")
-        page.wait_for_load_state("load")
-        page.wait_for_timeout(1500)
+        page.get_by_role("heading").first.wait_for(state="attached")
+        page.wait_for_timeout(2500)  # what was asked for is there
+        page.wait_for_function("[...document.images].every((image) => image.complete)")
+        page.wait_for_timeout(1000)
         yield page
         context.close()
 
@@ -134,7 +136,6 @@ def masks(scene: Scene, size: str, theme: str, save: Callable[[Any], None]) -> N
 def gallery(scene: Scene, size: str, theme: str, save: Callable[[Any], None]) -> None:
     """All pictures."""
     with scene.page(size, theme, "#/gallery") as page:
-        page.wait_for_load_state("networkidle")
         save(page)
 
 
@@ -168,7 +169,7 @@ def prepare(server: Server) -> tuple[list[str], str]:
             "recipe": RECIPE | {"strength": strength},
         }
         jobs.append(server.ask("POST", "/jobs", body)["id"])
-    recipe = RECIPE | {"size": 128, "total_iterations": 30}
+    recipe = RECIPE | {"size": 128, "total_iterations": 20}
     body = {"content": "example:astronaut", "styles": ["example:oil"], "recipe": recipe}
     vary = {"strength": [20, 50, 80], "look": ["painterly", "bold"]}
     sweep = server.ask("POST", "/sweeps", body | {"vary": vary})["id"]

@@ -13,16 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 from tests.studio.server import Server
 from tests.studio.words import WORDS
 
-playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
 PAGE = Path(__file__).parents[2] / "src" / "impasto" / "studio" / "index.html"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"]  # fmt: skip
-PATIENCE = 60_000
+PATIENCE = 120_000
 """Milliseconds: painting shares its processor with other tests."""
 
 SMALL = {"model": "compact", "height": 48, "total_iterations": 12}
@@ -52,7 +51,7 @@ def browser() -> Iterator[Any]:
         skip_or_fail("no Chromium is installed (apt-get install chromium)")
     if not PAGE.is_file():
         skip_or_fail("the studio is not built (make studio)")
-    with playwright_api.sync_playwright() as playwright:
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()
@@ -108,7 +107,7 @@ class Studio:
                 f" localStorage.setItem('impasto.draft', {json.dumps(json.dumps(draft))})"
             )
         self.page.goto(f"{self.url}/{place}")
-        self.page.get_by_role("banner").wait_for()
+        self.page.get_by_role("navigation").first.wait_for()
         return self
 
     def word(self, name: str) -> str:

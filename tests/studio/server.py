@@ -12,7 +12,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-START_SECONDS = 120
+START_SECONDS = 180
 
 
 def free_port() -> int:
@@ -33,7 +33,7 @@ class Server:
     @property
     def environment(self) -> dict[str, str]:
         settings = {"DATA": self.data, "PORT": self.port, "WORKERS": self._workers, "PREVIEW_SECONDS": 0.2,
-                    "CHECKPOINT_SECONDS": 1, "LEASE_SECONDS": 3, "THREADS": 1}  # fmt: skip
+                    "CHECKPOINT_SECONDS": 1, "LEASE_SECONDS": 10, "THREADS": 1}  # fmt: skip
         return os.environ | {f"IMPASTO_SERVICE_{name}": str(value) for name, value in settings.items()}
 
     def start(self) -> None:
