@@ -3,8 +3,8 @@
 ``python tools/make_docs.py`` writes ``docs/reference/`` from the models of `impasto.recipe`, the command line's own
 help and the docstrings. ``python tools/make_docs.py --pictures [PAGE ...]`` runs the picture commands of the README and
 of ``docs/howto/``, or of the pages named, as they stand there: what ``-o demo/NAME.png`` paints is kept as the page's
-``docs/images/…/NAME.jpg``, or four times side by side as ``NAME-2x2.jpg``; of a sweep, the contact sheet. The commands are
-written down nowhere else.
+``docs/images/…/NAME.jpg``, or four times side by side as ``NAME-2x2.jpg``; of a sweep, its contact sheet. The
+commands are written down nowhere else.
 """
 
 import argparse
