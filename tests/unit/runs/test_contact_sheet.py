@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -26,9 +27,8 @@ def results(folder: Path, vary: dict[str, list], size: tuple[int, int] = (160, 1
 
 def place_of(sheet: Image.Image, color: tuple[int, int, int]) -> tuple[int, int]:
     """Left and top of what has a color."""
-    mask = Image.new("1", sheet.size)
-    mask.putdata([pixel == color for pixel in sheet.getdata()])
-    left, top, *_ = mask.getbbox()
+    there = (np.asarray(sheet) == color).all(axis=2)
+    top, left = (int(np.flatnonzero(there.any(axis=axis))[0]) for axis in (1, 0))
     return left, top
 
 
