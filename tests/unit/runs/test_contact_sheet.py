@@ -55,7 +55,7 @@ def test_a_cell_without_a_picture_is_a_labeled_tile(state: CellState, tmp_path: 
 
 
 def test_a_sheet_that_would_be_too_large_is_split_into_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("impasto.runs.contact_sheet.MAX_PIXELS", 600_000)
+    monkeypatch.setattr("impasto.runs.contact_sheet.MAX_PIXELS", 300_000)
     table = results(tmp_path, {"seed": [1, 2, 3, 4, 5, 6], "strength": [10, 90]})
     (tmp_path / "sheet-9.png").touch()
     pages = write_sheets(tmp_path, table)
@@ -64,7 +64,7 @@ def test_a_sheet_that_would_be_too_large_is_split_into_pages(tmp_path: Path, mon
     assert not (tmp_path / "sheet-9.png").exists()  # of an earlier sheet
     for page in pages:
         with Image.open(page) as sheet:
-            assert sheet.width * sheet.height <= 600_000
+            assert sheet.width * sheet.height <= 300_000
 
 
 def test_no_page_grows_beyond_what_viewers_take(tmp_path: Path) -> None:
