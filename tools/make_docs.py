@@ -3,7 +3,8 @@
 ``python tools/make_docs.py`` writes ``docs/reference/`` from the models of `impasto.recipe`, the command line's own
 help and the docstrings. ``python tools/make_docs.py --pictures [PAGE ...]`` runs the picture commands of the README and
 of ``docs/howto/``, or of the pages named, as they stand there: what ``-o demo/NAME.png`` paints is kept as the page's
-``docs/images/…/NAME.jpg``, or four times side by side as ``NAME-2x2.jpg``. The commands are written down nowhere else.
+``docs/images/…/NAME.jpg``, or four times side by side as ``NAME-2x2.jpg``; of a sweep, its contact sheet. The
+commands are written down nowhere else.
 """
 
 import argparse
@@ -279,7 +280,8 @@ def paint_pictures(page: Path) -> None:
         log.info("%s", shlex.join(words))
         arguments = [*words[1:], "--overwrite", "--quiet"]
         subprocess.run([sys.executable, "-m", "impasto", *arguments], cwd=ROOT, check=True)  # noqa: S603
-        with Image.open(ROOT / words[words.index("-o") + 1]) as painted:
+        output = ROOT / words[words.index("-o") + 1]
+        with Image.open(output / "sheet.png" if output.is_dir() else output) as painted:
             picture = painted.convert("RGB")
         path.parent.mkdir(parents=True, exist_ok=True)
         shown = _four_of(picture) if path.stem.endswith(TILED) else picture

@@ -107,7 +107,9 @@ def _distances(image: Tensor, content: Picture, styles: Sequence[Picture], recip
     sizes = style_sizes([style.size for style in styles], size, recipe)
     device = next(encoder.parameters()).device
     shrunk = [resize(style.pixels, own).to(device) for style, own in zip(styles, sizes, strict=True)]
-    own = for_encoder(recipe.replace(style_loss="gram") if recipe.style_loss == "neighbors" else recipe, encoder)
+    # Every term switched on, whatever it weighed: a distance is known before any weight.
+    weighed = recipe.replace(content_weight=1.0, style_weight=1.0, tv_weight=1.0, strength=50.0)
+    own = for_encoder(weighed.replace(style_loss="gram") if recipe.style_loss == "neighbors" else weighed, encoder)
     objective = Objective(encoder, resize(content.pixels, size).to(device), shrunk, own)
     return {f"distance_{term}": value for term, value in objective.distances(image.to(device)).items()}
 

@@ -126,7 +126,7 @@ def _layout(results: Results, tile: tuple[int, int]) -> _Layout:
         row_names = ["\n".join(f"{name} {value}" for name, value in zip(names, row, strict=True)) for row in rows]
         return _Layout(places, row_names, [f"{column_axis.replace('_', ' ')} {c}" for c in columns], own_labels=False)
     count = len(results.cells)
-    in_row = min(count, max(_FEWEST_IN_ROW, round(math.sqrt(1.6 * count * tile[1] / tile[0]))))
+    in_row = min(count, max(_FEWEST_IN_ROW, round(math.sqrt(1.6 * count * tile[0] / tile[1]))))
     places = [divmod(index, in_row) for index in range(count)]
     return _Layout(places, [""] * math.ceil(count / in_row), [""] * in_row, own_labels=True)
 

@@ -143,7 +143,7 @@ def _paint_plain(plan: SweepPlan, listener: Listener) -> CellResult:
     first = plan.cells[0]
     cell = replace(first, number=len(plan.cells) + 1, values={"method": "plain method"})
     picture, facts = plan.folder.picture(cell), plan.folder.read_facts(cell)
-    if not (picture.exists() and facts is not None):
+    if plan.options.overwrite or facts is None or not picture.exists():
         listener.cell(1, 1, cell.label, float("nan"))
         try:
             with told_in_a_sentence(cell.content):

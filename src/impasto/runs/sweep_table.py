@@ -3,7 +3,9 @@
 import base64
 import html
 import io
+import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +18,7 @@ from impasto.recipe import Recipe, RunOptions
 from impasto.runs.contact_sheet import draw_sheets
 from impasto.runs.events import Listener
 from impasto.runs.sweep import plan_sweep, run_sweep
-from impasto.runs.sweep_plan import variants_of
+from impasto.runs.sweep_plan import Variant, variants_of
 from impasto.runs.sweep_results import CellResult, Fact, Results
 
 if TYPE_CHECKING:
@@ -44,7 +46,6 @@ class SweepTable:
         self.cells: Sequence[CellResult] = results.cells
         self.folder = folder
         self._results = results
-        self._temporary: tempfile.TemporaryDirectory[str] | None = None
 
     def rows(self) -> list[dict[str, Fact]]:
         """A dict for each cell: what varies, its state and picture, and all that was measured."""
@@ -135,8 +136,29 @@ def sweep(
     """
     base = (recipe or Recipe()).replace(**changes)
     variants = variants_of(vary, base, allow_many=allow_many)
-    temporary = tempfile.TemporaryDirectory(prefix="impasto-sweep-") if folder is None else None
-    place = Path(temporary.name if temporary is not None else str(folder))
+    if folder is not None:
+        return _sweep(content, style, base, variants, Path(folder), options, listener, allow_many=allow_many)
+    place = Path(tempfile.mkdtemp(prefix="impasto-sweep-"))
+    try:
+        table = _sweep(content, style, base, variants, place, options, listener, allow_many=allow_many)
+    except BaseException:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
+    weakref.finalize(table, shutil.rmtree, place, ignore_errors=True)
+    return table
+
+
+def _sweep(
+    content: Any,
+    style: Any,
+    base: Recipe,
+    variants: Sequence[Variant],
+    place: Path,
+    options: RunOptions | None,
+    listener: Listener | None,
+    *,
+    allow_many: bool,
+) -> SweepTable:
     inputs = _Inputs(place / "inputs")
     contents = [inputs.path(each) for each in (content if isinstance(content, list) else [content])]
     styles = [
@@ -144,9 +166,7 @@ def sweep(
         for row in (style if isinstance(style, list) else [style])
     ]
     plan = plan_sweep(contents, styles, base, variants, place, options, allow_many=allow_many)
-    table = SweepTable(run_sweep(plan, listener=listener), place)
-    table._temporary = temporary  # kept as long as the table is, and removed with it
-    return table
+    return SweepTable(run_sweep(plan, listener=listener), place)
 
 
 class _Inputs:
