@@ -5,7 +5,7 @@ EXAMPLES := src/impasto/examples
 # One thread for each of two test processes: torch's own threads would only fight over the cores.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 
-.PHONY: setup demo test test-all lint bench bench-encoder docs pictures clean
+.PHONY: setup demo test test-all studio studio-test lint bench bench-encoder docs pictures clean
 
 setup: .venv/.ready
 
@@ -21,8 +21,16 @@ demo: setup
 test: setup
 	$(PYTEST) -m "not slow"
 
-test-all: setup lint
+test-all: setup lint studio-test
 	$(PYTEST)
+
+# The studio's page, from studio/ into the package.
+studio: setup
+	$(BIN)/python tools/build_studio.py
+
+# Lint, types and unit tests of the studio's source; its browser tests are part of the suite.
+studio-test: setup
+	$(BIN)/python tools/build_studio.py --check
 
 lint: setup
 	$(BIN)/ruff check .

@@ -1,0 +1,199 @@
+/** Titles of the recipe's parameters in both languages, and their help in Polish; the English help is the recipe's own. */
+import type { Field } from '../schema';
+import type { Language } from './index.svelte';
+
+interface Words {
+  en: string;
+  pl: string;
+  helpPl: string;
+}
+
+export const FIELD_WORDS: Record<string, Words> = {
+  look: {
+    en: 'Look',
+    pl: 'Wygląd',
+    helpPl: 'Nazwany zestaw wartości; to, co ustawisz osobno, ma pierwszeństwo.',
+  },
+  content_weight: {
+    en: 'Content weight',
+    pl: 'Waga treści',
+    helpPl: 'Waga zgodności ze zdjęciem. Liczą się tylko stosunki trzech wag; 0 wyłącza składnik.',
+  },
+  style_weight: { en: 'Style weight', pl: 'Waga stylu', helpPl: 'Waga zgodności ze stylem.' },
+  tv_weight: {
+    en: 'Smoothness weight',
+    pl: 'Waga gładkości',
+    helpPl: 'Waga całkowitej wariacji, która wygładza szum między sąsiednimi pikselami.',
+  },
+  strength: {
+    en: 'Strength',
+    pl: 'Siła',
+    helpPl: 'Ile z obrazu: 0 zwraca zdjęcie, 50 to równowaga wag, 100 to sama faktura.',
+  },
+  style_loss: {
+    en: 'Style comparison',
+    pl: 'Porównanie stylu',
+    helpPl:
+      'Co jest porównywane: macierze Grama (gram), średnia i kowariancja (moments), macierze Grama z histogramami (histogram), cały rozkład wzdłuż losowych kierunków (sliced) albo w każdym miejscu najlepiej pasujące miejsce obrazu (neighbors).',
+  },
+  style_blend: {
+    en: 'Style shares',
+    pl: 'Udziały stylów',
+    helpPl: 'Udziały kilku stylów, np. 0.7, 0.3; liczą się tylko stosunki. Domyślnie równe.',
+  },
+  style_scale: {
+    en: 'Stroke size',
+    pl: 'Wielkość pociągnięć',
+    helpPl:
+      'Wielkość pociągnięć stylu: 2 patrzy na obraz dwa razy większy. Jedna liczba albo po jednej na styl.',
+  },
+  style_rotations: {
+    en: 'Rotated neighbors',
+    pl: 'Obrócone sąsiedztwa',
+    helpPl: 'Szukaj sąsiadów także w obrazie obróconym o ćwierć obrotu (tylko przy porównaniu neighbors).',
+  },
+  auto_mask: {
+    en: 'Automatic regions',
+    pl: 'Automatyczne obszary',
+    helpPl:
+      'Znajdź tyle podobnych obszarów w zdjęciu i w stylu i maluj każdy według jego odpowiednika; 0 wyłącza.',
+  },
+  model: {
+    en: 'Encoder',
+    pl: 'Sieć',
+    helpPl:
+      'Sieć, której cechy są porównywane: vgg19, vgg16, compact (jest w pakiecie i nie wymaga pobierania) albo inna, którą dopuszcza usługa.',
+  },
+  finish: {
+    en: 'Finishing encoder',
+    pl: 'Sieć wykańczająca',
+    helpPl:
+      'Sieć, która wykonuje ostatnie iteracje, np. vgg19:8: compact maluje większość, a pełna sieć wykańcza.',
+  },
+  content_layers: {
+    en: 'Content layers',
+    pl: 'Warstwy treści',
+    helpPl: 'Warstwy porównania ze zdjęciem, z wagami, np. relu4_2:1. Domyślnie własne warstwy sieci.',
+  },
+  style_layers: {
+    en: 'Style layers',
+    pl: 'Warstwy stylu',
+    helpPl:
+      'Warstwy porównania ze stylem, z wagami, np. relu1_1:1,relu2_1:0.5. Domyślnie własne warstwy sieci.',
+  },
+  layer_falloff: {
+    en: 'Falloff of layers',
+    pl: 'Spadek wag warstw',
+    helpPl:
+      'Ile razy maleją wagi kolejnych, głębszych warstw stylu: przy 2 jest mniej motywów obrazu, a więcej pociągnięć pędzla (bez skutku, gdy podano warstwy stylu).',
+  },
+  smoothing: {
+    en: 'Feature smoothing',
+    pl: 'Wygładzanie cech',
+    helpPl: 'Wyrównuje cechy własnej sieci funkcją softmax o tej temperaturze; 0 wyłącza.',
+  },
+  pooling: {
+    en: 'Pooling',
+    pl: 'Łączenie (pooling)',
+    helpPl: 'Łączenie między blokami sieci; average jest gładsze, jego wzmocnienie jest wyrównane.',
+  },
+  padding: {
+    en: 'Border',
+    pl: 'Brzeg',
+    helpPl: 'Jak sieć przedłuża obraz poza jego brzeg.',
+  },
+  precision: {
+    en: 'Precision',
+    pl: 'Precyzja',
+    helpPl:
+      'Arytmetyka sieci. bfloat16 zajmuje połowę pamięci i na procesorach, które ją mają, około połowy czasu.',
+  },
+  preserve_color: {
+    en: 'Keep colors',
+    pl: 'Zachowanie kolorów',
+    helpPl:
+      'Zachowaj kolory zdjęcia: luminance maluje w szarości i potem koloruje, histogram i linear dopasowują wcześniej kolory stylu, oklab maluje w kolorze i bierze samą jasność.',
+  },
+  color_strength: {
+    en: 'Strength of keeping colors',
+    pl: 'Siła zachowania kolorów',
+    helpPl: 'Jak bardzo zachować kolory, od 0 (wcale) do 100.',
+  },
+  optimizer: { en: 'Optimizer', pl: 'Optymalizator', helpPl: 'Metoda, która zmienia piksele.' },
+  init_method: {
+    en: 'Start',
+    pl: 'Początek',
+    helpPl: 'Od czego zaczyna obraz: od szumu, zdjęcia albo (pierwszego) stylu.',
+  },
+  total_iterations: {
+    en: 'Iterations',
+    pl: 'Iteracje',
+    helpPl:
+      'Liczba obliczeń funkcji celu z gradientem, na wszystkich poziomach razem. Domyślnie zależy od optymalizatora.',
+  },
+  learning_rate: {
+    en: 'Step of Adam',
+    pl: 'Krok Adama',
+    helpPl: 'Długość kroku optymalizatora adam (bez skutku przy lbfgs).',
+  },
+  history_size: {
+    en: 'History of L-BFGS',
+    pl: 'Historia L-BFGS',
+    helpPl: 'Ile par krzywizny pamięta L-BFGS; każda zajmuje pamięć dwóch obrazów (bez skutku przy adam).',
+  },
+  plateau: {
+    en: 'Stop early',
+    pl: 'Wcześniejszy koniec',
+    helpPl: 'Zakończ poziom, gdy 50 iteracji obniża funkcję celu o mniej niż ten ułamek; 0 nigdy.',
+  },
+  seed: { en: 'Seed', pl: 'Ziarno losowości', helpPl: 'Ziarno szumu dla losowego początku.' },
+  tileable: {
+    en: 'Tileable',
+    pl: 'Powtarzalny wzór',
+    helpPl:
+      'Brzegi obrazu pasują do siebie, więc można go układać obok siebie; boki stają się wielokrotnością 16 pikseli.',
+  },
+  height: { en: 'Height', pl: 'Wysokość', helpPl: 'Wysokość obrazu; szerokość wynika z proporcji zdjęcia.' },
+  size: { en: 'Longest edge', pl: 'Dłuższy bok', helpPl: 'Dłuższy bok obrazu, zamiast wysokości.' },
+  levels: {
+    en: 'Levels',
+    pl: 'Poziomy',
+    helpPl:
+      'Poziomy piramidy od zgrubnego do dokładnego, każdy dwa razy większy od poprzedniego; 1 to klasyczny przebieg.',
+  },
+  min_size: {
+    en: 'Smallest level',
+    pl: 'Najmniejszy poziom',
+    helpPl: 'Najkrótszy bok, poniżej którego auto nie dodaje kolejnego poziomu.',
+  },
+  bit_depth: {
+    en: 'Bit depth',
+    pl: 'Głębia bitowa',
+    helpPl: 'Liczba bitów na kanał w pliku; auto zachowuje głębię zdjęcia, jeśli format na to pozwala.',
+  },
+  keep_profile: {
+    en: 'Keep the color profile',
+    pl: 'Zachowaj profil kolorów',
+    helpPl: 'Zapisz w profilu kolorów zdjęcia zamiast sRGB.',
+  },
+};
+
+/** Title and help of a parameter; one that is newer than this list goes by its own name. */
+export function fieldText(
+  field: Pick<Field, 'name' | 'help'>,
+  language: Language,
+): { title: string; help: string } {
+  const words = FIELD_WORDS[field.name];
+  const own = field.name.replaceAll('_', ' ').replace(/^./, (letter) => letter.toUpperCase());
+  const help = language === 'pl' ? (words?.helpPl ?? field.help) : field.help;
+  return { title: words?.[language] ?? own, help };
+}
+
+export const LOOKS_PL: Record<string, string> = {
+  classic: 'Przepis z literatury: paleta i faktura obrazu na całym zdjęciu, razem z motywami.',
+  painterly:
+    'Drobne pociągnięcia i paleta obrazu, z mniejszą liczbą motywów. Dobra pierwsza próba dla każdej pary.',
+  faithful: 'Każda forma zostaje na miejscu, malowana farbą obrazu: portrety i architektura.',
+  bold: 'Duże pociągnięcia i całe motywy obrazu, mniej zdjęcia: plakaty, obrazy abstrakcyjne.',
+  neighbors: 'Każde miejsce malowane jak pasujące do niego miejsce obrazu: pociągnięcia idą za formami.',
+};
