@@ -156,7 +156,7 @@ def plan_cells(
         cells.append(
             Cell(
                 len(cells) + 1, pictures | dict(variant.values), content, tuple(style),
-                recipe.replace(**variant.changes), variant.changes, max(3, len(str(num_cells))),
+                recipe.replace(**variant.changes).accelerated(), variant.changes, max(3, len(str(num_cells))),
             )
         )  # fmt: skip
     return cells

@@ -51,7 +51,7 @@ def fetch_inputs(database: Database, artifacts: Artifacts, job: JobRecord, folde
 
 def own_recipe(job: JobRecord, models: list[str]) -> Recipe:
     """A job's recipe, with the operator's file in the place of a custom model's name."""
-    recipe = Recipe(**job.recipe)
+    recipe = Recipe(**job.recipe).accelerated()
     if not is_custom(recipe.model):
         return recipe
     return recipe.replace(model={public_name(model): model for model in models}[recipe.model])

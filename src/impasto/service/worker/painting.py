@@ -194,7 +194,10 @@ class Painting:
     def _carry(self, news: _News, pictures: list[Path]) -> None:
         me, folder = self.assignment, f"jobs/{self.assignment.job.id}"
         if news.plan is not None:
-            resolved = {**news.plan.recipe.model_dump(mode="json"), "model": me.job.recipe.get("model", "vgg19")}
+            resolved = {
+                **news.plan.recipe.model_dump(mode="json"),
+                "model": Recipe(**me.job.recipe).accelerated().model,
+            }
             self._attempts.tell_plan(me, resolved, news.plan.peak_bytes)
         if news.progress is not None:
             self._attempts.tell_progress(me, news.progress, self._warnings)

@@ -58,6 +58,12 @@ export const FIELD_WORDS: Record<string, Words> = {
     helpPl:
       'Znajdź tyle podobnych obszarów w zdjęciu i w stylu i maluj każdy według jego odpowiednika; 0 wyłącza.',
   },
+  texture: {
+    en: 'Texture',
+    pl: 'Faktura',
+    helpPl:
+      'Jak silnie działają macierze Grama drobnych warstw obok najbliższych sąsiadów: więcej daje większy kontrast i drobniejsze pociągnięcia, 0 spokojniejsze płaszczyzny (bez skutku przy innych miarach stylu).',
+  },
   model: {
     en: 'Encoder',
     pl: 'Sieć',
@@ -69,6 +75,12 @@ export const FIELD_WORDS: Record<string, Words> = {
     pl: 'Sieć wykańczająca',
     helpPl:
       'Sieć, która wykonuje ostatnie iteracje, np. vgg19:8: compact maluje większość, a pełna sieć wykańcza.',
+  },
+  accelerate: {
+    en: 'Accelerate',
+    pl: 'Przyspieszenie',
+    helpPl:
+      'Mała sieć przechodzi długą drogę, a wybrana wykańcza, jeśli w pakiecie jest sieć, która ją naśladuje (compact dla vgg19): prawie ten sam obraz kilka razy szybciej. off używa wybranej sieci od początku do końca.',
   },
   content_layers: {
     en: 'Content layers',
@@ -106,7 +118,7 @@ export const FIELD_WORDS: Record<string, Words> = {
     en: 'Precision',
     pl: 'Precyzja',
     helpPl:
-      'Arytmetyka sieci. bfloat16 zajmuje połowę pamięci i na procesorach, które ją mają, około połowy czasu.',
+      'Arytmetyka sieci. auto bierze bfloat16 tam, gdzie urządzenie liczy ją sprzętowo (połowa pamięci i około połowy czasu), a gdzie indziej float32; float16 i tf32 są dla kart graficznych.',
   },
   preserve_color: {
     en: 'Keep colors',
@@ -144,7 +156,8 @@ export const FIELD_WORDS: Record<string, Words> = {
   plateau: {
     en: 'Stop early',
     pl: 'Wcześniejszy koniec',
-    helpPl: 'Zakończ poziom, gdy 50 iteracji obniża funkcję celu o mniej niż ten ułamek; 0 nigdy.',
+    helpPl:
+      'Zakończ poziom, gdy 50 iteracji obniża funkcję celu o mniej niż ten ułamek; 0 nigdy. Domyślnie 0.03, a 0, gdy podano liczbę iteracji.',
   },
   seed: { en: 'Seed', pl: 'Ziarno losowości', helpPl: 'Ziarno szumu dla losowego początku.' },
   tileable: {

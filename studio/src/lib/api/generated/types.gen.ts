@@ -139,31 +139,31 @@ export type Changes = {
      *
      * Weight of the content loss. Only the ratios of the three weights count; 0 switches a term off.
      */
-    content_weight?: number | null;
+    content_weight?: number;
     /**
      * Style Weight
      *
      * Weight of the style loss.
      */
-    style_weight?: number | null;
+    style_weight?: number;
     /**
      * Tv Weight
      *
      * Weight of the total variation, which smooths the noise between neighboring pixels.
      */
-    tv_weight?: number | null;
+    tv_weight?: number;
     /**
      * Strength
      *
      * How much of the painting: 0 gives the content back, 50 is the balance of the weights, 100 is nothing but texture.
      */
-    strength?: number | null;
+    strength?: number;
     /**
      * Total Iterations
      *
      * Evaluations of the objective and its gradient, over all levels. Default: 1000 for lbfgs, 3000 for adam; a 5th of that for style_loss neighbors.
      */
-    total_iterations?: number | null;
+    total_iterations?: number;
 };
 
 /**
@@ -962,6 +962,12 @@ export type Recipe = {
      */
     style_rotations?: boolean;
     /**
+     * Texture
+     *
+     * How much the Gram matrices of fine layers count beside nearest neighbors: more has more contrast and finer strokes, 0 has calmer areas (no effect with other style losses).
+     */
+    texture?: number;
+    /**
      * Auto Mask
      *
      * Find so many regions that look alike in content and style, and paint each from its like; 0 finds none.
@@ -985,6 +991,12 @@ export type Recipe = {
      * Encoder that takes the last iterations (8 where no number is given), as vgg19:8: compact goes the long way, and the full network adds the last touch.
      */
     finish?: string | null;
+    /**
+     * Accelerate
+     *
+     * Let a small encoder go the long way, and the named one finish, where one that imitates it comes with Impasto (compact, for vgg19): about the same picture several times sooner. off uses the named encoder throughout.
+     */
+    accelerate?: 'auto' | 'off';
     /**
      * Content Layers
      *
@@ -1028,9 +1040,9 @@ export type Recipe = {
     /**
      * Precision
      *
-     * Arithmetic of the encoder; statistics and pixels are float32 always. bfloat16 takes half the memory and, on processors that have it, about half the time.
+     * Arithmetic of the encoder; statistics and pixels are float32 always. auto takes bfloat16 where the device has it in hardware, for half the memory and about half the time, and float32 elsewhere; float16 and tf32 are for GPUs.
      */
-    precision?: 'float32' | 'bfloat16';
+    precision?: 'auto' | 'float32' | 'bfloat16' | 'float16' | 'tf32';
     /**
      * Preserve Color
      *
@@ -1076,9 +1088,9 @@ export type Recipe = {
     /**
      * Plateau
      *
-     * Stop a level early once 50 iterations lower the objective by less than this fraction; 0 never does.
+     * Stop a level early once the objective falls by less than this fraction in 50 iterations; 0 never does. Default: 0.03, or 0 where total_iterations is given.
      */
-    plateau?: number;
+    plateau?: number | null;
     /**
      * Seed
      *
