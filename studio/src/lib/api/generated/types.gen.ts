@@ -139,31 +139,31 @@ export type Changes = {
      *
      * Weight of the content loss. Only the ratios of the three weights count; 0 switches a term off.
      */
-    content_weight?: number | null;
+    content_weight?: number;
     /**
      * Style Weight
      *
      * Weight of the style loss.
      */
-    style_weight?: number | null;
+    style_weight?: number;
     /**
      * Tv Weight
      *
      * Weight of the total variation, which smooths the noise between neighboring pixels.
      */
-    tv_weight?: number | null;
+    tv_weight?: number;
     /**
      * Strength
      *
      * How much of the painting: 0 gives the content back, 50 is the balance of the weights, 100 is nothing but texture.
      */
-    strength?: number | null;
+    strength?: number;
     /**
      * Total Iterations
      *
      * Evaluations of the objective and its gradient, over all levels. Default: 1000 for lbfgs, 3000 for adam; a 5th of that for style_loss neighbors.
      */
-    total_iterations?: number | null;
+    total_iterations?: number;
 };
 
 /**
@@ -501,6 +501,14 @@ export type Job = {
      * As resolved, every value included.
      */
     recipe: {
+        [key: string]: unknown;
+    };
+    /**
+     * Asked
+     *
+     * Only what was set of the recipe.
+     */
+    asked: {
         [key: string]: unknown;
     };
     /**
