@@ -156,6 +156,7 @@ class Job(BaseModel):
     style_masks: list[Image]
     lock_mask: Image | None
     recipe: dict[str, Any] = Field(description="As resolved, every value included.")
+    asked: dict[str, Any] = Field(description="Only what was set of the recipe.")
     changes: list[ChangeMade]
     iteration: int
     total_iterations: int | None

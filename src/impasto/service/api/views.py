@@ -94,6 +94,7 @@ def to_job(record: JobRecord, images: Mapping[str, ImageRecord]) -> dict[str, An
         "style_masks": all_shown(inputs.style_masks),
         "lock_mask": shown(inputs.lock_mask),
         "recipe": record.resolved or record.recipe,
+        "asked": record.recipe,
         "changes": record.changes,
         "iteration": record.iteration,
         "total_iterations": record.total_iterations,

@@ -19,7 +19,7 @@ export type Job = Omit<wire.Job, 'size' | 'recipe' | 'plan'> & {
   recipe: Recipe;
   plan: Plan;
   /** Only what was set. */
-  asked?: Recipe;
+  asked: Recipe;
   /** Of a sweep: values by the parameter's name. */
   vary?: Record<string, unknown[]> | null;
 };

@@ -179,7 +179,7 @@ class Draft {
       share: entry(job.recipe['style_blend'], index, 1),
       scale: entry(job.recipe['style_scale'], index, 1),
     }));
-    this.takeRecipe(job.asked ?? job.recipe);
+    this.takeRecipe(job.asked);
     this.job = job.id;
     const { content } = job;
     if (!content) return;

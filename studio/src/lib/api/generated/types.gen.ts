@@ -504,6 +504,14 @@ export type Job = {
         [key: string]: unknown;
     };
     /**
+     * Asked
+     *
+     * Only what was set of the recipe.
+     */
+    asked: {
+        [key: string]: unknown;
+    };
+    /**
      * Changes
      */
     changes: Array<ChangeMade>;
