@@ -89,7 +89,9 @@ class TestStylize:
     def test_pictures_by_position(self, folder, capsys):
         assert main(["stylize", "photo.png", "oil.png", "ink.png", "-o", "out.png", *SMALL]) == 0
         out = capsys.readouterr().out
-        assert out.startswith("Painting photo.png in the style of oil.png, ink.png: vgg19, lbfgs, 4 iterations, about ")
+        assert out.startswith(
+            "Painting photo.png in the style of oil.png, ink.png: compact, finished by vgg19, lbfgs, 4 iterations, "
+        )
         assert out.splitlines()[-1].startswith("Saved out.png (32×24) after 4 iterations in ")
         assert load_picture("out.png").size == (24, 32)
 
@@ -333,7 +335,8 @@ class TestBatch:
         return folder / "photos"
 
     def test_every_picture_of_a_folder_with_one_encoder(self, photos, folder, capsys, builds):
-        assert main(["stylize", "photos", "oil.png", "-o", "out", "--saving-interval", "0", *SMALL]) == 0
+        options = ["--saving-interval", "0", "--accelerate", "off", *SMALL]
+        assert main(["stylize", "photos", "oil.png", "-o", "out", *options]) == 0
         assert {path.name for path in (folder / "out").iterdir()} == {"photo.png", "photo2.png", "ink.png"}
         assert capsys.readouterr().out.splitlines()[-1] == "3 of 3 pictures painted."
         assert builds == ["vgg19"]
@@ -425,7 +428,7 @@ class TestRerun:
     def test_other_weights_warn(self, painted, folder, capsys, monkeypatch):
         monkeypatch.setattr("impasto.encoders.weights.store.describe", lambda _: SimpleNamespace(sha256="0123"))
         assert main(["rerun", "out/painted.png", "-o", "again.png"]) == 0
-        assert capsys.readouterr().err.startswith("impasto: warning: the weights of vgg19 differ")
+        assert capsys.readouterr().err.startswith("impasto: warning: the weights of compact differ")
 
 
 class TestProcess:

@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from impasto.recipe import Recipe
+
 if TYPE_CHECKING:
     from impasto.engine import Progress
     from impasto.runs.run import RunReport
@@ -28,6 +30,16 @@ def gradient_share_in_words(gradient_share: Mapping[str, float]) -> str:
         + ", ".join(f"{term} {share:.0%}" for term, share in gradient_share.items()).replace("%", " %")
         + "."
     )
+
+
+def encoders_in_words(recipe: Recipe) -> str:
+    """``"compact, finished by vgg19"``, or the one encoder of a run."""
+    return recipe.model if recipe.finishing is None else f"{recipe.model}, finished by {recipe.finishing.model}"
+
+
+def iterations_in_words(recipe: Recipe) -> str:
+    """``"4 iterations"``, or at most so many where a plateau may end the run before."""
+    return f"{'at most ' if recipe.plateau_fraction else ''}{recipe.num_iterations} iterations"
 
 
 def level_in_words(event: "Progress") -> str:

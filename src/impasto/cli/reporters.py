@@ -11,7 +11,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TextIO, cast
 
-from impasto.cli.formatting import duration, facts_in_words, level_in_words, report_in_words
+from impasto.cli.formatting import (
+    duration,
+    encoders_in_words,
+    facts_in_words,
+    iterations_in_words,
+    level_in_words,
+    report_in_words,
+)
 from impasto.cli.streams import LastingStream, stdout_for_events
 from impasto.recipe import Recipe, RunOptions, size_in_words
 from impasto.runs.events import EventStream, Listener
@@ -67,7 +74,7 @@ class Lines(Reporter):
     def start(self, content: Path, styles: Sequence[Path], recipe: Recipe, peak_bytes: int) -> None:
         self._out.line(
             f"Painting {content} in the style of {', '.join(map(str, styles))}: "
-            f"{recipe.model}, {recipe.optimizer}, {recipe.num_iterations} iterations, "
+            f"{encoders_in_words(recipe)}, {recipe.optimizer}, {iterations_in_words(recipe)}, "
             f"about {size_in_words(peak_bytes)} of memory."
         )
         self._last_line = time.monotonic()
