@@ -62,7 +62,9 @@ class Scene:
         page.goto(f"{self.server.url}/{place}")
         page.get_by_role("heading").first.wait_for(state="attached")
         page.wait_for_timeout(2500)  # what was asked for is there
-        page.wait_for_function("() => [...document.images].every((image) => image.complete)")
+        page.wait_for_function(
+            "() => [...document.images].every((image) => image.complete || image.loading === 'lazy')"
+        )
         page.wait_for_timeout(1000)
         yield page
         context.close()
