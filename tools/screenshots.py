@@ -31,7 +31,7 @@ PAIRS = [("coffee", "hokusai", 45), ("chelsea", "oil", 40), ("rocket", "munch", 
          ("coffee", "glass", 50)]  # fmt: skip
 """What the gallery holds: photo, style, strength."""
 
-RECIPE = {"model": "compact", "size": 320, "total_iterations": 30}
+RECIPE = {"model": "compact", "size": 320, "total_iterations": 20}
 LONG = {"model": "compact", "size": 320, "total_iterations": 5000}
 
 logger = logging.getLogger("screenshots")
@@ -62,7 +62,9 @@ class Scene:
         page.goto(f"{self.server.url}/{place}")
         page.get_by_role("heading").first.wait_for(state="attached")
         page.wait_for_timeout(2500)  # what was asked for is there
-        page.wait_for_function("[...document.images].every((image) => image.complete)")
+        page.wait_for_function(
+            "() => [...document.images].every((image) => image.complete || image.loading === 'lazy')"
+        )
         page.wait_for_timeout(1000)
         yield page
         context.close()
@@ -169,7 +171,7 @@ def prepare(server: Server) -> tuple[list[str], str]:
             "recipe": RECIPE | {"strength": strength},
         }
         jobs.append(server.ask("POST", "/jobs", body)["id"])
-    recipe = RECIPE | {"size": 128, "total_iterations": 20}
+    recipe = RECIPE | {"size": 96, "total_iterations": 12}
     body = {"content": "example:astronaut", "styles": ["example:oil"], "recipe": recipe}
     vary = {"strength": [20, 50, 80], "look": ["painterly", "bold"]}
     sweep = server.ask("POST", "/sweeps", body | {"vary": vary})["id"]

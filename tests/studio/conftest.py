@@ -79,15 +79,15 @@ class Studio:
         self.complaints: list[str] = []
         self.expected: tuple[str, ...] = ()
         page.set_default_timeout(PATIENCE)
-        page.on("console", self._hear)
+        page.on("console", self.hear)
         page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
-        page.on("request", self._see)
+        page.on("request", self.see)
 
-    def _hear(self, message: Any) -> None:
+    def hear(self, message: Any) -> None:
         if message.type in ("error", "warning"):
             self.complaints.append(f"{message.type}: {message.text} {message.location.get('url', '')}")
 
-    def _see(self, request: Any) -> None:
+    def see(self, request: Any) -> None:
         if not request.url.startswith((self.url, "blob:", "data:")):
             self.complaints.append(f"request to another host: {request.url}")
 

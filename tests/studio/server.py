@@ -27,19 +27,19 @@ class Server:
     def __init__(self, data: Path, *, workers: int = 1) -> None:
         self.data, self.port = data, free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._workers = workers
-        self._process: subprocess.Popen[bytes] | None = None
+        self.workers = workers
+        self.process: subprocess.Popen[bytes] | None = None
 
     @property
     def environment(self) -> dict[str, str]:
-        settings = {"DATA": self.data, "PORT": self.port, "WORKERS": self._workers, "PREVIEW_SECONDS": 0.2,
+        settings = {"DATA": self.data, "PORT": self.port, "WORKERS": self.workers, "PREVIEW_SECONDS": 0.2,
                     "CHECKPOINT_SECONDS": 1, "LEASE_SECONDS": 10, "THREADS": 1}  # fmt: skip
         return os.environ | {f"IMPASTO_SERVICE_{name}": str(value) for name, value in settings.items()}
 
     def start(self) -> None:
         self.data.mkdir(parents=True, exist_ok=True)
         with (self.data / "serve.log").open("ab") as log:
-            self._process = subprocess.Popen(
+            self.process = subprocess.Popen(
                 [sys.executable, "-m", "impasto", "serve"],
                 env=self.environment,
                 stdout=log,
@@ -48,7 +48,7 @@ class Server:
             )
         end = time.monotonic() + START_SECONDS
         while time.monotonic() < end:
-            if self._process.poll() is not None:
+            if self.process.poll() is not None:
                 break
             try:
                 if self.get("/health")["status"] == "ok":
@@ -59,15 +59,15 @@ class Server:
 
     def kill(self) -> None:
         """As a power cut: the service and its workers at once."""
-        if self._process is not None and self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
 
     def stop(self) -> None:
-        if self._process is not None and self._process.poll() is None:
-            self._process.terminate()
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
             try:
-                self._process.wait(30)
+                self.process.wait(30)
             except subprocess.TimeoutExpired:
                 self.kill()
 

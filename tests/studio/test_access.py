@@ -69,7 +69,9 @@ def test_axe_finds_nothing_on_any_view(open_studio: Open, server: Server, theme:
     look("menu")
     for place in ("gallery", "sweep", "masks", f"compare/{jobs[0]}/{jobs[1]}"):
         studio.open(f"#/{place}")
-        studio.page.wait_for_function("[...document.images].every((image) => image.complete)")
+        studio.page.wait_for_function(
+            "() => [...document.images].every((image) => image.complete || image.loading === 'lazy')"
+        )
         look(place)
     assert found == []
 

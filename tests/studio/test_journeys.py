@@ -272,6 +272,17 @@ def test_a_deleted_picture_comes_back(studio: Studio, server: Server) -> None:
     tile.wait_for()
 
 
+def test_a_picture_is_deleted_on_the_stage_and_comes_back(studio: Studio, server: Server) -> None:
+    job = paint_by_api(server)
+    studio.open(f"#/job/{job}")
+    studio.painted.wait_for()
+    studio.button("delete").click()
+    studio.painted.wait_for(state="detached")
+    studio.button("undo").click()
+    studio.page.locator(f"a[href='#/job/{job}']").click()
+    studio.painted.wait_for()
+
+
 def test_two_pictures_are_compared_with_their_recipes(studio: Studio, server: Server) -> None:
     names = ["weak of two", "strong of two"]
     jobs = [paint_by_api(server, name=name, strength=value) for name, value in zip(names, (20, 90), strict=True)]
