@@ -10,6 +10,8 @@ from tests.studio.conftest import LONG, Studio, draft_of, skip_or_fail
 from tests.studio.server import Server
 from tests.studio.test_journeys import paint, paint_by_api
 
+pytestmark = pytest.mark.slow
+
 AXE = Path(__file__).parents[2] / "studio" / "node_modules" / "axe-core" / "axe.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 

@@ -15,6 +15,8 @@ from playwright.sync_api import expect
 from tests.studio.conftest import LONG, PATIENCE, SMALL, Studio, draft_of
 from tests.studio.server import Server
 
+pytestmark = pytest.mark.slow
+
 Open = Callable[..., Studio]
 
 
