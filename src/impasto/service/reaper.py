@@ -1,8 +1,8 @@
 """Finds workers that are no more, and puts their jobs back into the queue.
 
 DBOS itself resumes only what belongs to a process that comes back under its own id. Here every worker has a heartbeat
-in a table; whoever looks (the service, and every worker) buries those that went silent, or whose process on this machine
-has gone, and resumes their workflows.
+in a table; whoever looks (the service, and every worker) buries those that went silent, or whose process on this
+machine has gone, and resumes their workflows.
 """
 
 import datetime
