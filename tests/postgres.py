@@ -18,10 +18,11 @@ PROGRAMS = Path("/usr/lib/postgresql")
 
 def programs() -> Path | None:
     """The folder of the newest server's programs; None where none is installed."""
-    if found := shutil.which("initdb"):
-        return Path(found).parent
     folders = [folder for folder in PROGRAMS.glob("*/bin") if (folder / "initdb").is_file()]
-    return max(folders, key=lambda folder: int(folder.parent.name), default=None)
+    if folders:
+        return max(folders, key=lambda folder: int(folder.parent.name))
+    found = shutil.which("initdb")
+    return Path(found).resolve().parent if found else None
 
 
 def free_port() -> int:

@@ -95,7 +95,7 @@ def count_fleet(database: Database, lease_seconds: float) -> FleetNumbers:
     )  # fmt: skip
     with database.reading() as session:
         rows = session.execute(waiting).all()
-        counted: dict[str, int] = dict(session.execute(states).tuples().all())
+        counted: dict[str, int] = dict(session.execute(states).all())
         return FleetNumbers(
             states={state: counted.get(state, 0) for state in (State.QUEUED, State.RUNNING, State.PAUSED)},
             queued={priority: count for priority, count, _ in rows},
