@@ -43,27 +43,27 @@ class PostgresServer:
     def __init__(self, folder: Path, port: int) -> None:
         found = programs()
         assert found is not None
-        self._programs, self._folder, self._port = found, folder, port
+        self.programs, self.folder, self.port = found, folder, port
         self.url = f"postgresql://impasto@127.0.0.1:{port}/postgres"
 
     def create(self) -> None:
         """Makes its data folder; whoever comes over loopback is trusted."""
-        self._run("initdb", "--auth=trust", "--username=impasto", "--encoding=UTF8", "--no-sync", "-D",
-                  str(self._folder / "data"))  # fmt: skip
+        self.run("initdb", "--auth=trust", "--username=impasto", "--encoding=UTF8", "--no-sync", "-D",
+                  str(self.folder / "data"))  # fmt: skip
 
     def start(self) -> None:
         """Starts it, and waits until it answers."""
-        options = f"-p {self._port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
-        self._run("pg_ctl", "start", "-w", "-D", str(self._folder / "data"), "-l", str(self._folder / "log"),
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
+        self.run("pg_ctl", "start", "-w", "-D", str(self.folder / "data"), "-l", str(self.folder / "log"),
                   "-o", options)  # fmt: skip
 
     def stop(self) -> None:
         """Stops it at once, as a machine that is switched off."""
-        self._run("pg_ctl", "stop", "-m", "immediate", "-D", str(self._folder / "data"))
+        self.run("pg_ctl", "stop", "-m", "immediate", "-D", str(self.folder / "data"))
 
-    def _run(self, program: str, *arguments: str) -> None:
+    def run(self, program: str, *arguments: str) -> None:
         user = "postgres" if os.geteuid() == 0 else None  # it refuses to run as root
-        subprocess.run([self._programs / program, *arguments], check=True, user=user, cwd=self._folder,
+        subprocess.run([self.programs / program, *arguments], check=True, user=user, cwd=self.folder,
                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)  # fmt: skip
 
 

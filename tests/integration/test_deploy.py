@@ -41,8 +41,8 @@ class Fleet:
     port: int
 
     def __post_init__(self) -> None:
-        self._deployment = Deployment.read()
-        self._stack = ExitStack()
+        self.deployment = Deployment.read()
+        self.stack = ExitStack()
         self.secrets = self.folder / "secrets"
         subprocess.run([sys.executable, DEPLOY / "prepare.py", self.secrets], check=True)
         self.rewrite("impasto_service_database_url", self.database_url("impasto"))
@@ -62,7 +62,7 @@ class Fleet:
     def command(self, name: str) -> list[str]:
         places = {"/run/keys/": f"{self.secrets}/keys/", "8000": str(self.port)}
         words = []
-        for word in self._deployment.command(name):
+        for word in self.deployment.command(name):
             for place, here in places.items():
                 word = word.replace(place, here)
             words.append(word)
@@ -72,7 +72,7 @@ class Fleet:
     def environment(self, name: str, data: str) -> Mapping[str, str]:
         folder = self.folder / data
         folder.mkdir(exist_ok=True)
-        own = self._deployment.environment(name) | {
+        own = self.deployment.environment(name) | {
             "IMPASTO_SERVICE_SECRETS_DIR": str(self.secrets / "impasto"),
             "IMPASTO_SERVICE_DATA": str(folder),  # from here on what the image sets
             "IMPASTO_CACHE_DIR": str(self.folder / "weights"),
@@ -89,11 +89,11 @@ class Fleet:
         process = subprocess.Popen(
             self.command(name), env=self.environment(name, f"{name}-{number}"), stdout=subprocess.DEVNULL
         )
-        self._stack.callback(_end, process)
+        self.stack.callback(_end, process)
         return process
 
     def close(self) -> None:
-        self._stack.close()
+        self.stack.close()
 
     def key(self, name: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {(self.secrets / 'keys' / name).read_text()}"}
@@ -245,7 +245,8 @@ def test_prometheus_reads_the_api_by_the_configuration_of_the_compose_file(fleet
         url = f"http://127.0.0.1:{port}/api/v1"
 
         def answer(query: str) -> list[Any]:
-            return httpx.get(f"{url}/query", params={"query": query}).json()["data"]["result"]
+            said = httpx.get(f"{url}/query", params={"query": query})
+            return said.json()["data"]["result"] if said.is_success else []  # it is not ready at once
 
         wait_for(lambda: answer('up{job="impasto"} == 1'), "Prometheus to read the API")
         assert answer("impasto_jobs")

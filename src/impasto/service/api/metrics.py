@@ -7,7 +7,6 @@ never the sum.
 import statistics
 import threading
 import time
-from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -62,9 +61,8 @@ class Metrics:
             self._fleet["oldest_queued_seconds"].labels(priority).set(numbers.oldest_seconds[priority])
         for doing, count in numbers.workers.items():
             self._fleet["workers"].labels(doing).set(count)
-        ended = Tally(job.state for job in numbers.ended)
         for state in sorted(ENDED):
-            self._fleet["jobs_ended_lately"].labels(state).set(ended[state])
+            self._fleet["jobs_ended_lately"].labels(state).set(numbers.ended_states.get(state, 0))
         self._fleet["attempts_lost_lately"].set(numbers.lost_attempts)
         self._tell_quantiles("wait_seconds", numbers.ended, lambda job: job.wait_seconds)
         self._tell_quantiles("run_seconds", numbers.ended, lambda job: job.run_seconds if job.iterations else None)

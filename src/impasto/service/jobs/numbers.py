@@ -52,7 +52,8 @@ class FleetNumbers:
         queued: Pictures that wait, by priority.
         oldest_seconds: Age of the oldest picture that waits, by priority.
         workers: Workers that are heard of: ``working``, ``idle`` and ``draining``.
-        ended: What ended lately.
+        ended_states: How many pictures ended lately, by state.
+        ended: What ended lately; the newest, where there are more than quantiles need.
         lost_attempts: Attempts that ended lately with their worker.
     """
 
@@ -60,6 +61,7 @@ class FleetNumbers:
     queued: Mapping[int, int]
     oldest_seconds: Mapping[int, float]
     workers: Mapping[str, int]
+    ended_states: Mapping[str, int]
     ended: Sequence[EndedJob]
     lost_attempts: int
 
@@ -80,9 +82,11 @@ def count_fleet(database: Database, lease_seconds: float) -> FleetNumbers:
         .where(unfinished, Job.state == State.QUEUED)
         .group_by(Job.priority)
     )
+    lately = sa.and_(Job.finished_at >= since, Job.kind == "picture")
+    ended_states = sa.select(Job.state, sa.func.count()).where(lately).group_by(Job.state)
     ended = (
         sa.select(Job.state, Job.priority, Job.size, Job.created_at, Job.started_at, Job.seconds, Job.iteration)
-        .where(Job.finished_at >= since, Job.kind == "picture")
+        .where(lately)
         .order_by(Job.finished_at.desc())
         .limit(MAX_ENDED)
     )
@@ -101,6 +105,7 @@ def count_fleet(database: Database, lease_seconds: float) -> FleetNumbers:
             queued={priority: count for priority, count, _ in rows},
             oldest_seconds={priority: (at - oldest).total_seconds() for priority, _, oldest in rows},
             workers=_by_what_they_do(session.execute(workers.group_by(Worker.is_draining, Worker.id.in_(busy))).all()),
+            ended_states=dict(session.execute(ended_states).all()),
             ended=[_ended(*row) for row in session.execute(ended)],
             lost_attempts=session.scalar(lost) or 0,
         )
