@@ -322,15 +322,16 @@ def _fill(core: Core) -> None:
 
     record, _ = core.desk.create("local", new_job(height=64))
     core.desk.cancel("local", record.id)
-    with core.database.writing() as session:
+    with core.database.reading() as session:
         row = session.scalars(sa.select(Job).where(Job.id == record.id)).one()
-        columns = [column.key for column in sa.inspect(Job).column_attrs if column.key != "number"]
-        values = {column: getattr(row, column) for column in columns}
-        for start in range(0, NUM_ROWS, 5000):
-            rows = [
-                values | {"id": f"row-{n}", "name": f"Row {n}", "search": f"row {n}\ncoffee\noil", "state": "done"}
-                for n in range(start, start + 5000)
-            ]
+    columns = [column.key for column in sa.inspect(Job).column_attrs if column.key != "number"]
+    values = {column: getattr(row, column) for column in columns}
+    for start in range(0, NUM_ROWS, 5000):
+        rows = [
+            values | {"id": f"row-{n}", "name": f"Row {n}", "search": f"row {n}\ncoffee\noil", "state": "done"}
+            for n in range(start, start + 5000)
+        ]
+        with core.database.writing() as session:
             session.execute(sa.insert(Job), rows)
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 from impasto.service.core import Core
@@ -72,18 +73,17 @@ class Supervisor:
             self._thread.join()
         if self._spare is not None:
             self._spare.kill()
-            self._spare.wait()
+            _reap(self._spare)
         processes = [slot.process for slot in self._slots if slot.process is not None]
         for process in processes:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
         until = time.monotonic() + self._settings.drain_seconds
         for process in processes:
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.1, until - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            process.kill()  # nothing to one that has ended
+            _reap(process)
         for slot in self._slots:
             if slot.worker_id:
                 self._reaper.bury(slot.worker_id, "the service ended")
@@ -106,6 +106,9 @@ class Supervisor:
         """Has a process at hand that has loaded all it needs, so that a lost worker is replaced at once."""
         if not self._settings.spare_worker or (self._spare is not None and self._spare.poll() is None):
             return
+        if self._spare is not None:
+            _reap(self._spare)
+            self._spare = None
         newest = max((slot.started for slot in self._slots), default=None)
         if newest is not None and time.monotonic() - newest > SPARE_AFTER_SECONDS:  # the workers load first
             self._spare = self._launch()
@@ -116,6 +119,7 @@ class Supervisor:
             return
         if slot.process is not None:
             how = _how(code or 0)
+            _reap(slot.process)
             logger.warning("worker ended by itself", extra={"worker": slot.worker_id, "reason": how})
             is_short = time.monotonic() - slot.started < SHORT_LIFE_SECONDS
             slot.pause = min(MAX_PAUSE_SECONDS, max(0.5, 2 * slot.pause)) if is_short else 0.0
@@ -129,6 +133,8 @@ class Supervisor:
     def _start(self, slot: _Slot) -> None:
         process, self._spare = self._spare, None
         if process is None or process.poll() is not None:
+            if process is not None:
+                _reap(process)
             process = self._launch()
         slot.worker_id = f"{socket.gethostname()[:100]}-{secrets.token_hex(6)}"
         slot.started, slot.process = time.monotonic(), process
@@ -174,6 +180,14 @@ def _as_text(value: object) -> str:
     if hasattr(value, "get_secret_value"):
         return str(value.get_secret_value())
     return json.dumps(value) if isinstance(value, list) else str(value)
+
+
+def _reap(process: "subprocess.Popen[bytes]") -> None:
+    """Waits for a process's end, and closes our end of its stdin."""
+    process.wait()
+    if process.stdin is not None:
+        with suppress(OSError):  # its reader has gone
+            process.stdin.close()
 
 
 def _how(code: int) -> str:

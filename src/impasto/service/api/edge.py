@@ -59,7 +59,7 @@ class Edge:
         task.add_done_callback(self.tasks.discard)
 
 
-def _edge(request: Request) -> Edge:
+async def _edge(request: Request) -> Edge:
     edge: Edge = request.app.state.edge
     return edge
 

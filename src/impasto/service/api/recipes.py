@@ -25,7 +25,7 @@ router = APIRouter(tags=["recipe"])
 
 
 @router.get("/recipe/schema", response_model=schemas.RecipeSchema, responses=answers())
-def get_recipe_schema(_: Reader) -> Response:
+async def get_recipe_schema(_: Reader) -> Response:
     """Get all that a form for the recipe needs."""
     return JSONResponse(
         {
@@ -39,13 +39,13 @@ def get_recipe_schema(_: Reader) -> Response:
 
 
 @router.get("/looks", response_model=list[schemas.LookInfo], responses=answers())
-def list_looks(_: Reader) -> Response:
+async def list_looks(_: Reader) -> Response:
     """List the looks: named bundles of values."""
     return JSONResponse(recipe_forms.looks())
 
 
 @router.get("/presets", response_model=list[schemas.Preset], responses=answers())
-def list_presets(_: Reader) -> Response:
+async def list_presets(_: Reader) -> Response:
     """List recipes to start from."""
     return JSONResponse(recipe_forms.presets())
 

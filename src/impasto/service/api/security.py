@@ -6,7 +6,7 @@ A session is a signed cookie that names a key, ends with it, and cannot be read 
 import hashlib
 import hmac
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, TypeVar, cast
 
@@ -148,18 +148,18 @@ _bearer = HTTPBearer(auto_error=False, description="A key that 'impasto keys cre
 _session = APIKeyCookie(name=COOKIE, auto_error=False, description="Set by POST /session, for the studio.")
 
 
-def identity_of(
+async def identity_of(
     request: Request,
     _bearer_shown: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
     _cookie_shown: Annotated[str | None, Security(_session)],
 ) -> Identity:
-    """Who asks; the two unused parameters are what OpenAPI is told."""
+    """Who asks; the two unused parameters are what OpenAPI is told. Not in a thread: keys are looked up rarely."""
     gate: Gate = request.app.state.gate
     return gate.admit(request)
 
 
-def _needs(scope: Scope) -> Callable[[Identity], Identity]:
-    def check(identity: Annotated[Identity, Depends(identity_of)]) -> Identity:
+def _needs(scope: Scope) -> Callable[[Identity], Awaitable[Identity]]:
+    async def check(identity: Annotated[Identity, Depends(identity_of)]) -> Identity:
         if scope not in identity.scopes:
             raise ApiProblem(403, f"This key may not do that: it lacks the scope '{scope}'.")
         return identity

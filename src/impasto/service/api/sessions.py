@@ -10,7 +10,7 @@ router = APIRouter(prefix="/session", tags=["session"])
 
 
 @router.post("", responses=answers())
-def create_session(body: schemas.SessionRequest, request: Request, response: Response) -> schemas.Caller:
+async def create_session(body: schemas.SessionRequest, request: Request, response: Response) -> schemas.Caller:
     """Trade a key for a cookie."""
     gate: Gate = request.app.state.gate
     gate.count(request)
@@ -30,13 +30,13 @@ def _is_encrypted(request: Request) -> bool:
 
 
 @router.get("", responses=answers())
-def get_session(caller: Reader) -> schemas.Caller:
+async def get_session(caller: Reader) -> schemas.Caller:
     """Say who is asking."""
     return schemas.Caller(name=caller.owner, scopes=list(caller.scopes), needs_key=caller is not LOCAL)
 
 
 @router.delete("", status_code=204, responses=answers())
-def delete_session() -> Response:
+async def delete_session() -> Response:
     """End the session of this browser."""
     response = Response(status_code=204)
     response.delete_cookie(COOKIE, path="/api", httponly=True, samesite="strict")

@@ -138,6 +138,9 @@ def to_event(name: str, data: Mapping[str, Any], images: Mapping[str, ImageRecor
     if name == "preview":
         address = f"{BASE}/jobs/{data['job_id']}/preview?version={data['preview_version']}"
         return {**data, "preview_url": address}
+    if name == "progress":  # of the start there are no losses
+        losses = data.get("losses") or {}
+        return {**data, "losses": {part: losses.get(part) for part in LOSSES}}
     return data
 
 

@@ -353,7 +353,8 @@ class AsyncClient:
     ) -> dict[str, Any]:
         options = {
             name: [await self._id(mask) for mask in value] if name in ("content_masks", "style_masks")
-            else await self._id(value) if name == "lock_mask" and value is not None else value
+            else await self._id(value) if name == "lock_mask" else value
             for name, value in options.items()
+            if value is not None
         }  # fmt: skip
         return calls.job_body(await self._id(content), [await self._id(style) for style in styles], recipe, options)

@@ -344,7 +344,8 @@ class Client:
     ) -> dict[str, Any]:
         options = {
             name: [self._id(mask) for mask in value] if name in ("content_masks", "style_masks")
-            else self._id(value) if name == "lock_mask" and value is not None else value
+            else self._id(value) if name == "lock_mask" else value
             for name, value in options.items()
+            if value is not None
         }  # fmt: skip
         return calls.job_body(self._id(content), [self._id(style) for style in styles], recipe, options)

@@ -40,7 +40,7 @@ from impasto.service.worker.workflow import serve
 
 __all__ = ["WorkerProcess", "main", "work"]
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("impasto.service.worker.process")  # the module runs as __main__
 
 BEAT_SECONDS = 1.0
 ORDERS_SECONDS = 0.2

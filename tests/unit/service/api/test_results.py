@@ -22,7 +22,8 @@ def job(made: tuple[Client, Service]) -> str:
     assignment = rooms.attempts.begin(job_id, 1, "worker")
     assert assignment is not None
     png = io.BytesIO()
-    Image.open(example_path("waves")).save(png, "PNG")
+    with Image.open(example_path("waves")) as waves:
+        waves.save(png, "PNG")
     folder = f"jobs/{job_id}"
     for key in (f"{folder}/result.png", f"{folder}/pictures/00002.png"):
         rooms.artifacts.put(key, png.getvalue())
@@ -38,7 +39,8 @@ def test_the_result_comes_in_the_format_that_is_asked_for(client: Client, job: s
     answer = client.get(f"{API}/jobs/{job}/result", params={"format": name})
     assert answer.headers["content-type"] == f"image/{name}"
     picture = Image.open(io.BytesIO(answer.content))
-    assert (picture.format, picture.size) == (format, Image.open(example_path("waves")).size)
+    with Image.open(example_path("waves")) as waves:
+        assert (picture.format, picture.size) == (format, waves.size)
     assert "Morning" in answer.headers["content-disposition"]
 
 

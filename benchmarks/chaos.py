@@ -1,0 +1,270 @@
+"""Jobs under fire: workers killed at random, the whole service killed and restarted; nothing lost, nothing twice.
+
+    python -m benchmarks.chaos                     # 200 jobs, 2 workers, a kill every 5 seconds, 2 restarts
+    python -m benchmarks.chaos --jobs 12 --kill-every 4 --restarts 1
+
+Every job must end done, with exactly one committed result, and with the pixels of a run that nobody disturbed. Recovery
+is the time from a kill to the first progress of the job that the killed worker had.
+"""
+
+import argparse
+import json
+import os
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from PIL import Image
+
+from impasto.recipe import Recipe
+from impasto.service.core import Core
+from impasto.service.jobs.records import JobInputs, NewJob
+from impasto.service.settings import Settings
+from impasto.service.store.tables import Attempt, Event, Job, Worker, now
+
+OWNER = "chaos"
+VARIANTS = 8
+STYLES = ("oil", "mosaic", "waves")
+
+
+@dataclass
+class Report:
+    """What came of it."""
+
+    jobs: int
+    workers: int
+    kill_every_seconds: float
+    seconds: float = 0.0
+    worker_kills: int = 0
+    kills_amid_a_job: int = 0
+    service_kills: int = 0
+    done: int = 0
+    not_done: dict[str, int] = field(default_factory=dict)
+    committed_twice: int = 0
+    other_pixels: int = 0
+    attempts: int = 0
+    recovery_median_seconds: float | None = None
+    recovery_worst_seconds: float | None = None
+    restart_recovery_worst_seconds: float | None = None
+    load_average: float = 0.0
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether every promise was kept."""
+        return self.done == self.jobs and not self.committed_twice and not self.other_pixels
+
+
+class Service:
+    """``impasto serve`` as a process.
+
+    Args:
+        data: Its folder.
+        workers: How many.
+    """
+
+    def __init__(self, data: Path, workers: int, checkpoint_seconds: float) -> None:
+        self._command = [
+            sys.executable, "-m", "impasto", "serve", "--port", "0", "--data", str(data), "--workers", str(workers),
+        ]  # fmt: skip
+        self._environment = {**os.environ, "IMPASTO_SERVICE_CHECKPOINT_SECONDS": str(checkpoint_seconds),
+                             "IMPASTO_SERVICE_THREADS": "1", "OMP_NUM_THREADS": "1"}  # fmt: skip
+        self._log = (data.parent / "service.log").open("ab")
+        self.start()
+
+    def start(self) -> None:
+        """Starts it."""
+        self.process = subprocess.Popen(
+            self._command, env=self._environment, stdout=self._log, stderr=self._log, start_new_session=True
+        )
+
+    def kill(self, workers: list[int]) -> None:
+        """Kills it and its workers, without a word."""
+        for pid in [self.process.pid, *workers]:
+            _kill(pid)
+        self.process.wait()
+
+    def end(self) -> None:
+        """Ends it in order."""
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(60)
+        self._log.close()
+
+
+def main() -> int:
+    """Runs it and says what came of it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=200)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--kill-every", type=float, default=5.0)
+    parser.add_argument("--restarts", type=int, default=2)
+    parser.add_argument("--iterations", type=int, default=30)
+    parser.add_argument("--timeout", type=float, default=3600.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", type=Path)
+    given = parser.parse_args()
+    report = chaos(
+        given.jobs, given.workers, given.kill_every, given.restarts, given.iterations, given.timeout, given.seed
+    )
+    text = json.dumps(asdict(report), indent=1)
+    print(text)
+    if given.output:
+        given.output.write_text(text + "\n")
+    return 0 if report.is_clean else 1
+
+
+def chaos(
+    jobs: int, workers: int, kill_every: float, restarts: int, iterations: int, timeout: float, seed: int = 0
+) -> Report:
+    """Paints quietly first, then under fire, and compares.
+
+    Args:
+        jobs: How many.
+        workers: Worker processes.
+        kill_every: Mean seconds between kills.
+        restarts: How often the whole service is killed.
+        iterations: Of each job.
+        timeout: Seconds after which it is given up.
+        seed: Of what is killed when.
+    """
+    report = Report(jobs, workers, kill_every)
+    with tempfile.TemporaryDirectory(prefix="impasto-chaos-") as folder:
+        quiet = _paint(Path(folder) / "quiet", VARIANTS, workers, iterations, timeout)
+        expected = dict(enumerate(quiet))
+        _Storm(Path(folder) / "storm", report, iterations, seed).run(expected, restarts, timeout)
+    report.load_average = os.getloadavg()[1]
+    return report
+
+
+def _paint(data: Path, count: int, workers: int, iterations: int, timeout: float) -> list[bytes]:
+    """The pixels of every variant, undisturbed."""
+    core = _open(data)
+    service = Service(data, workers, checkpoint_seconds=1.0)
+    ids = [core.desk.create(OWNER, order(variant, iterations))[0].id for variant in range(count)]
+    until = time.monotonic() + timeout
+    while time.monotonic() < until and not all(core.desk.get(None, job).is_ended for job in ids):
+        time.sleep(0.2)
+    pixels = [_pixels(core, core.desk.get(None, job).artifacts["result"]) for job in ids]
+    service.end()
+    core.close()
+    return pixels
+
+
+def order(variant: int, iterations: int) -> NewJob:
+    """A short job; each variant is another picture."""
+    recipe = Recipe(
+        model="compact", height=48, init_method="random", seed=variant, strength=30 + 5 * variant,
+        total_iterations=iterations,
+    )  # fmt: skip
+    inputs = JobInputs(content="example:coffee", styles=[f"example:{STYLES[variant % len(STYLES)]}"])
+    return NewJob(inputs=inputs, recipe=recipe, saving_interval=0)
+
+
+class _Storm:
+    """The jobs under fire."""
+
+    def __init__(self, data: Path, report: Report, iterations: int, seed: int) -> None:
+        self._core = _open(data)
+        self._data, self._report, self._iterations = data, report, iterations
+        self._chance = random.Random(seed)
+        self._kills: list[tuple[str, Any, bool]] = []  # job, time, and whether the whole service went
+
+    def run(self, expected: dict[int, bytes], restarts: int, timeout: float) -> None:
+        """All of it."""
+        report, core = self._report, self._core
+        ids = [core.desk.create(OWNER, order(n % VARIANTS, self._iterations))[0].id for n in range(report.jobs)]
+        start = time.monotonic()
+        service = Service(self._data, report.workers, checkpoint_seconds=1.0)
+        next_kill = time.monotonic() + report.kill_every_seconds
+        while (num_ended := self._num_ended()) < report.jobs and time.monotonic() - start < timeout:
+            time.sleep(0.1)
+            is_time = num_ended >= report.jobs * (report.service_kills + 1) / (restarts + 1)
+            if report.service_kills < restarts and is_time:
+                self._note_kills(self._workers(), is_service=True)
+                service.kill([worker.pid for worker in self._workers()])
+                report.service_kills += 1
+                service.start()
+                next_kill = time.monotonic() + report.kill_every_seconds
+            elif time.monotonic() >= next_kill and (workers := self._workers()):
+                victim = self._chance.choice(workers)
+                self._note_kills([victim], is_service=False)
+                _kill(victim.pid)
+                report.worker_kills += 1
+                next_kill = time.monotonic() + self._chance.uniform(0.5, 1.5) * report.kill_every_seconds
+        report.seconds = round(time.monotonic() - start, 1)
+        service.end()
+        self._judge(ids, expected)
+        core.close()
+
+    def _num_ended(self) -> int:
+        with self._core.database.reading() as session:
+            return session.scalar(sa.select(sa.func.count()).where(Job.finished_at.is_not(None))) or 0
+
+    def _workers(self) -> list[Worker]:
+        with self._core.database.reading() as session:
+            return list(session.scalars(sa.select(Worker)))
+
+    def _note_kills(self, victims: list[Worker], *, is_service: bool) -> None:
+        with self._core.database.reading() as session:
+            query = sa.select(Job.id).where(Job.worker.in_([worker.id for worker in victims]))
+            self._kills += [(job, now(), is_service) for job in session.scalars(query)]
+
+    def _judge(self, ids: list[str], expected: dict[int, bytes]) -> None:
+        report, core = self._report, self._core
+        records = [core.desk.get(None, job) for job in ids]
+        report.done = sum(record.state == "done" for record in records)
+        report.not_done = dict(Counter(f"{r.state}: {r.error}" for r in records if r.state != "done"))
+        with core.database.reading() as session:
+            events = session.execute(sa.select(Event.job_id, Event.data).where(Event.name == "job")).all()
+            report.attempts = session.scalar(sa.select(sa.func.count()).select_from(Attempt)) or 0
+            progress = session.execute(
+                sa.select(Event.job_id, Event.created_at).where(Event.name == "progress").order_by(Event.id)
+            ).all()
+        commits = Counter(job for job, data in events if data["state"] in ("done", "stopped"))
+        files = Counter(key.split("/")[1] for key in core.artifacts.keys("jobs") if key.endswith("result.png"))
+        report.committed_twice = sum(count > 1 for count in commits.values()) + sum(n > 1 for n in files.values())
+        report.other_pixels = sum(
+            _pixels(core, record.artifacts["result"]) != expected[number % VARIANTS]
+            for number, record in enumerate(records)
+            if "result" in record.artifacts
+        )
+        recoveries: dict[bool, list[float]] = {False: [], True: []}
+        for job, killed, is_service in self._kills:
+            later = [(at - killed).total_seconds() for other, at in progress if other == job and at > killed]
+            if later:
+                recoveries[is_service].append(later[0])
+        report.kills_amid_a_job = len(recoveries[False])
+        if recoveries[False]:
+            report.recovery_median_seconds = round(statistics.median(recoveries[False]), 2)
+            report.recovery_worst_seconds = round(max(recoveries[False]), 2)
+        if recoveries[True]:
+            report.restart_recovery_worst_seconds = round(max(recoveries[True]), 2)
+
+
+def _open(data: Path) -> Core:
+    return Core.open(Settings.load(data=data))
+
+
+def _pixels(core: Core, key: str) -> bytes:
+    with tempfile.NamedTemporaryFile(suffix=".png") as file:
+        core.artifacts.fetch(key, Path(file.name))
+        with Image.open(file.name) as image:
+            return image.tobytes()
+
+
+def _kill(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""The service's worker processes: lost, replaced, ended in order."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from impasto.recipe import Recipe
+from impasto.service.core import Core
+from impasto.service.jobs.records import JobInputs, NewJob
+from impasto.service.jobs.states import State
+from impasto.service.settings import Settings
+from impasto.service.supervisor import Supervisor
+
+LONG = 1_000_000
+"""Iterations that no test waits for."""
+
+PATIENCE = 180
+
+
+@pytest.fixture
+def core(tmp_path):
+    core = Core.open(Settings(data=tmp_path / "data", threads=1, checkpoint_seconds=0.2))
+    yield core
+    core.close()
+
+
+@pytest.fixture
+def supervisor(core):
+    supervisor = Supervisor(core)
+    supervisor.start()
+    yield supervisor
+    supervisor.stop()
+
+
+def order(core, iterations):
+    recipe = Recipe(model="compact", height=32, total_iterations=iterations)
+    inputs = JobInputs(content="example:coffee", styles=["example:oil"])
+    return core.desk.create("ann", NewJob(inputs=inputs, recipe=recipe, saving_interval=0))[0].id
+
+
+def wait(core, job_id, condition):
+    until = time.monotonic() + PATIENCE
+    while not condition(job := core.desk.get(None, job_id)):
+        assert time.monotonic() < until, job
+        time.sleep(0.05)
+    return job
+
+
+def test_jobs_outlive_their_worker_and_are_handed_back_in_order(core, supervisor):
+    short, long = order(core, 4), order(core, LONG)
+    assert wait(core, short, lambda job: job.is_ended).state is State.DONE
+    before = wait(core, long, lambda job: "checkpoint" in job.artifacts)
+    os.kill(supervisor.pids[0], signal.SIGKILL)
+    after = wait(core, long, lambda job: job.attempt == 2 and job.iteration > before.iteration)
+    assert after.state is State.RUNNING
+    core.desk.pause("ann", long)
+    paused = wait(core, long, lambda job: job.state is State.PAUSED)
+    assert paused.worker is None
+    core.desk.resume("ann", long)
+    wait(core, long, lambda job: job.attempt == 3 and job.state is State.RUNNING)
+    supervisor.stop()
+    waiting = core.desk.get(None, long)
+    assert (waiting.state, waiting.worker) == (State.QUEUED, None)
+    assert core.artifacts.exists(waiting.artifacts["checkpoint"])
+    assert supervisor.pids == []

@@ -1,0 +1,63 @@
+"""Workers that are lost."""
+
+import datetime
+import os
+import socket
+import subprocess
+import sys
+
+from impasto.service.jobs.states import State
+from impasto.service.reaper import Reaper
+from impasto.service.store.tables import Worker, now
+from tests.unit.service.conftest import new_job
+
+
+def sign_on(core, name, *, host=None, pid=None, age=0.0):
+    seen = now() - datetime.timedelta(seconds=age)
+    with core.database.writing() as session:
+        session.add(
+            Worker(id=name, host=host or socket.gethostname(), pid=pid or os.getpid(), started_at=seen,
+                   heartbeat_at=seen, is_draining=False)
+        )  # fmt: skip
+
+
+def begun(core, worker):
+    job, _ = core.desk.create("ann", new_job())
+    core.attempts.begin(job.id, 1, worker)
+    return job
+
+
+def test_a_worker_that_is_heard_of_keeps_its_job(core):
+    sign_on(core, "here")
+    job = begun(core, "here")
+    assert Reaper(core).look() == []
+    assert core.desk.get(None, job.id).state is State.RUNNING
+
+
+def test_a_worker_that_went_silent_is_buried(core):
+    sign_on(core, "elsewhere", host="another machine", age=60)
+    job = begun(core, "elsewhere")
+    assert Reaper(core).look() == [job.id]
+    assert core.desk.get(None, job.id).state is State.QUEUED
+
+
+def test_a_process_that_has_gone_is_not_waited_for(core):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    sign_on(core, "gone", pid=gone.pid)
+    job = begun(core, "gone")
+    assert Reaper(core).look() == [job.id]
+
+
+def test_what_was_taken_from_the_queue_and_not_begun_goes_back(core):
+    import sqlalchemy as sa
+
+    core.desk.create("ann", new_job())
+    with core.database.writing() as session:
+        session.execute(sa.text("UPDATE workflow_status SET status = 'PENDING', executor_id = 'gone'"))
+    sign_on(core, "gone", host="another machine", age=60)
+    Reaper(core).look()
+    with core.database.reading() as session:
+        assert session.execute(sa.text("SELECT status, queue_name FROM workflow_status")).all() == [
+            ("ENQUEUED", "impasto-jobs")
+        ]
