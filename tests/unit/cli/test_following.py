@@ -38,9 +38,10 @@ def paint(rooms: Service, job_id: str) -> None:
     rooms.attempts.finish(assignment, State.DONE, {"result": f"jobs/{job_id}/result.png"}, values)
 
 
-def paint_soon(rooms: Service, job_id: str) -> threading.Thread:
+def paint_when_watched(rooms: Service, job_id: str) -> threading.Thread:
     def work() -> None:
-        time.sleep(0.3)
+        while not rooms.app.state.edge.broker.num_streams:
+            time.sleep(0.01)
         paint(rooms, job_id)
 
     thread = threading.Thread(target=work)
@@ -65,7 +66,7 @@ def test_a_job_is_submitted_and_listed(rooms: Service, capsys: pytest.CaptureFix
 
 
 def test_a_job_is_watched_to_its_end(rooms: Service, capsys: pytest.CaptureFixture[str]) -> None:
-    thread = paint_soon(rooms, submitted(capsys))
+    thread = paint_when_watched(rooms, submitted(capsys))
     assert main(["watch", "--json"]) == 0
     thread.join()
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

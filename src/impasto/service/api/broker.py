@@ -7,6 +7,7 @@ shared memory it is served from the log.
 
 import asyncio
 import contextlib
+import logging
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from typing import Protocol
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
+
+logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.1
 KEEP_ALIVE_SECONDS = 15.0
@@ -101,9 +104,9 @@ class Broker:
         Yields:
             One or several events as text, or a comment where there was nothing to say for a while.
         """
+        await self._follow()
         self.num_streams += 1
         try:
-            await self._follow()
             position = self._newest if after is None else min(after, self._newest)
             yield b"retry: 2000\nid: %d\n\n" % position
             while not self._is_closed:
@@ -133,14 +136,26 @@ class Broker:
         return b"".join(_render(event).text for event in logged), end
 
     async def _follow(self) -> None:
-        if self._following is None or self._following.done():
-            self._newest = self._floor = await asyncio.to_thread(self._log.newest_id)
+        """Lets the log be read, if it is not."""
+        if self._is_followed:
+            return
+        newest = await asyncio.to_thread(self._log.newest_id)
+        if not self._is_followed:  # by another stream, meanwhile
+            self._newest = self._floor = newest
             self._memory = []
             self._following = asyncio.create_task(self._read_news())
 
+    @property
+    def _is_followed(self) -> bool:
+        return self._following is not None and not self._following.done()
+
     async def _read_news(self) -> None:
         while self.num_streams and not self._is_closed:
-            events = await asyncio.to_thread(self._log.read, self._newest, BATCH)
+            try:
+                events = await asyncio.to_thread(self._log.read, self._newest, BATCH)
+            except Exception as error:  # the database may be away for a while; nothing of the log is missed
+                logger.error("events cannot be read: %s", type(error).__name__)
+                events = []
             if events:
                 self._memory += map(_render, events)
                 self._newest = events[-1].id

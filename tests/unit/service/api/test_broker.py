@@ -123,3 +123,27 @@ def test_an_id_from_the_future_is_no_reason_to_wait_for_it() -> None:
         return await reading
 
     assert asyncio.run(run()) == [2]
+
+
+def test_a_log_that_is_away_for_a_while_is_read_later() -> None:
+    class Away(Log):
+        """Fails once."""
+
+        num_reads = 0
+
+        def read(
+            self, after: int, limit: int, owner: str | None = None, job_id: str | None = None
+        ) -> Sequence[LoggedEvent]:
+            self.num_reads += 1
+            if self.num_reads == 1:
+                raise OSError("away")
+            return super().read(after, limit, owner, job_id)
+
+    async def run() -> list[int]:
+        log = Away()
+        reading = asyncio.create_task(collect(Broker(log), 2, "ann", None, None))
+        await asyncio.sleep(0.01)
+        log.add(2)
+        return await reading
+
+    assert asyncio.run(run())[-1] == 2
