@@ -1,14 +1,18 @@
 """A service without workers, as tests of its edge need it."""
 
+import os
+import secrets
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import uvicorn
 from fastapi import FastAPI
 
@@ -24,6 +28,9 @@ from impasto.service.settings import Settings
 from impasto.service.store.database import Database
 
 API = "/api/v1"
+SERVER = "IMPASTO_TEST_POSTGRESQL"
+"""Variable with the URL of a PostgreSQL server, which every service of the tests then has a database of its own on."""
+
 ORDER: Mapping[str, Any] = {
     "content": "example:coffee",
     "styles": ["example:oil"],
@@ -65,7 +72,7 @@ class Service:
 @contextmanager
 def service(data: Path, *, is_quick: bool = True, **settings: Any) -> Iterator[Service]:
     """A service in a folder."""
-    chosen = Settings.load(data=data, **settings)
+    chosen = Settings.load(**{"data": data, "database_url": _fresh_database()} | settings)
     chosen.prepare()
     database = Database(chosen.database)
     database.migrate()
@@ -80,6 +87,30 @@ def service(data: Path, *, is_quick: bool = True, **settings: Any) -> Iterator[S
         yield Service(app, database, desk, attempts, artifacts, KeyRing(database))
     finally:
         database.close()
+
+
+def _fresh_database() -> str | None:
+    """URL of an empty database on the server that the environment names; None for a file in the data folder."""
+    server = os.environ.get(SERVER)
+    return _new_database(server, _template(server)) if server else None
+
+
+@cache
+def _template(server: str) -> str:
+    """Name of a database with the schema, which others are copied from: faster than to migrate each."""
+    url = _new_database(server, "template1")
+    database = Database(Settings.load(database_url=url).database)
+    database.migrate()
+    Queue(database).migrate()
+    database.close()
+    return url.rpartition("/")[2]
+
+
+def _new_database(server: str, template: str) -> str:
+    name = f"test_{secrets.token_hex(6)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    return f"{server.rpartition('/')[0]}/{name}"
 
 
 @contextmanager

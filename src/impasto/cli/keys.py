@@ -29,14 +29,20 @@ def create(
     ] = ["read", "write"],  # noqa: B006 (never changed)
     days: Annotated[float | None, Parameter(help="Ends by itself after so many days.")] = None,
     max_queued: Annotated[int | None, Parameter(help="Jobs that may wait or run at once.")] = None,
+    key_file: Annotated[
+        TypedPath | None,
+        Parameter(help="Take the key that this file holds, and print nothing; once more changes nothing."),
+    ] = None,
     data: Data = None,
 ) -> int:
     """Make a key and print it; it cannot be shown again."""
     if days is not None and not 0 < days <= 36_500:
         raise UserError(f"--days is {days:g}; it must be above 0 and at most 36,500.")
+    given = None if key_file is None else _key_in(key_file)
     with _ring(data) as keys:
-        text, _ = keys.create(name, scope, days=days, max_queued=max_queued)
-    sys.stdout.write(f"{text}\n")
+        text, _ = keys.create(name, scope, days=days, max_queued=max_queued, text=given)
+    if given is None:
+        sys.stdout.write(f"{text}\n")
     return 0
 
 
@@ -58,6 +64,14 @@ def revoke(name: Annotated[str, Parameter(help="Its name, or its id.")], /, *, d
         key = keys.revoke(name)
     sys.stdout.write(f"Revoked {key.name} ({key.id}).\n")
     return 0
+
+
+def _key_in(file: TypedPath) -> str:
+    try:
+        return file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise UserError(f"The key file '{file}' cannot be read: {reason}.") from None
 
 
 @contextmanager

@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from impasto.service.settings import Settings
 
 Data = Annotated[TypedPath | None, Parameter(help="Folder for database, pictures and temporary files.")]
+DatabaseUrl = Annotated[
+    str | None, Parameter(help="postgresql://USER@HOST/NAME; better by environment or file where it has a password.")
+]
+ArtifactsUrl = Annotated[str | None, Parameter(help="s3://BUCKET/PREFIX or file:///FOLDER for pictures.")]
+Device = Annotated[str | None, Parameter(help="Where to compute: auto, cpu, cuda …")]
 LogFormat = Annotated[Literal["text", "json"] | None, Parameter(help="How log lines are written to stderr.")]
 
 
@@ -20,7 +25,9 @@ def serve(
     port: Annotated[int | None, Parameter(help="Port to listen at; 0 takes a free one.")] = None,
     workers: Annotated[int | None, Parameter(help="Worker processes, which share the cores; 0 for none.")] = None,
     data: Data = None,
-    device: Annotated[str | None, Parameter(help="Where to compute: auto, cpu, cuda …")] = None,
+    database_url: DatabaseUrl = None,
+    artifacts_url: ArtifactsUrl = None,
+    device: Device = None,
     open_browser: Annotated[
         bool, Parameter(name="--open", negative=(), help="Open the studio in the browser.")
     ] = False,
@@ -31,18 +38,28 @@ def serve(
     from impasto.service.serving import serve as run
 
     settings = settings_of.load(
-        host=host, port=port, workers=workers, data=data, device=device, log_format=log_format
+        host=host, port=port, workers=workers, data=data, database_url=database_url, artifacts_url=artifacts_url,
+        device=device, log_format=log_format,
     )  # fmt: skip
     return run(settings, opens_browser=open_browser)
 
 
-def worker(*, data: Data = None, log_format: LogFormat = None) -> int:
-    """Paint jobs of a service whose database and artifacts the environment names."""
+def worker(
+    *,
+    data: Data = None,
+    database_url: DatabaseUrl = None,
+    artifacts_url: ArtifactsUrl = None,
+    device: Device = None,
+    log_format: LogFormat = None,
+) -> int:
+    """Paint jobs of a service elsewhere, with which this worker shares database and artifacts."""
     settings_of = _settings_class()
     from impasto.service.logs import configure_logs
     from impasto.service.worker.process import work
 
-    settings = settings_of.load(data=data, log_format=log_format)
+    settings = settings_of.load(
+        data=data, database_url=database_url, artifacts_url=artifacts_url, device=device, log_format=log_format
+    )
     configure_logs(settings.log_format)
     return work(settings)
 

@@ -29,8 +29,8 @@ class Artifacts:
     """Files by key, as ``jobs/ID/pictures/00100.png``. Calls block; any thread may make them.
 
     Args:
-        url: ``file:///folder``, ``s3://bucket/prefix`` or ``memory:///``; access to S3 comes from the usual ``AWS_…``
-            variables.
+        url: ``file:///folder``, ``s3://bucket/prefix`` or ``memory:///``. Access to S3 comes from the usual ``AWS_…``
+            variables; key and secret may also stand in the URL, as in ``s3://KEY:SECRET@bucket``, %-encoded.
 
     Raises:
         UserError: If the URL is of no known kind, or its folder cannot be created.
@@ -45,7 +45,8 @@ class Artifacts:
                 self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
                 self._store = LocalStore(self._root)
             else:
-                self._store = from_url(url)
+                place, access = _without_key(url)
+                self._store = from_url(place, **access)
         except OSError as error:
             raise UserError(f"The folder of the artifacts cannot be used: {error.strerror or error}.") from None
         except (BaseError, ValueError):
@@ -123,6 +124,16 @@ class Artifacts:
         self.delete(*self.keys(prefix))
         if self._root is not None:
             shutil.rmtree(self._root / prefix, ignore_errors=True)
+
+
+def _without_key(url: str) -> tuple[str, dict[str, Any]]:
+    """A URL without the key and secret that stand in it, and these as the store takes them."""
+    scheme, separator, rest = url.partition("://")
+    access, at, place = rest.rpartition("@")
+    if scheme != "s3" or not at:
+        return url, {}
+    key, _, secret = access.partition(":")
+    return scheme + separator + place, {"access_key_id": unquote(key), "secret_access_key": unquote(secret)}
 
 
 @contextmanager

@@ -4,6 +4,7 @@ A key is ``imp_`` and 256 random bits, so that its hash needs neither salt nor s
 """
 
 import hashlib
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -77,6 +78,7 @@ class KeyRing:
         days: float | None = None,
         max_queued: int | None = None,
         max_stored_bytes: int | None = None,
+        text: str | None = None,
     ) -> tuple[str, KeyRecord]:
         """Makes a key; where an earlier one of the name was revoked, its owner gets this one instead.
 
@@ -86,19 +88,24 @@ class KeyRing:
             days: After which it ends by itself.
             max_queued: Jobs that may wait or run at once.
             max_stored_bytes: Of uploaded pictures.
+            text: The key itself, where it was made elsewhere; nothing is changed if the name has it already.
 
         Returns:
             The key, which cannot be had again, and what is kept of it.
 
         Raises:
-            UserError: If the name is taken, or not one of 1 to 100 printable characters.
+            UserError: If the name is taken, or not one of 1 to 100 printable characters, or the text is no key.
         """
         if not (0 < len(name) <= 100 and name.isprintable()) or name != name.strip():
             raise UserError("The name of a key must have 1 to 100 printable characters.")
-        text = PREFIX + secrets.token_urlsafe(32)
+        if text is not None and not re.fullmatch(PREFIX + "[A-Za-z0-9_-]{40,100}", text):
+            raise UserError(f"A key is {PREFIX} and 40 to 100 random letters, digits, - or _; this is none.")
+        is_given, text = text is not None, text or PREFIX + secrets.token_urlsafe(32)
         with self._database.writing() as session:
             row = session.scalar(sa.select(Key).where(Key.name == name))
             if row is not None and KeyRecord.of(row).is_valid:
+                if is_given and row.hash == hash_of(text):
+                    return text, KeyRecord.of(row)
                 raise UserError(f"There is a key of the name '{name}' already; revoke it first, or take another name.")
             if row is None:
                 row = Key(id=secrets.token_hex(6), name=name)

@@ -1,7 +1,8 @@
 """Settings of the service: from the environment (``IMPASTO_SERVICE_...``), secrets from files.
 
 Every setting has a default that suits one person on one machine. A secret, as a database's password within its URL,
-may stand in a file of the setting's name in the folder that ``IMPASTO_SERVICE_SECRETS_DIR`` names.
+may stand in a file of the variable's name in small letters, as ``impasto_service_database_url``, in the folder that
+``IMPASTO_SERVICE_SECRETS_DIR`` names.
 """
 
 import os
@@ -46,7 +47,15 @@ class Settings(BaseSettings):
         None, description="postgresql+psycopg://… or sqlite:///…; by default a SQLite file in the data folder."
     )
     artifacts_url: SecretStr | None = Field(
-        None, description="s3://bucket/prefix, file:///folder or memory:///; by default a folder in the data folder."
+        None,
+        description="s3://KEY:SECRET@bucket/prefix (or without key and secret, which then come from AWS_… variables), "
+        "file:///folder or memory:///; by default a folder in the data folder.",
+    )
+    session_secret: SecretStr | None = Field(
+        None,
+        min_length=32,
+        description="What the studio's sessions are signed with; the same for all API processes. By default a secret "
+        "in the data folder.",
     )
 
     # workers

@@ -27,3 +27,15 @@ def test_a_name_that_is_taken_is_the_users_mistake(tmp_path: Path, capsys: pytes
     assert main(["keys", "create", "ann", *data]) == 2
     assert "revoke it first" in capsys.readouterr().err
     assert main(["keys", "create", "bob", "--days", "0", *data]) == 2
+
+
+def test_a_key_comes_from_a_file_and_is_not_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "key"
+    file.write_text("imp_" + "x" * 43 + "\n")
+    command = ["keys", "create", "ann", "--key-file", str(file), "--data", str(tmp_path / "data")]
+    assert main(command) == 0
+    assert main(command) == 0
+    assert capsys.readouterr().out == ""
+    file.unlink()
+    assert main(command) == 2
+    assert "cannot be read" in capsys.readouterr().err

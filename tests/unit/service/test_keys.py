@@ -70,3 +70,23 @@ def test_a_name_is_printable_and_short(ring: KeyRing, name: str) -> None:
 def test_revoking_what_is_not_there_says_so(ring: KeyRing) -> None:
     with pytest.raises(UserError, match="no key 'bob'"):
         ring.revoke("bob")
+
+
+def test_a_key_that_was_made_elsewhere_is_taken_once_and_for_all(ring: KeyRing) -> None:
+    text = "imp_" + "x" * 43
+    first = ring.create("ann", ["admin"], text=text)
+    assert ring.create("ann", ["admin"], text=text) == first
+    found = ring.find(text)
+    assert found is not None and found.name == "ann"
+
+
+@pytest.mark.parametrize("text", ["", "imp_short", "x" * 47, "imp_" + "x" * 42 + " "])
+def test_what_is_no_key_is_not_taken_for_one(ring: KeyRing, text: str) -> None:
+    with pytest.raises(UserError, match="this is none"):
+        ring.create("ann", text=text)
+
+
+def test_a_valid_key_is_not_replaced_by_another(ring: KeyRing) -> None:
+    ring.create("ann", text="imp_" + "x" * 43)
+    with pytest.raises(UserError, match="already"):
+        ring.create("ann", text="imp_" + "y" * 43)

@@ -108,7 +108,9 @@ def guard_rules(settings: Settings) -> GuardRules:
 
 
 def session_secret(settings: Settings) -> bytes:
-    """What sessions are signed with: kept in the data folder, so that they outlive a restart."""
+    """What sessions are signed with: given, or kept in the data folder, so that they outlive a restart."""
+    if settings.session_secret is not None:
+        return settings.session_secret.get_secret_value().encode()
     file = settings.data / "session-secret"
     with contextlib.suppress(FileExistsError):
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

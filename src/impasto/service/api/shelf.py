@@ -46,6 +46,7 @@ async def add(edge: Edge, owner: str, received: Received) -> tuple[ImageRecord, 
         ArtifactError: If the store is full.
     """
     thumbnails = {size: received.path.with_name(f"{received.path.name}-{size}.webp") for size in THUMBNAIL_EDGES}
+    edge.metrics.uploads.inc(received.num_bytes)
     facts = await edge.decoding.inspect(received.path, received.name, thumbnails)
     record, is_new = await call(
         add_image, edge.database, edge.artifacts, owner, received.path,

@@ -11,7 +11,7 @@ from impasto.service.jobs.states import State
 from impasto.service.store.database import Database
 from impasto.service.store.tables import Job
 
-__all__ = ["KINDS", "MAX_LIMIT", "count_states", "list_jobs"]
+__all__ = ["KINDS", "MAX_LIMIT", "list_jobs"]
 
 MAX_LIMIT = 200
 KINDS = ("picture", "sweep", "batch")
@@ -67,13 +67,6 @@ def list_jobs(
         items=[JobRecord.of(row) for row in page],
         next_cursor=encode_cursor(str(page[-1].number)) if len(rows) > limit else None,
     )
-
-
-def count_states(database: Database) -> dict[str, int]:
-    """How many unfinished jobs are in each state."""
-    query = sa.select(Job.state, sa.func.count()).where(Job.finished_at.is_(None), Job.kind == "picture")
-    with database.reading() as session:
-        return dict(session.execute(query.group_by(Job.state)).all())
 
 
 def _check(name: str, value: str | None, known: Any) -> None:
