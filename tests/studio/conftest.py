@@ -21,7 +21,7 @@ from tests.studio.words import WORDS
 PAGE = Path(__file__).parents[2] / "src" / "impasto" / "studio" / "index.html"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"]  # fmt: skip
-PATIENCE = 120_000
+PATIENCE = 300_000
 """Milliseconds: painting shares its processor with other tests."""
 
 SMALL = {"model": "compact", "height": 48, "total_iterations": 12}

@@ -231,7 +231,7 @@ def test_files_that_cannot_be_read_are_refused_in_a_sentence(studio: Studio, nam
     alert = studio.page.get_by_role("alert")
     alert.wait_for()
     assert len(alert.inner_text().split()) > 3
-    assert studio.page.get_by_role("heading", name=studio.word("welcome")).is_visible()
+    studio.page.get_by_role("heading", name=studio.word("welcome")).wait_for()
 
 
 def test_a_photo_is_uploaded_and_becomes_the_photo(studio: Studio) -> None:
