@@ -15,8 +15,8 @@ setup: .venv/.ready
 	touch $@
 
 demo: setup
-	$(BIN)/impasto stylize $(EXAMPLES)/content/chelsea.jpg $(EXAMPLES)/style/oil.jpg \
-		--model compact --total-iterations 120 --output-file demo/chelsea.png --overwrite
+	$(BIN)/impasto stylize $(EXAMPLES)/content/chelsea.jpg $(EXAMPLES)/style/munch.jpg \
+		--model compact --look neighbors --height 300 --output-file demo/chelsea.png --overwrite
 
 test: setup
 	$(PYTEST) -m "not slow"
