@@ -5,11 +5,13 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from impasto.cli import main
 from impasto.examples import example_path
+from impasto.runs.events import EventStream
 from impasto.service.jobs.states import State
 from tests.service import Service, served, service
 
@@ -23,7 +25,7 @@ def rooms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
         yield made
 
 
-def paint(rooms: Service, job_id: str) -> None:
+def paint(rooms: Service, job_id: str, is_shown: threading.Event | None = None) -> None:
     """Does what a worker does, in a moment."""
     assignment = rooms.attempts.begin(job_id, 1, "worker")
     assert assignment is not None
@@ -33,16 +35,20 @@ def paint(rooms: Service, job_id: str) -> None:
             "losses": {"total": 1.0 / iteration}, "seconds": 0.1 * iteration, "eta_seconds": 0.2,
         }  # fmt: skip
         rooms.attempts.tell_progress(assignment, progress)
+    if is_shown is not None:
+        is_shown.wait(60)
     rooms.artifacts.put(f"jobs/{job_id}/result.png", example_path("waves"))
     values = {"stop_reason": "budget", "size": [32, 48]}
     rooms.attempts.finish(assignment, State.DONE, {"result": f"jobs/{job_id}/result.png"}, values)
 
 
-def paint_when_watched(rooms: Service, job_id: str) -> threading.Thread:
+def paint_when_watched(rooms: Service, job_id: str, is_shown: threading.Event | None = None) -> threading.Thread:
+    """Paints once somebody follows; ends once the last iteration was shown, if that is asked for."""
+
     def work() -> None:
         while not rooms.app.state.edge.broker.num_streams:
             time.sleep(0.01)
-        paint(rooms, job_id)
+        paint(rooms, job_id, is_shown)
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -65,8 +71,18 @@ def test_a_job_is_submitted_and_listed(rooms: Service, capsys: pytest.CaptureFix
     assert json.loads(capsys.readouterr().out)["id"] == job_id
 
 
-def test_a_job_is_watched_to_its_end(rooms: Service, capsys: pytest.CaptureFixture[str]) -> None:
-    thread = paint_when_watched(rooms, submitted(capsys))
+def test_a_job_is_watched_to_its_end(
+    rooms: Service, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_shown, progress = threading.Event(), EventStream.progress
+
+    def tell(reporter: EventStream, event: Any) -> None:
+        progress(reporter, event)
+        if event.iteration == 2:
+            is_shown.set()
+
+    monkeypatch.setattr(EventStream, "progress", tell)
+    thread = paint_when_watched(rooms, submitted(capsys), is_shown)
     assert main(["watch", "--json"]) == 0
     thread.join()
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
