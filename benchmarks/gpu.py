@@ -31,15 +31,10 @@ def make_importable() -> None:
             stand_in = types.ModuleType(name)
             stand_in.__getattr__ = lambda attribute: object  # type: ignore[method-assign]
             sys.modules[name] = stand_in
-    known = importlib.metadata.version
-
-    def version(name: str) -> str:
-        try:
-            return known(name)
-        except importlib.metadata.PackageNotFoundError:
-            return "0"
-
-    importlib.metadata.version = version
+    try:
+        importlib.metadata.version("impasto")
+    except importlib.metadata.PackageNotFoundError:
+        importlib.metadata.version = lambda name: "0"
 
 
 make_importable()

@@ -69,7 +69,7 @@ class Overview:
         shutil.rmtree(self._folder, ignore_errors=True)
         out.mkdir(parents=True)
         files = fetch_inputs(self._core.database, self._core.artifacts, job, self._folder / "in")
-        recipe = Recipe(**job.recipe).accelerated()
+        recipe = Recipe(**job.recipe)
         # By base names alone: the report shows commands, and nobody's folders.
         names = [Path(style.name) for style in files.styles]
         cells = plan_cells([Path(files.content.name)], [names], recipe, variants_of(job.vary or {}, recipe))
