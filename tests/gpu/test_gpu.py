@@ -11,6 +11,7 @@ pytestmark = [
     pytest.mark.skipif(not os.environ.get("IMPASTO_WEIGHTS_DIR"), reason="IMPASTO_WEIGHTS_DIR is not set"),
 ]
 
+
 def test_every_check_of_the_benchmark_passes() -> None:
     from benchmarks import gpu
 

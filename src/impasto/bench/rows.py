@@ -2,7 +2,6 @@
 
 import itertools
 import multiprocessing
-import os
 import resource
 import statistics
 import sys
@@ -25,14 +24,15 @@ class Row:
     Attributes:
         title: What it is, in a few words.
         values: Of the recipe, by name.
-        share: Iterations that it begins with, as a share of the plain method's; what then misses the target goes on.
-            None takes the recipe's own budget and ends there.
+        share: Iterations that it begins with, as a share of the plain method's. None takes the recipe's own budget.
+        goes_on: Whether it minimizes VGG19's objective at the end, and goes on while that misses the target.
         is_plain: Whether it is the plain method.
     """
 
     title: str
     values: Mapping[str, Any] = field(default_factory=dict)
     share: float | None = 1.0
+    goes_on: bool = False
     is_plain: bool = False
 
 
@@ -40,13 +40,16 @@ _CLASSIC = {"look": "classic", "model": "vgg19"}
 
 ROWS: Mapping[str, Row] = {
     "plain": Row("the plain method, VGG19", _CLASSIC, is_plain=True),
-    "vgg19": Row("VGG19, one level", {**_CLASSIC, "levels": 1}, share=0.5),
-    "pyramid": Row("VGG19, pyramid", _CLASSIC, share=0.5),
+    "vgg19": Row("VGG19, one level", {**_CLASSIC, "levels": 1}, share=0.5, goes_on=True),
+    "pyramid": Row("VGG19, pyramid", _CLASSIC, share=0.5, goes_on=True),
     "compact": Row("compact, pyramid", {"look": "classic", "model": "compact"}),
-    "accelerated": Row("compact, finished by VGG19", {**_CLASSIC, "accelerate": "auto"}, share=0.5),
+    "accelerated": Row("compact, finished by VGG19", {**_CLASSIC, "accelerate": "auto"}, share=0.5, goes_on=True),
     "default": Row("the default command", share=None),
 }
-"""By name. All but the last minimize the same objective; its picture is judged by that objective, too."""
+"""By name. Each is judged by the same objective of VGG19, whatever it minimizes."""
+
+CLEARANCE = 0.98
+"""Part of the target at which a row that goes on ends, since its 8-bit picture is judged, which is a little rougher."""
 
 EXTENSION = 4
 """Iterations that a row gets more, time and again, while it misses the target."""
@@ -104,9 +107,10 @@ def _measure_here(name: str, pair: tuple[str, str], height: int, iterations: int
             _paint_plainly(run, pair, judged, iterations)
         else:
             budget = {} if row.share is None else {"total_iterations": max(1, round(row.share * iterations))}
-            _paint(run, pair, Recipe(**row.values, **budget, height=height), round(LONGEST * iterations), target)
+            _paint(run, pair, Recipe(**row.values, **budget, height=height), round(LONGEST * iterations),
+                   CLEARANCE * target if row.goes_on and target is not None else None)  # fmt: skip
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        curve = run.own_curve if name in ("plain", "vgg19", "pyramid") else _judged(run, pair, judged, target)
+        curve = run.own_curve if row.is_plain else _judged(run, pair, judged, target)
     reached = [seconds for seconds, objective in curve if target is not None and objective <= target]
     return Measurement(
         seconds_per_iteration=run.seconds_per_iteration, seconds_to_target=min(reached, default=None),
@@ -154,10 +158,8 @@ class _Run:
 
     @property
     def own_curve(self) -> list[tuple[float, float]]:
-        """Of a run whose own objective is what is judged: at full size, the lowest so far."""
-        full = [(at, loss) for at, loss, full in zip(self.seconds, self.losses, self.is_full_size, strict=True) if full]
-        lowest = itertools.accumulate((loss for _, loss in full), min)
-        return [(at, loss) for (at, _), loss in zip(full, lowest, strict=True)]
+        """Of a run whose own objective is what is judged, all at full size."""
+        return list(zip(self.seconds, self.losses, strict=True))
 
     @property
     def seconds_per_iteration(self) -> float:
@@ -175,31 +177,25 @@ def _paint_plainly(run: _Run, pair: tuple[str, str], recipe: Recipe, iterations:
     run.add_all(outcome.stamps, itertools.accumulate(outcome.losses, min))
 
 
-def _paint(run: _Run, pair: tuple[str, str], recipe: Recipe, longest: int, target: float | None) -> None:
-    """Paints until the target is reached where the run minimizes the same objective, else until its budget ends."""
+def _paint(run: _Run, pair: tuple[str, str], recipe: Recipe, longest: int, goal: float | None) -> None:
+    """Paints until the run's own objective is at the goal, or until its budget ends if there is none."""
     from impasto.engine import Control, Progress
     from impasto.pipeline import stylize
 
-    control = Control()
-    is_judge, is_extended = recipe.model == "vgg19" and recipe.look == "classic", recipe.total_iterations is not None
-    carried_out = recipe.accelerated()
-    is_finished = carried_out.finishing is not None
+    control, size = Control(), _size(pair, recipe)
 
     def follow(event: Progress) -> None:
         if not event.losses:
             return
-        is_full_size = event.size == sizes[0]
-        is_last_level = event.level == event.num_levels
-        needs_picture = is_full_size and (is_finished or not is_judge)
-        run.add(event.best, event.image if needs_picture else None, is_full_size=is_full_size)
-        if not (is_judge and is_extended and is_last_level) or target is None:
+        is_full_size = event.size == size
+        run.add(event.best, event.image if is_full_size else None, is_full_size=is_full_size)
+        if goal is None or event.level < event.num_levels:
             return
-        if event.best <= target or event.iteration >= longest:
+        if event.best <= goal or event.iteration >= longest:
             control.stop()
         elif event.iteration == event.total_iterations:
             control.change(total_iterations=event.iteration + EXTENSION)
 
-    sizes = [_size(pair, recipe)]
     stylize(*pair, recipe, control=control, on_progress=follow)
 
 
@@ -254,8 +250,3 @@ def _objective(pair: tuple[str, str], recipe: Recipe) -> tuple[Any, Any]:
     style = resize(style, style_size((style.shape[-2], style.shape[-1]), size))
     encoder = build_encoder(recipe.model, padding=recipe.padding, precision="float32")
     return Objective(encoder, content, [style], recipe), content
-
-
-def load_average() -> float:
-    """Processes that wanted to run, over the last minute; 0 where the system does not tell."""
-    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from impasto.bench.rows import ROWS, Measurement, load_average, measure
+from impasto.bench.environment import environment, load_average
+from impasto.bench.rows import ROWS, Measurement, measure
 from impasto.errors import OutputError
 from impasto.examples import example_path
 from impasto.formats.files import replace_file
@@ -86,8 +87,6 @@ def _with_target(plain: Measurement) -> Measurement:
 def _begun(settings: Settings, file: Path) -> dict[str, Any]:
     asked = {"height": settings.height, "target_iterations": settings.target_iterations}
     if not file.exists():
-        from impasto.bench.environment import environment
-
         return {"command": "impasto bench", "settings": asked, "environment": environment(), "measurements": {}}
     try:
         report = json.loads(file.read_text(encoding="utf-8"))

@@ -41,8 +41,9 @@ def show_plan(
         }  # fmt: skip
         show(json.dumps(event) + "\n")
         return
+    most = "at most " if plan.recipe.plateau_fraction else ""
     levels_in_words = [
-        f"# level {number}: {width}×{height}, {count} iterations"
+        f"# level {number}: {width}×{height}, {most}{count} iterations"
         for number, (height, width, count) in enumerate(plan.levels, start=1)
     ]
     lines = [
