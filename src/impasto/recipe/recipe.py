@@ -406,6 +406,10 @@ class Recipe(Parameters):
                 self.style_loss != "neighbors" and self.style_layers is not None,
                 "style_layers is given",
             ),
+            "accelerate": (
+                self.accelerate == "auto" and not self.finishing_is_teacher and self.accelerated() is self,
+                f"{self.model} with these layers and this finish has no small encoder that imitates it",
+            ),
             "texture": (self.style_loss != "neighbors", f"style_loss is {self.style_loss}"),
             "style_rotations": (self.style_loss != "neighbors", f"style_loss is {self.style_loss}"),
             "padding": (self.tileable and self.padding != "circular", "a tileable picture goes on around its edges"),

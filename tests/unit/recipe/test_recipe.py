@@ -183,3 +183,13 @@ def test_an_accelerated_recipe_goes_by_the_student_and_ends_with_its_teacher() -
 def test_what_has_no_student_or_its_own_plan_is_not_accelerated(values: dict[str, object]) -> None:
     recipe = Recipe(**values)
     assert recipe.accelerated() == recipe
+
+
+def test_acceleration_that_was_asked_for_in_vain_warns() -> None:
+    assert any(
+        warning.startswith("accelerate has no effect")
+        for warning in Recipe(model="vgg16", accelerate="auto").warnings()
+    )
+    assert not Recipe(model="vgg19", accelerate="auto").warnings()
+    assert not Recipe(model="vgg19", accelerate="auto").accelerated().warnings()
+    assert not Recipe(model="vgg16").warnings()
