@@ -324,7 +324,6 @@ def test_manifests_are_of_the_kinds_that_are_meant() -> None:
 
 @pytest.mark.parametrize("name", ["api.yaml", "namespace.yaml", "worker.yaml"])
 def test_a_manifest_keeps_to_the_schema(name: str) -> None:
-    pytest.importorskip("kubernetes_validate", reason="kubernetes-validate is not installed")
     run(sys.executable, "-W", "ignore", "-m", "kubernetes_validate",
         "--strict", KUBERNETES / name)  # fmt: skip
 

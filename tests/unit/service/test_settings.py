@@ -19,11 +19,11 @@ def test_what_is_given_goes_before_the_environment(monkeypatch):
 
 
 def test_a_secret_comes_from_a_file_and_is_not_shown(monkeypatch, tmp_path):
-    (tmp_path / "IMPASTO_SERVICE_DATABASE_URL").write_text("postgresql://me:secret@db/impasto")
+    (tmp_path / "IMPASTO_SERVICE_DATABASE_URL").write_text("postgresql://me:hunter2@db/impasto")
     monkeypatch.setenv("IMPASTO_SERVICE_SECRETS_DIR", str(tmp_path))
     settings = Settings.load()
-    assert settings.database == "postgresql+psycopg://me:secret@db/impasto"
-    assert "secret" not in repr(settings)
+    assert settings.database == "postgresql+psycopg://me:hunter2@db/impasto"
+    assert "hunter2" not in repr(settings)
 
 
 def test_a_value_out_of_range_is_one_sentence():
