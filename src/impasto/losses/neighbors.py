@@ -4,7 +4,9 @@ A *hypercolumn* is what several layers say of one place, one below the other, on
 of all layers together, N positions of the grid.
 """
 
+from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -45,19 +47,40 @@ def cells_of(stride: int) -> int:
     return CELLS if stride * CELLS <= GRID_STRIDE else 1
 
 
-def on_grid(features: Tensor, grid: tuple[int, int], cells: int = 1) -> Tensor:
+@dataclass(frozen=True)
+class Part:
+    """A part of a grid along one axis, and the part of a larger feature map that is there for it.
+
+    Attributes:
+        places: Of the grid.
+        first: The map's first position in the whole map.
+        total: Positions of the whole map.
+    """
+
+    places: slice
+    first: int
+    total: int
+
+
+def on_grid(
+    features: Tensor, grid: tuple[int, int], cells: int = 1, parts: tuple[Part, Part] | None = None
+) -> Tensor:
     """Features at the places of a grid: means over areas where they are finer, interpolated where they are coarser.
 
     Args:
         features: Shape (1, C, H, W).
         grid: Height and width.
         cells: Rows and columns of parts of each place, whose means are channels of their own.
+        parts: The rows and columns that are wanted, and those that there are; None for all.
 
     Returns:
-        Shape (1, C · cells², *grid), float32 at least.
+        Shape (1, C · cells², *grid), or of the part's height and width, float32 at least.
     """
     features = features.to(torch.promote_types(features.dtype, torch.float32))
     size = (cells * grid[0], cells * grid[1])
+    if parts is not None:
+        features = _resized_part(features, size, cells, parts)
+        return F.pixel_unshuffle(features, cells) if cells > 1 else features
     height, width = features.shape[-2:]
     if (height, width) != size:
         factor = height // size[0]
@@ -70,13 +93,42 @@ def on_grid(features: Tensor, grid: tuple[int, int], cells: int = 1) -> Tensor:
     return F.pixel_unshuffle(features, cells) if cells > 1 else features
 
 
-def nearest(queries: Tensor, keys: Tensor, block_bytes: int = BLOCK_BYTES) -> Tensor:
+def _resized_part(features: Tensor, size: tuple[int, int], cells: int, parts: tuple[Part, Part]) -> Tensor:
+    """Some rows and columns of what the resized whole map would have, from the positions that they depend on."""
+    totals = [part.total for part in parts]
+    factors = [total // edge for total, edge in zip(totals, size, strict=True)]
+    if all(total == factors[0] * edge for total, edge in zip(totals, size, strict=True)):
+        for axis, part in ((-2, parts[0]), (-1, parts[1])):
+            count = factors[0] * cells * (part.places.stop - part.places.start)
+            features = features.narrow(axis, factors[0] * cells * part.places.start - part.first, count)
+        return F.avg_pool2d(features, factors[0]) if factors[0] > 1 else features
+    is_coarse = any(total < edge for total, edge in zip(totals, size, strict=True))
+    for axis, part, edge in ((-2, parts[0], size[0]), (-1, parts[1], size[1])):
+        rows = _resizing(part.total, edge, is_coarse)[cells * part.places.start : cells * part.places.stop]
+        first = max(0, -part.first)  # a map that wraps has positions before the first and past the last, too
+        there = features.narrow(axis, first, min(features.shape[axis] - first, part.total - max(0, part.first)))
+        rows = rows[:, max(0, part.first) : max(0, part.first) + there.shape[axis]].to(features)
+        features = torch.tensordot(there, rows, dims=([axis], [1])).movedim(-1, axis)
+    return features
+
+
+@lru_cache(maxsize=16)
+def _resizing(length: int, to: int, is_coarse: bool) -> Tensor:
+    """The matrix that resizes an axis as `on_grid` does, shape (to, length)."""
+    mode = "linear" if is_coarse else "area"
+    return F.interpolate(torch.eye(length)[None], size=to, mode=mode)[0].mT.contiguous()
+
+
+def nearest(
+    queries: Tensor, keys: Tensor, block_bytes: int = BLOCK_BYTES, queries_mean: Tensor | None = None
+) -> Tensor:
     """For each query the key of the smallest cosine distance; both are centered by their own means first.
 
     Args:
         queries: Shape (N, C), float32.
         keys: Shape (M, C), float32, at least one.
         block_bytes: Bound of the similarities held at a time, a row of them at least.
+        queries_mean: Of all queries, shape (C,), where these are some of them.
 
     Returns:
         Indices of keys, shape (N,), int64; the first of equals. The search takes N · M · C multiplications, and holds
@@ -84,7 +136,8 @@ def nearest(queries: Tensor, keys: Tensor, block_bytes: int = BLOCK_BYTES) -> Te
 
     Reference: Kolkin et al. (2022), arXiv:2203.13215, section 3.3.
     """
-    queries, keys = (F.normalize(columns - columns.mean(0), dim=1) for columns in (queries, keys))
+    mean = queries.mean(0) if queries_mean is None else queries_mean
+    queries, keys = F.normalize(queries - mean, dim=1), F.normalize(keys - keys.mean(0), dim=1)
     rows = max(1, block_bytes // (4 * len(keys)))
     return torch.cat([(block @ keys.mT).argmax(1) for block in torch.split(queries, rows)])
 
