@@ -17,8 +17,14 @@ CELLS = 2
 """Rows and columns of parts that fine layers have of each place. A mean over a whole place would leave its inside
 free, and freedom is filled with grain."""
 
-BLOCK_BYTES = 64_000_000
-"""Of the similarities that the search holds at a time."""
+QUERY_BLOCK, KEY_BLOCK = 512, 2048
+"""Rows of the block of similarities that the search holds at a time; it fits into a processor's cache."""
+
+SEARCH_CHANNELS = 128
+"""Principal components in which a large search goes on. They keep 99 % of the similarity of the nearest keys."""
+
+SEARCH_SAMPLE = 4096
+"""Keys from which the principal components are found."""
 
 _NOTHING = 1e-8
 
@@ -70,23 +76,56 @@ def on_grid(features: Tensor, grid: tuple[int, int], cells: int = 1) -> Tensor:
     return F.pixel_unshuffle(features, cells) if cells > 1 else features
 
 
-def nearest(queries: Tensor, keys: Tensor, block_bytes: int = BLOCK_BYTES) -> Tensor:
+def nearest(queries: Tensor, keys: Tensor) -> Tensor:
     """For each query the key of the smallest cosine distance; both are centered by their own means first.
 
     Args:
         queries: Shape (N, C), float32.
         keys: Shape (M, C), float32, at least one.
-        block_bytes: Bound of the similarities held at a time, a row of them at least.
 
     Returns:
-        Indices of keys, shape (N,), int64; the first of equals. The search takes N · M · C multiplications, and holds
-        both arguments twice.
+        Indices of keys, shape (N,), int64; the first of equals. The search takes N · M · min(C, `SEARCH_CHANNELS`)
+        multiplications if it is a large one, and holds both arguments twice.
 
-    Reference: Kolkin et al. (2022), arXiv:2203.13215, section 3.3.
+    Reference: Kolkin et al. (2022), arXiv:2203.13215, section 3.3. Differs: a large search looks at the principal
+    components of the keys alone.
     """
     queries, keys = (F.normalize(columns - columns.mean(0), dim=1) for columns in (queries, keys))
-    rows = max(1, block_bytes // (4 * len(keys)))
-    return torch.cat([(block @ keys.mT).argmax(1) for block in torch.split(queries, rows)])
+    channels = keys.shape[1]
+    if channels > 2 * SEARCH_CHANNELS and len(queries) * len(keys) > channels**2:  # else the basis costs more
+        basis = principal_basis(keys, SEARCH_CHANNELS)
+        queries, keys = queries @ basis, keys @ basis
+    return torch.cat([_nearest_of_block(block, keys) for block in torch.split(queries, QUERY_BLOCK)])
+
+
+def _nearest_of_block(queries: Tensor, keys: Tensor) -> Tensor:
+    best = queries.new_full((len(queries),), -torch.inf)
+    places = torch.zeros(len(queries), dtype=torch.int64, device=queries.device)
+    for index, block in enumerate(torch.split(keys, KEY_BLOCK)):
+        similarity, place = (queries @ block.mT).max(1)
+        places = torch.where(similarity > best, place + index * KEY_BLOCK, places)
+        best = torch.maximum(best, similarity)
+    return places
+
+
+def principal_basis(columns: Tensor, count: int) -> Tensor:
+    """An orthonormal basis of nearly the `count` principal components of columns; the same at each call.
+
+    Args:
+        columns: Shape (M, C), centered; a sample of `SEARCH_SAMPLE` of them is looked at.
+        count: At most C.
+
+    Returns:
+        Shape (C, count).
+
+    Reference: Halko, Martinsson & Tropp (2011), arXiv:0909.4061, algorithm 4.4 (subspace iteration).
+    """
+    sample = columns[:: max(1, len(columns) // SEARCH_SAMPLE)]
+    start = torch.randn(columns.shape[1], count, generator=torch.Generator().manual_seed(0))
+    basis = start.to(columns)
+    for _ in range(3):
+        basis = torch.linalg.qr(sample.mT @ (sample @ basis)).Q
+    return basis
 
 
 class CosineSums:
