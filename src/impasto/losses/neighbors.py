@@ -19,8 +19,14 @@ CELLS = 2
 """Rows and columns of parts that fine layers have of each place. A mean over a whole place would leave its inside
 free, and freedom is filled with grain."""
 
-BLOCK_BYTES = 64_000_000
-"""Of the similarities that the search holds at a time."""
+QUERY_BLOCK, KEY_BLOCK = 512, 2048
+"""Rows of the block of similarities that the search holds at a time; it fits into a processor's cache."""
+
+SEARCH_CHANNELS = 128
+"""Principal components in which a large search goes on. They keep 99 % of the similarity of the nearest keys."""
+
+SEARCH_SAMPLE = 4096
+"""Keys from which the principal components are found."""
 
 _NOTHING = 1e-8
 
@@ -93,53 +99,80 @@ def on_grid(
     return F.pixel_unshuffle(features, cells) if cells > 1 else features
 
 
-def _resized_part(features: Tensor, size: tuple[int, int], cells: int, parts: tuple[Part, Part]) -> Tensor:
-    """Some rows and columns of what the resized whole map would have, from the positions that they depend on."""
-    totals = [part.total for part in parts]
-    factors = [total // edge for total, edge in zip(totals, size, strict=True)]
-    if all(total == factors[0] * edge for total, edge in zip(totals, size, strict=True)):
-        for axis, part in ((-2, parts[0]), (-1, parts[1])):
-            count = factors[0] * cells * (part.places.stop - part.places.start)
-            features = features.narrow(axis, factors[0] * cells * part.places.start - part.first, count)
-        return F.avg_pool2d(features, factors[0]) if factors[0] > 1 else features
-    is_coarse = any(total < edge for total, edge in zip(totals, size, strict=True))
-    for axis, part, edge in ((-2, parts[0], size[0]), (-1, parts[1], size[1])):
-        rows = _resizing(part.total, edge, is_coarse)[cells * part.places.start : cells * part.places.stop]
-        first = max(0, -part.first)  # a map that wraps has positions before the first and past the last, too
-        there = features.narrow(axis, first, min(features.shape[axis] - first, part.total - max(0, part.first)))
-        rows = rows[:, max(0, part.first) : max(0, part.first) + there.shape[axis]].to(features)
-        features = torch.tensordot(there, rows, dims=([axis], [1])).movedim(-1, axis)
-    return features
-
-
-@lru_cache(maxsize=16)
-def _resizing(length: int, to: int, is_coarse: bool) -> Tensor:
-    """The matrix that resizes an axis as `on_grid` does, shape (to, length)."""
-    mode = "linear" if is_coarse else "area"
-    return F.interpolate(torch.eye(length)[None], size=to, mode=mode)[0].mT.contiguous()
-
-
-def nearest(
-    queries: Tensor, keys: Tensor, block_bytes: int = BLOCK_BYTES, queries_mean: Tensor | None = None
-) -> Tensor:
+def nearest(queries: Tensor, keys: Tensor) -> Tensor:
     """For each query the key of the smallest cosine distance; both are centered by their own means first.
 
     Args:
         queries: Shape (N, C), float32.
         keys: Shape (M, C), float32, at least one.
-        block_bytes: Bound of the similarities held at a time, a row of them at least.
-        queries_mean: Of all queries, shape (C,), where these are some of them.
 
     Returns:
-        Indices of keys, shape (N,), int64; the first of equals. The search takes N · M · C multiplications, and holds
-        both arguments twice.
-
-    Reference: Kolkin et al. (2022), arXiv:2203.13215, section 3.3.
+        Indices of keys, shape (N,), int64; the first of equals; see `Search`.
     """
-    mean = queries.mean(0) if queries_mean is None else queries_mean
-    queries, keys = F.normalize(queries - mean, dim=1), F.normalize(keys - keys.mean(0), dim=1)
-    rows = max(1, block_bytes // (4 * len(keys)))
-    return torch.cat([(block @ keys.mT).argmax(1) for block in torch.split(queries, rows)])
+    return Search(keys, len(queries)).nearest(queries, queries.mean(0))
+
+
+class Search:
+    """Finds the key of the smallest cosine distance; keys are centered by their mean, queries by that of all queries.
+
+    The search takes N · M · min(C, `SEARCH_CHANNELS`) multiplications if it is a large one.
+
+    Args:
+        keys: Shape (M, C), float32, at least one.
+        num_queries: N, of all queries.
+
+    Reference: Kolkin et al. (2022), arXiv:2203.13215, section 3.3. Differs: a large search looks at the principal
+    components of the keys alone.
+    """
+
+    def __init__(self, keys: Tensor, num_queries: int) -> None:
+        self._keys = F.normalize(keys - keys.mean(0), dim=1)
+        self._basis: Tensor | None = None
+        channels = keys.shape[1]
+        if channels > 2 * SEARCH_CHANNELS and num_queries * len(keys) > channels**2:  # else the basis costs more
+            self._basis = principal_basis(self._keys, SEARCH_CHANNELS)
+            self._keys = self._keys @ self._basis
+
+    def nearest(self, queries: Tensor, mean: Tensor) -> Tensor:
+        """Indices of keys, shape (n,), int64, for some of the queries; the first of equals.
+
+        Args:
+            queries: Shape (n, C), float32.
+            mean: Of all queries, shape (C,).
+        """
+        queries = F.normalize(queries - mean, dim=1)
+        queries = queries if self._basis is None else queries @ self._basis
+        return torch.cat([_nearest_of_block(block, self._keys) for block in torch.split(queries, QUERY_BLOCK)])
+
+
+def _nearest_of_block(queries: Tensor, keys: Tensor) -> Tensor:
+    best = queries.new_full((len(queries),), -torch.inf)
+    places = torch.zeros(len(queries), dtype=torch.int64, device=queries.device)
+    for index, block in enumerate(torch.split(keys, KEY_BLOCK)):
+        similarity, place = (queries @ block.mT).max(1)
+        places = torch.where(similarity > best, place + index * KEY_BLOCK, places)
+        best = torch.maximum(best, similarity)
+    return places
+
+
+def principal_basis(columns: Tensor, count: int) -> Tensor:
+    """An orthonormal basis of nearly the `count` principal components of columns; the same at each call.
+
+    Args:
+        columns: Shape (M, C), centered; a sample of `SEARCH_SAMPLE` of them is looked at.
+        count: At most C.
+
+    Returns:
+        Shape (C, count).
+
+    Reference: Halko, Martinsson & Tropp (2011), arXiv:0909.4061, algorithm 4.4 (subspace iteration).
+    """
+    sample = columns[:: max(1, len(columns) // SEARCH_SAMPLE)]
+    start = torch.randn(columns.shape[1], count, generator=torch.Generator().manual_seed(0))
+    basis = start.to(columns)
+    for _ in range(3):
+        basis = torch.linalg.qr(sample.mT @ (sample @ basis)).Q
+    return basis
 
 
 class CosineSums:

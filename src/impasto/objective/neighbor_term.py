@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from impasto.losses.neighbors import GRID_STRIDE, CosineSums, Matching, Part, cells_of, grid_of, nearest, on_grid
+from impasto.losses.neighbors import GRID_STRIDE, CosineSums, Matching, Part, Search, cells_of, grid_of, on_grid
 from impasto.objective.masks import Style, style_shares, to_grid
 from impasto.objective.terms import Sums, Term, checked_finite
 from impasto.objective.tiles import Tile
@@ -187,6 +187,10 @@ class _Matches:
         """Queries of a group of layers, scaled, shape (N, C)."""
         return torch.cat([queries[layer][0].flatten(1).mT * self.scales[layer] for layer in group], dim=1)
 
+    def scaled(self, means: Mapping[str, Tensor], group: Sequence[str]) -> Tensor:
+        """Means of queries by layer, shapes (C,), scaled as the queries are."""
+        return torch.cat([means[layer] * self.scales[layer] for layer in group])
+
     def keep(self, tile: Tile, places: list[Tensor], queries: Columns) -> None:
         """Keeps what was found for a tile.
 
@@ -235,31 +239,22 @@ def _find_matches(
     matches: Sequence[_Matches], queries: Callable[[Tile], Columns], tiles: Sequence[Tile]
 ) -> None:
     """Finds the nearest candidates of all places, tile by tile; queries are centered by their mean over all tiles."""
-    means: list[list[Tensor]] = []
     known = queries(tiles[0]) if len(tiles) == 1 else None
-    if known is None:
-        sums: dict[str, Tensor] = {}
-        count = 0
-        for tile in tiles:
-            columns = queries(tile)
-            own = {layer: column[0].flatten(1).sum(1, dtype=torch.float64) for layer, column in columns.items()}
-            sums = {layer: sums[layer] + own[layer] for layer in own} if sums else own
-            count += next(iter(columns.values()))[0, 0].numel()
-        means = [
-            [
-                torch.cat([(sums[layer] / count).float() * of_style.scales[layer] for layer in group])
-                for group in of_style.groups
-            ]
-            for of_style in matches
-        ]
+    sums: dict[str, Tensor] = {}
+    count = 0
     for tile in tiles:
         columns = queries(tile) if known is None else known
-        for index, of_style in enumerate(matches):
+        own = {layer: column[0].flatten(1).sum(1, dtype=torch.float64) for layer, column in columns.items()}
+        sums = {layer: sums[layer] + own[layer] for layer in own} if sums else own
+        count += next(iter(columns.values()))[0, 0].numel()
+    means = {layer: (total / count).float() for layer, total in sums.items()}
+    searches = [[Search(of_style.keys(group), count) for group in of_style.groups] for of_style in matches]
+    for tile in tiles:
+        columns = queries(tile) if known is None else known
+        for of_style, search in zip(matches, searches, strict=True):
             places = [
-                nearest(
-                    of_style.asked(columns, group), of_style.keys(group), queries_mean=means[index][number] if means else None
-                )
-                for number, group in enumerate(of_style.groups)
+                one.nearest(of_style.asked(columns, group), of_style.scaled(means, group))
+                for one, group in zip(search, of_style.groups, strict=True)
             ]
             of_style.keep(tile, places, columns)
     for of_style in matches:

@@ -17,7 +17,7 @@ from impasto.encoders.base import DTYPES
 from impasto.engine.pyramid import build_pyramid
 from impasto.errors import OutOfMemoryError
 from impasto.losses import STYLE_LOSSES
-from impasto.losses.neighbors import BLOCK_BYTES, GRID_STRIDE, cells_of
+from impasto.losses.neighbors import GRID_STRIDE, cells_of
 from impasto.objective.weighting import style_layers_of, texture_layers_of
 from impasto.optimizers.lbfgs import LEAST_HISTORY
 from impasto.pipeline.build import for_encoder
@@ -187,7 +187,7 @@ def _bytes_at_work(network: "_Network", sizes: Sizes, encoder: Encoder, *, is_lo
     candidates = [network.columns * network.turns * math.prod(size) for size in sizes.styles]
     matching = [*candidates, *[max(candidates, default=0.0)] * 2, *[network.columns * pixels] * 4]
     return max(
-        _resident(matching, is_low_memory) + (BLOCK_BYTES if network.columns else 0),
+        _resident(matching, is_low_memory),
         _resident(((size * pixels) for size in loop), is_low_memory),
         _resident(((size * largest_style) for size in network.target_bytes()), is_low_memory),
     )

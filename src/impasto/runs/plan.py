@@ -9,7 +9,7 @@ from pathlib import Path
 from impasto.formats.embedded_recipe import check_recipe
 from impasto.images import Picture, check_writable, fill_transparent, load_picture
 from impasto.pipeline.build import as_mask
-from impasto.pipeline.level_images import check_styles, target_size
+from impasto.pipeline.level_images import check_styles, style_sizes, target_size
 from impasto.pipeline.provenance import Inputs, provenance_of
 from impasto.recipe import Recipe, RunOptions
 from impasto.recipe.model_names import model_file
@@ -21,6 +21,9 @@ logger = logging.getLogger(__name__)
 
 FAR_LARGER, LARGE_EDGE = 4, 3000
 """An output is warned of whose longest edge is so many times the content's, and has more pixels than this."""
+
+SOFT = 2.0
+"""A style image enlarged by more than this has no strokes as fine as the output could show."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ def plan_run(content: Path, styles: Sequence[Path], recipe: Recipe, options: Run
     check_writable(outputs.final, size=size, bit_depth=recipe.bit_depth)
     check_recipe(json.dumps(provenance_of(recipe, inputs, "0" * 64, "0" * 64), ensure_ascii=True))
     _warn_of_size(size, inputs.content.size)
+    _warn_of_soft_strokes(inputs.styles, size, recipe)
     return RunPlan(outputs, inputs, size)
 
 
@@ -86,6 +90,19 @@ def _warn_of_size(size: tuple[int, int], content_size: tuple[int, int]) -> None:
             "The output has %d×%d pixels, an edge %.0f times the content's; --size sets its longest edge instead.",
             size[1], size[0], factor,
         )  # fmt: skip
+
+
+def _warn_of_soft_strokes(styles: Sequence[Picture], size: tuple[int, int], recipe: Recipe) -> None:
+    """Says so where a style image is used far larger than it is."""
+    used_sizes = style_sizes([style.size for style in styles], size, recipe)
+    for style, used in zip(styles, used_sizes, strict=True):
+        factor = used[0] / style.size[0]
+        if factor > SOFT:
+            logger.warning(
+                "%s has %d×%d pixels and is used at %.1f times that size, so its strokes will be soft; take a larger "
+                "picture of it, or finer strokes with a smaller --style-scale.",
+                style.name or "The style image", style.size[1], style.size[0], factor,
+            )  # fmt: skip
 
 
 def _load(path: Path, max_pixels: int) -> Picture:

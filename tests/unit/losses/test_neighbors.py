@@ -4,20 +4,36 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from impasto.losses.neighbors import CosineSums, cells_of, grid_of, nearest, on_grid
+from impasto.losses.neighbors import CosineSums, cells_of, grid_of, nearest, on_grid, principal_basis
 
 
 def columns(seed: int, count: int, channels: int = 7) -> torch.Tensor:
     return torch.randn((count, channels), generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.mark.parametrize("block_bytes", [1, 400, 10**9])
-def test_each_query_finds_the_key_of_the_largest_centered_cosine(block_bytes: int) -> None:
-    queries, keys = columns(1, 50), columns(2, 30)
+@pytest.mark.parametrize("counts", [(1, 1), (50, 30), (530, 2060)], ids="{0[0]}x{0[1]}".format)
+def test_each_query_finds_the_key_of_the_largest_centered_cosine(counts: tuple[int, int]) -> None:
+    queries, keys = columns(1, counts[0]), columns(2, counts[1])
     wanted = F.cosine_similarity(
         (queries - queries.mean(0))[:, None], (keys - keys.mean(0))[None], dim=2
     ).argmax(1)  # fmt: skip
-    assert torch.equal(nearest(queries, keys, block_bytes), wanted)
+    assert torch.equal(nearest(queries, keys), wanted)
+
+
+def test_a_large_search_in_few_components_finds_what_an_exact_one_finds_where_they_hold_everything() -> None:
+    mixed = columns(5, 60, 300)
+    queries, keys = columns(1, 400, 60) @ mixed, columns(2, 500, 60) @ mixed
+    exact = F.normalize(queries - queries.mean(0), dim=1) @ F.normalize(keys - keys.mean(0), dim=1).mT
+    found = exact.gather(1, nearest(queries, keys)[:, None])[:, 0]
+    torch.testing.assert_close(found, exact.amax(1))
+
+
+def test_the_basis_of_the_search_is_orthonormal_and_always_the_same() -> None:
+    sample = columns(4, 500, 40)
+    basis = principal_basis(sample, 8)
+    torch.testing.assert_close(basis.mT @ basis, torch.eye(8))
+    torch.rand(3)
+    assert torch.equal(principal_basis(sample, 8), basis)
 
 
 def test_a_picture_finds_itself() -> None:

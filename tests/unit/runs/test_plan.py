@@ -99,3 +99,13 @@ def test_a_size_far_beyond_the_contents_is_warned_of(
     plan_run(Path("strip.png"), [Path("s.png")], Recipe(height=48), RunOptions(output_file="x.png"))
     sentence = "The output has 96000×48 pixels, an edge 48 times the content's; --size sets its longest edge instead."
     assert (sentence in caplog.messages) is is_warned
+
+
+@pytest.mark.parametrize(("scale", "is_warned"), [(1, True), (0.5, False)])
+def test_a_small_style_image_is_said_to_give_soft_strokes(
+    scale: float, is_warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    Image.new("RGB", (30, 20), "teal").save("small.png")
+    recipe = Recipe(height=80, style_scale=[scale])
+    plan_run(Path("c.png"), [Path("small.png")], recipe, RunOptions(output_file="x.png"))
+    assert any("small.png has 30×20 pixels and is used at 4.0 times" in line for line in caplog.messages) is is_warned
