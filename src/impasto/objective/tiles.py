@@ -133,7 +133,7 @@ class Canvas:
             part: Shape (B, C, h, w), of the window.
             tile: One of `tiles`.
         """
-        chosen = []
+        chosen: list[slice | Tensor] = []
         for axis, span in ((-2, tile.rows), (-1, tile.columns)):
             places = self._places(span, whole.shape[axis])
             if isinstance(places, Tensor):  # several places of the window may be one of the picture
@@ -141,16 +141,14 @@ class Canvas:
                 shape = [*part.shape]
                 shape[axis] = len(places)
                 part = part.new_zeros(shape).index_add_(axis, numbers.to(part.device), part)
-                places = places.to(part.device)
-            else:
-                places = torch.arange(places.start, places.stop, device=part.device)
+                first, last = int(places[0]), int(places[-1])
+                places = slice(first, last + 1) if last - first + 1 == len(places) else places.to(part.device)
             chosen.append(places)
         rows, columns = chosen
-        if len(rows) == _length(rows) and len(columns) == _length(columns):
-            top, left = int(rows[0]), int(columns[0])
-            whole[..., top : top + len(rows), left : left + len(columns)] += part
-        else:
+        if isinstance(rows, Tensor) and isinstance(columns, Tensor):
             whole[..., rows[:, None], columns] += part
+        else:
+            whole[..., rows, columns] += part
 
     def _places(self, span: Span, edge: int) -> slice | Tensor:
         """The picture's rows or columns in a window."""
@@ -164,11 +162,6 @@ class Canvas:
             places = places.abs()
             return torch.where(places >= edge, 2 * edge - 2 - places, places)
         return places.clamp(0, edge - 1)
-
-
-def _length(places: Tensor) -> int:
-    """Places from the first to the last of a rising sequence."""
-    return int(places[-1] - places[0]) + 1
 
 
 def _spans(total: int, edge: int | None, alignment: int, halo: int, *, wraps: bool) -> Sequence[Span]:
