@@ -130,8 +130,7 @@ class Encoder(nn.Module, ABC):
         return None if len(known) < len(reaches) else max(known, default=0)
 
     def alignment(self, layers: Collection[str]) -> int:
-        """What a window's first row and column must be multiples of, so that positions of all asked layers fall on
-        those of the whole picture."""
+        """What a window's first row and column must be multiples of, for positions to fall on those of the whole."""
         return math.lcm(*(self.layers[layer].stride for layer in layers))
 
     def grid(self, layer: str, size: tuple[int, int]) -> tuple[int, int]:

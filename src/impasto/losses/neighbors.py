@@ -68,9 +68,7 @@ class Part:
     total: int
 
 
-def on_grid(
-    features: Tensor, grid: tuple[int, int], cells: int = 1, parts: tuple[Part, Part] | None = None
-) -> Tensor:
+def on_grid(features: Tensor, grid: tuple[int, int], cells: int = 1, parts: tuple[Part, Part] | None = None) -> Tensor:
     """Features at the places of a grid: means over areas where they are finer, interpolated where they are coarser.
 
     Args:
@@ -97,6 +95,34 @@ def on_grid(
         else:
             features = F.interpolate(features, size=size, mode="area")
     return F.pixel_unshuffle(features, cells) if cells > 1 else features
+
+
+def _resized_part(features: Tensor, size: tuple[int, int], cells: int, parts: tuple[Part, Part]) -> Tensor:
+    """Some rows and columns of what the resized whole map would have, from the positions that they depend on."""
+    totals = [part.total for part in parts]
+    factor = totals[0] // size[0]
+    if all(total == factor * edge for total, edge in zip(totals, size, strict=True)):
+        for axis, part in ((-2, parts[0]), (-1, parts[1])):
+            first, stop = (factor * cells * place for place in (part.places.start, part.places.stop))
+            features = features.narrow(axis, first - part.first, stop - first)
+        return F.avg_pool2d(features, factor) if factor > 1 else features
+    is_coarse = any(total < edge for total, edge in zip(totals, size, strict=True))
+    for axis, part, edge in ((-2, parts[0], size[0]), (-1, parts[1], size[1])):
+        rows = _resizing(part.total, edge, is_coarse)[cells * part.places.start : cells * part.places.stop]
+        first = max(0, part.first)  # a map that wraps has positions before the first and past the last, too
+        there = features.narrow(
+            axis, first - part.first, min(features.shape[axis] - first + part.first, part.total - first)
+        )
+        rows = rows[:, first : first + there.shape[axis]].to(features)
+        features = torch.tensordot(there, rows, dims=([axis], [1])).movedim(-1, axis)
+    return features
+
+
+@lru_cache(maxsize=16)
+def _resizing(length: int, to: int, is_coarse: bool) -> Tensor:
+    """The matrix that resizes an axis as `on_grid` does, shape (to, length)."""
+    mode = "linear" if is_coarse else "area"
+    return F.interpolate(torch.eye(length)[None], size=to, mode=mode)[0].mT.contiguous()
 
 
 def nearest(queries: Tensor, keys: Tensor) -> Tensor:

@@ -235,9 +235,7 @@ class _Matches:
         }
 
 
-def _find_matches(
-    matches: Sequence[_Matches], queries: Callable[[Tile], Columns], tiles: Sequence[Tile]
-) -> None:
+def _find_matches(matches: Sequence[_Matches], queries: Callable[[Tile], Columns], tiles: Sequence[Tile]) -> None:
     """Finds the nearest candidates of all places, tile by tile; queries are centered by their mean over all tiles."""
     known = queries(tiles[0]) if len(tiles) == 1 else None
     sums: dict[str, Tensor] = {}

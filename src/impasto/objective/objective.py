@@ -162,7 +162,8 @@ class Objective:
             leaf = (image if tile.is_whole else self._view.cut(image, tile)).detach().requires_grad_()
             window = self._view.cut(leaf, tile) if tile.is_whole else leaf
             own = self._sums_of_tile(self._unlocked(window, tile), terms, tile)
-            outputs, derivatives = [], []
+            outputs: list[Tensor] = []
+            derivatives: list[Tensor | None] = []
             for term in terms:
                 leaves = [tensor.detach().requires_grad_() for tensor in tensors_of(known.get(term, own[term]))]
                 value = self.factors[term.name] * term.share * term.value(with_tensors(own[term], leaves))

@@ -83,9 +83,7 @@ def added(one: Sums, other: Sums) -> Sums:
 def tensors_of(sums: Sums) -> list[Tensor]:
     """All sums as tensors."""
     return [
-        tensor
-        for value in sums.values()
-        for tensor in (value.tensors() if isinstance(value, Statistics) else [value])
+        tensor for value in sums.values() for tensor in (value.tensors() if isinstance(value, Statistics) else [value])
     ]
 
 
@@ -153,7 +151,7 @@ class ContentTerm(Term):
         norms: Sums = {}
         for tile in view.tiles if layers else ():
             targets = self._targets_from(tile)
-            own = {layer: self._squared_norm(layer, target, tile) for layer, target in targets.items()}
+            own: Sums = {layer: self._squared_norm(layer, target, tile) for layer, target in targets.items()}
             norms = added(norms, own) if norms else own
             if self._keeps != "none":
                 self._targets[tile] = self._packed(targets)
@@ -266,9 +264,7 @@ class StyleTerm(Term):
         """See `Term.add`."""
         own = self._view.inner(features, layer, tile)
         for region, weights in enumerate(self._regions):
-            sums[layer, region] = self.loss.statistics(
-                own, weights.at(layer, features, tile), self.projections[layer]
-            )
+            sums[layer, region] = self.loss.statistics(own, weights.at(layer, features, tile), self.projections[layer])
 
     def value(self, sums: Sums) -> Tensor:
         """See `Term.value`."""
@@ -281,9 +277,7 @@ class StyleTerm(Term):
 
     def mean(self, sums: Sums) -> float:
         """The mean over the styles, weighted by their shares."""
-        return sum(
-            distance.item() * share for distance, share in zip(self._distances(sums), self.shares, strict=True)
-        )
+        return sum(distance.item() * share for distance, share in zip(self._distances(sums), self.shares, strict=True))
 
     def _distances(self, sums: Sums) -> Iterator[Tensor]:
         for region, targets in zip(self._region_of, self.targets, strict=True):
@@ -297,7 +291,9 @@ class StyleTerm(Term):
 
         def compute() -> Mapping[str, Any]:
             of_style = view.of_style(style, self.layers)
-            weights = Weights(None if style.style_mask is None else of_style.canvas.whole(style.style_mask), view.encoder)
+            weights = Weights(
+                None if style.style_mask is None else of_style.canvas.whole(style.style_mask), view.encoder
+            )
             sums: Sums = {}
             for tile in of_style.tiles if self.layers else ():
                 own: Sums = {}
@@ -305,9 +301,7 @@ class StyleTerm(Term):
                 for layer, features in of_style.looker.iter_style_features(window, self.layers):
                     checked_finite(features, layer, view.encoder)
                     inner = of_style.inner(features, layer, tile)
-                    own[layer] = self.loss.statistics(
-                        inner, weights.at(layer, features, tile), self.projections[layer]
-                    )
+                    own[layer] = self.loss.statistics(inner, weights.at(layer, features, tile), self.projections[layer])
                 sums = added(sums, own) if sums else own
             return {str(layer): self.loss.target(own, self.projections[str(layer)]) for layer, own in sums.items()}
 

@@ -6,6 +6,7 @@ wide as its reach; what it says of the halo is wrong near the tile's inner edges
 padding, and is never counted. Whole is one tile without a halo.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -58,6 +59,11 @@ class Tile:
     def is_whole(self) -> bool:
         """Whether the tile is all of its canvas."""
         return all(span.start == 0 and span.stop == span.total for span in (self.rows, self.columns))
+
+    @property
+    def window_pixels(self) -> int:
+        """Pixels of its window, with the halo."""
+        return math.prod(span.before + span.stop - span.start + span.after for span in (self.rows, self.columns))
 
     def inner(self, features: Tensor, stride: int) -> Tensor:
         """The tile's own positions of its window's feature map, shape (B, C, h, w)."""
@@ -137,7 +143,7 @@ class Canvas:
         for axis, span in ((-2, tile.rows), (-1, tile.columns)):
             places = self._places(span, whole.shape[axis])
             if isinstance(places, Tensor):  # several places of the window may be one of the picture
-                places, numbers = places.unique(return_inverse=True)
+                places, numbers = torch.unique(places, return_inverse=True)
                 shape = [*part.shape]
                 shape[axis] = len(places)
                 part = part.new_zeros(shape).index_add_(axis, numbers.to(part.device), part)

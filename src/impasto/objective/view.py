@@ -65,7 +65,7 @@ class View:
             RecipeError: If the edge is given and the encoder cannot say how far it looks.
         """
         canvas = Canvas(size, margin, wraps=wraps)
-        if edge is None or min(size) < SMALLEST_TILED or max(size) <= edge:
+        if not is_tiled(size, edge):
             tiles = canvas.tiles(None)
         else:
             alignment, halo = geometry(encoder, asked if layers is None else layers, interpolates=interpolates)
@@ -88,6 +88,11 @@ class View:
     def inner(self, features: Tensor, layer: str, tile: Tile) -> Tensor:
         """The tile's own positions of its window's features."""
         return tile.inner(features, self.encoder.layers[layer].stride)
+
+
+def is_tiled(size: tuple[int, int], edge: int | None) -> bool:
+    """Whether a picture of a height and width is evaluated in several tiles of an edge; None for whole pictures."""
+    return edge is not None and min(size) >= SMALLEST_TILED and max(size) > edge
 
 
 def geometry(encoder: Encoder, layers: Collection[str], *, interpolates: bool = False) -> tuple[int, int]:

@@ -328,8 +328,8 @@ class Recipe(Parameters):
 
     tile_edge: int | None = parameter(
         None,
-        "Evaluate the picture in tiles of about this edge: the same objective and gradient in a fraction of the memory, "
-        "and up to twice the time. Default: whole where it fits into memory, else as large as fits.",
+        "Evaluate the picture in tiles of about this edge: the same objective in a fraction of the memory, and up to "
+        "twice the time. Default: whole where it fits into memory, else as large as fits.",
         group="Size",
         unit="pixels",
         ge=64,

@@ -20,7 +20,8 @@ from impasto.objective.objective import Objective
 from impasto.optimizers.lbfgs import LEAST_HISTORY
 from impasto.pipeline import Execution, stylize
 from impasto.pipeline.estimate import estimate
-from impasto.pipeline.memory import Sizes, peak_bytes, plan_memory
+from impasto.pipeline.memory import Sizes, peak_bytes
+from impasto.pipeline.memory_plan import plan_memory
 from impasto.recipe import Recipe, RunOptions, StopReason, size_in_words
 from tests.tiny import TinyEncoder
 
