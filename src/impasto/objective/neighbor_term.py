@@ -71,7 +71,7 @@ class NeighborTerm(Term):
         self._groups = [[layer] for layer in layers] if matching is Matching.BY_LAYER else [list(layers)]
         share = 1.0 if matching is Matching.OF_CONTENT else content_share(recipe.strength)
         candidates = [self._candidates(style, recipe) for style in styles]
-        keeps = recipe.kept_targets if len(view.tiles) > 1 else "float32"
+        keeps = recipe.kept_targets if not view.is_whole else "float32"
         self._matches = [_Matches(columns, layers, self._groups, keeps) for columns in candidates]
 
         def queries(tile: Tile) -> Columns:

@@ -144,7 +144,7 @@ class ContentTerm(Term):
         self, view: View, image: Tensor, layers: Mapping[str, float], keeps: str, visible: Tensor | None = None
     ) -> None:
         self.layers = layers
-        self._view, self._image, self._keeps = view, image, keeps if len(view.tiles) > 1 else "float32"
+        self._view, self._image, self._keeps = view, image, keeps if not view.is_whole else "float32"
         self.projections = {layer: view.encoder.projection(layer) for layer in layers}
         self.weights = Weights(visible, view.encoder)
         self._targets: dict[Tile, Mapping[str, Tensor]] = {}
@@ -184,7 +184,7 @@ class ContentTerm(Term):
     def _packed(self, targets: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         if self._keeps == "float16":
             return {layer: target.to(torch.float16) for layer, target in targets.items()}
-        return targets if len(self._view.tiles) == 1 else {layer: target.clone() for layer, target in targets.items()}
+        return targets if self._view.is_whole else {layer: target.clone() for layer, target in targets.items()}
 
     def _squared_norm(self, layer: str, target: Tensor, tile: Tile) -> Tensor:
         weights = self.weights.at(layer, target, tile)
@@ -205,7 +205,7 @@ class ContentTerm(Term):
             return targets
 
         # Another looker may record what it is asked, so it is asked every time.
-        if view.looker is not view.encoder or len(view.tiles) > 1:
+        if view.looker is not view.encoder or not view.is_whole:
             return compute()
         return shared(compute, "content", view.encoder, *self.layers, *view.asked, view.cut(self._image, tile))
 

@@ -6,7 +6,6 @@ wide as its reach; what it says of the halo is wrong near the tile's inner edges
 padding, and is never counted. Whole is one tile without a halo.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -32,6 +31,11 @@ class Span:
     before: int
     after: int
     total: int
+
+    @property
+    def window(self) -> int:
+        """Pixels of its window, with the halo."""
+        return self.before + self.stop - self.start + self.after
 
     def inner(self, stride: int, length: int) -> slice:
         """Which positions of a window's feature map, of that stride and length, are the tile's own."""
@@ -59,11 +63,6 @@ class Tile:
     def is_whole(self) -> bool:
         """Whether the tile is all of its canvas."""
         return all(span.start == 0 and span.stop == span.total for span in (self.rows, self.columns))
-
-    @property
-    def window_pixels(self) -> int:
-        """Pixels of its window, with the halo."""
-        return math.prod(span.before + span.stop - span.start + span.after for span in (self.rows, self.columns))
 
     def inner(self, features: Tensor, stride: int) -> Tensor:
         """The tile's own positions of its window's feature map, shape (B, C, h, w)."""
@@ -97,8 +96,8 @@ class Canvas:
         height, width = (edge + 2 * self._margin for edge in size)
         self.size = (height, width)
 
-    def tiles(self, edge: int | None, alignment: int = 1, halo: int = 0) -> list[Tile]:
-        """Parts the canvas into tiles, row by row.
+    def spans(self, edge: int | None, alignment: int = 1, halo: int = 0) -> tuple[Sequence[Span], Sequence[Span]]:
+        """Parts the canvas into tiles: its rows, and its columns.
 
         Args:
             edge: About how long their edges may be, in pixels; None for one tile.
@@ -106,6 +105,11 @@ class Canvas:
             halo: Pixels that the encoder looks at around each, a multiple of the alignment.
         """
         rows, columns = (_spans(total, edge, alignment, halo, wraps=self._wraps) for total in self.size)
+        return rows, columns
+
+    def tiles(self, edge: int | None, alignment: int = 1, halo: int = 0) -> list[Tile]:
+        """The tiles of `spans`, row by row."""
+        rows, columns = self.spans(edge, alignment, halo)
         return [Tile(row, column) for row in rows for column in columns]
 
     def whole(self, image: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from torch import Tensor
 
@@ -10,7 +11,7 @@ from impasto.encoders.base import Encoder
 from impasto.errors import RecipeError
 from impasto.losses.neighbors import GRID_STRIDE
 from impasto.objective.masks import Style
-from impasto.objective.tiles import Canvas, Tile
+from impasto.objective.tiles import Canvas, Span, Tile
 
 SMALLEST_TILED = 64
 """Pictures with a shorter edge are always evaluated whole: an encoder may continue them to its reach."""
@@ -25,7 +26,8 @@ class View:
         looker: Computes the targets, in the encoder's feature space.
         asked: Layers of all terms; the deepest decides how far a small picture is continued.
         canvas: The picture and what lies past its border.
-        tiles: Its parts.
+        rows: Of its tiles.
+        columns: Of its tiles.
         edge: About how long the edges of tiles are, in pixels; None for whole pictures.
         margin: Of the canvas.
         wraps: Whether opposite edges of pictures meet.
@@ -36,7 +38,8 @@ class View:
     looker: Encoder
     asked: Collection[str]
     canvas: Canvas
-    tiles: Sequence[Tile]
+    rows: Sequence[Span]
+    columns: Sequence[Span]
     edge: int | None
     margin: int
     wraps: bool
@@ -65,12 +68,33 @@ class View:
             RecipeError: If the edge is given and the encoder cannot say how far it looks.
         """
         canvas = Canvas(size, margin, wraps=wraps)
-        if not is_tiled(size, edge):
-            tiles = canvas.tiles(None)
-        else:
+        if is_tiled(size, edge):
             alignment, halo = geometry(encoder, asked if layers is None else layers, interpolates=interpolates)
-            tiles = canvas.tiles(edge, alignment, halo)
-        return cls(encoder, looker, asked, canvas, tiles, edge, margin, wraps, interpolates)
+            rows, columns = canvas.spans(edge, alignment, halo)
+        else:
+            rows, columns = canvas.spans(None)
+        return cls(encoder, looker, asked, canvas, rows, columns, edge, margin, wraps, interpolates)
+
+    @cached_property
+    def tiles(self) -> Sequence[Tile]:
+        """The parts of the canvas, row by row."""
+        return [Tile(row, column) for row in self.rows for column in self.columns]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether there is one tile."""
+        return len(self.rows) * len(self.columns) == 1
+
+    @property
+    def window_pixels(self) -> int:
+        """Pixels of the largest tile with its halo."""
+        return max(span.window for span in self.rows) * max(span.window for span in self.columns)
+
+    @property
+    def overlap(self) -> float:
+        """Pixels of all tiles with their halos, over those of the canvas; at least 1."""
+        pixels = sum(span.window for span in self.rows) * sum(span.window for span in self.columns)
+        return pixels / math.prod(self.canvas.size)
 
     def of_style(self, style: Style, layers: Collection[str]) -> "View":
         """The view of a style image, of which these layers are asked for."""

@@ -92,7 +92,7 @@ def _bytes_at_work(network: "_Network", sizes: Sizes, encoder: Encoder, *, is_lo
     """Resident bytes of one encoder's activations, in the loop or while a style's targets are computed."""
     pixels = math.prod(sizes.output)
     view = view_of(encoder, network.recipe, sizes.output, network.wanted)
-    window = largest_window(view)
+    window = view.window_pixels
     largest_style = max((_style_window(view, network, size) for size in sizes.styles), default=0)
     is_low_memory = is_low_memory and (encoder.supports_low_memory or encoder.is_low_memory)
     loop = network.low_memory_bytes() if is_low_memory else network.plain_bytes()
@@ -109,7 +109,7 @@ def _bytes_at_work(network: "_Network", sizes: Sizes, encoder: Encoder, *, is_lo
 
 def _kept_bytes(network: "_Network", view: View, pixels: int, candidates: Sequence[float]) -> float:
     """What is kept of a picture in tiles from one evaluation to the next, to compare its features with."""
-    if len(view.tiles) == 1:
+    if view.is_whole:
         return 0.0
     keeps = network.recipe.kept_targets
     if keeps == "none":
@@ -134,14 +134,9 @@ def view_of(encoder: Encoder, recipe: Recipe, size: tuple[int, int], layers: Col
     )  # fmt: skip
 
 
-def largest_window(view: View) -> int:
-    """Pixels of the largest tile with its halo."""
-    return max(tile.window_pixels for tile in view.tiles)
-
-
 def _style_window(view: View, network: "_Network", size: tuple[int, int]) -> int:
     sources = [layer for layers in network.style_sources for layer in layers]
-    return largest_window(view_of(view.encoder, network.recipe, size, sources))
+    return view_of(view.encoder, network.recipe, size, sources).window_pixels
 
 
 def _resident(blocks: "Sequence[float] | Iterator[float]", is_low_memory: bool) -> float:

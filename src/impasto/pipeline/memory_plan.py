@@ -1,7 +1,6 @@
 """The plan of a run's memory: whole or in tiles, and what is kept, so that the run fits into what there is."""
 
 import itertools
-import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -114,15 +113,14 @@ def slowdown_of(encoder: Encoder, recipe: Recipe, size: tuple[int, int]) -> floa
     """
     recipe = for_encoder(recipe, encoder)
     view = view_of(encoder, recipe, size, _layers(encoder, recipe))
-    if len(view.tiles) == 1:
+    if view.is_whole:
         return 1.0
-    overlap = sum(tile.window_pixels for tile in view.tiles) / math.prod(size)
     passes: float = 1 + BACKWARD
     if recipe.style_weight and (recipe.style_loss != "neighbors" or texture_layers_of(recipe, encoder)):
         passes += 1 if recipe.style_loss != "neighbors" else 0.5  # the fine layers alone
     if recipe.kept_targets == "none" and recipe.content_weight:
         passes += 1
-    return overlap * passes / (1 + BACKWARD)
+    return view.overlap * passes / (1 + BACKWARD)
 
 
 def _layers(encoder: Encoder, recipe: Recipe) -> Collection[str]:
