@@ -242,7 +242,7 @@ def _within_memory(
     A run that is resumed goes on in the tiles, and with the history, that it began with.
     """
     if execution.checkpoints is not None and execution.checkpoints.resume:
-        begun = Checkpoint.load(execution.checkpoints.path).provenance["recipe"]
+        begun = Checkpoint.recipe_in(execution.checkpoints.path)
         recipe = recipe.replace(
             **{name: begun[name] for name in PLANNED if name in begun and name not in recipe.model_fields_set}
         )
