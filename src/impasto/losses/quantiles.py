@@ -18,7 +18,7 @@ from impasto.losses.base import Statistics, relative
 BINS_PER_OCTAVE = 32
 """Bins between a value and its double: each is 2.2 % wide, and means within bins are kept."""
 
-LOWEST, HIGHEST = -10, 11
+LOWEST, HIGHEST = -8, 18
 """Powers of two between which values have bins; below they are taken as zero, above they fall in the last bin."""
 
 _PER_SIGN = BINS_PER_OCTAVE * (HIGHEST - LOWEST)
