@@ -43,9 +43,9 @@ def main() -> None:
 
 
 def fill(core: Core, count: int) -> None:
-    """Finished jobs of ten callers, each with two events."""
+    """Finished jobs of ten callers, each with two events, and one job of an eleventh."""
     new = NewJob(inputs=JobInputs(content="example:coffee", styles=["example:oil"]), recipe=Recipe(model="compact"))
-    core.desk.create("caller-0", new)
+    core.desk.create("caller-x", new)
     with core.database.reading() as session:
         row = session.execute(sa.select(Job.__table__)).mappings().one()
         event = session.execute(sa.select(Event.__table__)).mappings().one()
@@ -77,12 +77,17 @@ def questions(core: Core) -> dict[str, Callable[[], object]]:
         "first page": lambda: list_jobs(database, "caller-3"),
         "later page": lambda: list_jobs(database, "caller-3", cursor=middle),
         "by state": lambda: list_jobs(database, "caller-3", state="failed"),
+        "by kind": lambda: list_jobs(database, "caller-3", kind="sweep"),
         "search, many found": lambda: list_jobs(database, "caller-3", search="coffee oil"),
         "search, one found": lambda: list_jobs(database, "caller-3", search="99993"),
         "search, none found": lambda: list_jobs(database, "caller-3", search="nowhere"),
+        "search, one letter": lambda: list_jobs(database, "caller-3", search="z"),
+        "search within a state": lambda: list_jobs(database, "caller-3", search="coffee", state="failed"),
+        "search of a caller who has few": lambda: list_jobs(database, "caller-x", search="coffee"),
         "one job": lambda: core.desk.get("caller-3", "job50003"),
         "newest events": lambda: core.events.read(newest - 100, 100),
         "events of a caller": lambda: core.events.read(newest - 1000, 100, owner="caller-3"),
+        "events of a caller who has few": lambda: core.events.read(0, 100, owner="caller-x"),
         "events of a job": lambda: core.events.read(0, 100, job_id="job50003"),
         "create": lambda: core.desk.create("caller-3", new),
     }

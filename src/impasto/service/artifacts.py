@@ -1,5 +1,6 @@
 """Artifacts: files by key, in a local folder or in S3; written whole or not at all."""
 
+import datetime
 import errno
 import shutil
 from collections.abc import Iterator
@@ -103,12 +104,13 @@ class Artifacts:
             for chunk in self.stream(key):
                 file.write(chunk)
 
-    def keys(self, prefix: str) -> Iterator[str]:
-        """All keys under a folder."""
+    def keys(self, prefix: str, before: datetime.datetime | None = None) -> Iterator[str]:
+        """All keys under a folder; with a time, those that were written before it."""
         with _as_artifact_error(prefix):
             for batch in obstore.list(self._store, prefix.rstrip("/")):
                 for item in batch:
-                    yield str(item["path"])
+                    if before is None or item["last_modified"] < before:
+                        yield str(item["path"])
 
     def delete(self, *keys: str) -> None:
         """Removes artifacts; missing ones are no error."""

@@ -1,5 +1,7 @@
 """Files by key."""
 
+import datetime
+
 import pytest
 
 from impasto.errors import UserError
@@ -46,6 +48,13 @@ def test_a_folder_goes_with_all_that_is_in_it(artifacts):
     assert sorted(artifacts.keys("jobs/a")) == ["jobs/a/1", "jobs/a/b/2"]
     artifacts.delete_folder("jobs/a")
     assert list(artifacts.keys("jobs")) == ["jobs/ab"]
+
+
+def test_keys_are_told_by_their_age(artifacts):
+    artifacts.put("jobs/a/1", b"x")
+    moment = datetime.datetime.now(datetime.UTC)
+    assert list(artifacts.keys("jobs", before=moment - datetime.timedelta(hours=1))) == []
+    assert list(artifacts.keys("jobs", before=moment + datetime.timedelta(hours=1))) == ["jobs/a/1"]
 
 
 def test_a_url_of_no_known_kind_is_refused():

@@ -75,7 +75,7 @@ async def estimate(
         return {"recipe": recipe.model_dump(mode="json"), "lowered": [], **dict.fromkeys(PLAN)}
     largest = max(contents, key=lambda image: image.width * image.height)
     sizes = [(style.height, style.width) for style in styles]
-    return await edge.advisor.plan(recipe, (largest.height, largest.width), sizes, edge.settings.max_memory)
+    return await edge.advisor.plan(recipe, (largest.height, largest.width), sizes, edge.settings.memory_a_worker)
 
 
 def check_model(recipe: Recipe, models: Mapping[str, str]) -> None:

@@ -13,7 +13,7 @@ from impasto.examples import example_path
 from impasto.recipe import size_in_words
 from impasto.service.artifacts import Artifacts
 from impasto.service.jobs.cursors import decode_cursor, encode_cursor
-from impasto.service.jobs.records import ImageRecord, Page, image_key
+from impasto.service.jobs.records import ImageRecord, Page, image_key, thumbnails_of_image
 from impasto.service.jobs.states import ConflictError
 from impasto.service.store.database import Database
 from impasto.service.store.tables import Image, Job, JobImage, now
@@ -161,6 +161,7 @@ def delete_image(database: Database, artifacts: Artifacts, owner: str | None, im
         is_last = session.scalar(sa.select(sa.func.count()).where(Image.sha256 == row.sha256)) == 0
         if is_last:  # within the transaction, so that no upload of the same bytes slips in between
             artifacts.delete(image_key(row.sha256))
+            artifacts.delete_folder(thumbnails_of_image(row.sha256))
 
 
 def _find(session: Session, owner: str | None, image_id: str) -> Image:

@@ -174,3 +174,13 @@ class Page(BaseModel, Generic[Item]):
 def image_key(sha256: str) -> str:
     """Key of an uploaded picture's bytes."""
     return f"images/{sha256}"
+
+
+def thumbnails_of_image(sha256: str) -> str:
+    """Folder of an uploaded picture's thumbnails."""
+    return f"thumbnails/images/{sha256}"
+
+
+def thumbnails_of_job(job_id: str) -> str:
+    """Folder of a job's thumbnails, one folder for each version of its picture."""
+    return f"thumbnails/jobs/{job_id}"

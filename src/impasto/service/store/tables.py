@@ -94,8 +94,9 @@ class Job(Base):
     __table_args__ = (
         UniqueConstraint("owner", "idempotency_key"),
         Index("ix_jobs_owner_number", "owner", "number"),
-        Index("ix_jobs_owner_state_number", "owner", "state", "number"),
         Index("ix_jobs_owner_parent_id_number", "owner", "parent_id", "number"),
+        Index("ix_jobs_owner_parent_id_state_number", "owner", "parent_id", "state", "number"),
+        Index("ix_jobs_owner_parent_id_kind_number", "owner", "parent_id", "kind", "number"),
         Index("ix_jobs_state_worker", "state", "worker"),
         # Few rows at any time, found without a walk over all that are finished.
         Index(
@@ -204,7 +205,11 @@ class Event(Base):
     """A line of the log that event streams read; ids increase in the order in which they become visible."""
 
     __tablename__ = "events"
-    __table_args__ = (Index("ix_events_job_id_id", "job_id", "id"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        Index("ix_events_job_id_id", "job_id", "id"),
+        Index("ix_events_owner_id", "owner", "id"),
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
     owner: Mapped[str]

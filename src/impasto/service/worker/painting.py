@@ -321,7 +321,7 @@ class Painting:
             output_file=self._out, content_mask=files.content_masks, style_mask=files.style_masks,
             lock_mask=files.lock_mask, saving_interval=self.assignment.job.saving_interval,
             checkpoint_every=settings.checkpoint_seconds, resume=resume, device=settings.device,
-            threads=self._threads, trust=trust, max_memory=settings.max_memory, max_pixels=settings.max_pixels,
+            threads=self._threads, trust=trust, max_memory=settings.memory_a_worker, max_pixels=settings.max_pixels,
         )  # fmt: skip
         return run(
             files.content, files.styles, recipe, options,

@@ -42,9 +42,10 @@ __all__ = ["WorkerProcess", "main", "work"]
 
 logger = logging.getLogger("impasto.service.worker.process")  # the module runs as __main__
 
-BEAT_SECONDS = 1.0
+BEATS_A_LEASE = 6
 ORDERS_SECONDS = 0.2
-QUEUE_SECONDS = 0.2
+QUEUE_SECONDS = 0.5
+"""Time between two looks into the queue. It is most of what an idle worker computes, and up to so long a job waits."""
 
 
 class WorkerProcess:
@@ -172,7 +173,7 @@ class WorkerProcess:
             clock = time.monotonic()
             if clock >= next_beat:
                 _careful(self._beat)
-                next_beat = clock + BEAT_SECONDS
+                next_beat = clock + self._core.settings.lease_seconds / BEATS_A_LEASE
             work = self._work
             if work is not None:
                 _careful(functools.partial(self._follow, work))
