@@ -1,9 +1,11 @@
 """Artifacts: files by key, in a local folder or in S3; written whole or not at all."""
 
+import datetime
 import errno
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -14,7 +16,7 @@ from obstore.store import LocalStore, from_url
 
 from impasto.errors import ImpastoError, UserError
 
-__all__ = ["ArtifactError", "Artifacts", "MissingArtifactError"]
+__all__ = ["ArtifactError", "Artifacts", "MissingArtifactError", "StoredFile"]
 
 
 class ArtifactError(ImpastoError):
@@ -23,6 +25,21 @@ class ArtifactError(ImpastoError):
 
 class MissingArtifactError(ArtifactError):
     """There is nothing by that key."""
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """What the store says of an artifact.
+
+    Attributes:
+        key: Of the artifact.
+        num_bytes: How large it is.
+        modified_at: When it was written.
+    """
+
+    key: str
+    num_bytes: int
+    modified_at: datetime.datetime
 
 
 class Artifacts:
@@ -105,10 +122,14 @@ class Artifacts:
 
     def keys(self, prefix: str) -> Iterator[str]:
         """All keys under a folder."""
+        return (file.key for file in self.list(prefix))
+
+    def list(self, prefix: str) -> Iterator[StoredFile]:
+        """All artifacts under a folder."""
         with _as_artifact_error(prefix):
             for batch in obstore.list(self._store, prefix.rstrip("/")):
                 for item in batch:
-                    yield str(item["path"])
+                    yield StoredFile(str(item["path"]), int(item["size"]), item["last_modified"])
 
     def delete(self, *keys: str) -> None:
         """Removes artifacts; missing ones are no error."""

@@ -77,6 +77,13 @@ class Queue:
             self._client.resume_workflow(workflow.workflow_id, queue_name=QUEUE)
         return len(found)
 
+    def find_waiting(self, workflow_ids: Sequence[str]) -> set[str]:
+        """Which of some workflows wait in the queue, or have been taken from it and not ended."""
+        found = self._client.list_workflows(
+            workflow_ids=list(workflow_ids), status=["ENQUEUED", "PENDING"], load_input=False, load_output=False
+        )
+        return {workflow.workflow_id for workflow in found}
+
     def forget(self, workflow_ids: Sequence[str]) -> None:
         """Removes the records of workflows that are over."""
         if workflow_ids:

@@ -26,9 +26,6 @@ PROGRESS_SECONDS = 600
 WORKFLOW_SECONDS = 3600
 """How long DBOS's records of workflows are kept that are over."""
 
-UNCLAIMED_SECONDS = 24 * 3600
-"""Age at which a file that no row refers to is taken for left over."""
-
 SCRATCH_SECONDS = 3600
 
 
@@ -41,7 +38,6 @@ class Cleaner:
 
     def __init__(self, core: Core) -> None:
         self._core, self._settings = core, core.settings
-        self._next_sweep = 0.0
 
     def clean(self) -> None:
         """One round: jobs whose time is over, their files, pictures nobody needs, old events and workflows."""
