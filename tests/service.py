@@ -99,6 +99,11 @@ def service(data: Path, *, is_quick: bool = True, **settings: Any) -> Iterator[S
         database.close()
 
 
+def table_of_workflows(database: Database) -> str:
+    """Name of DBOS's table, for queries of tests."""
+    return "workflow_status" if database.is_sqlite else "dbos.workflow_status"
+
+
 def _fresh_database() -> str | None:
     """URL of an empty database on the server that the environment names; None for a file in the data folder."""
     server = os.environ.get(SERVER)

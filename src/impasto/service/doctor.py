@@ -24,7 +24,8 @@ from impasto.service.core import Core
 from impasto.service.jobs.events import log_job
 from impasto.service.jobs.moves import PICTURE, find_locked, follow_cells
 from impasto.service.jobs.records import image_key
-from impasto.service.jobs.states import ENDED, State
+from impasto.service.jobs.routing import is_waiting
+from impasto.service.jobs.states import ENDED
 from impasto.service.queue import workflow_id
 from impasto.service.reaper import Reaper
 from impasto.service.store.tables import Image, Job, JobImage, Worker, now
@@ -189,12 +190,7 @@ class Doctor:
             )  # fmt: skip
 
     def _not_queued(self) -> Iterator[Finding]:
-        waits = sa.or_(Job.state == State.QUEUED, sa.and_(Job.kind != PICTURE, Job.wanted == "overview"))
-        query = (
-            sa.select(Job.number, Job.id, Job.run)
-            .where(Job.finished_at.is_(None), Job.worker.is_(None), waits, sa.or_(Job.kind == PICTURE, Job.run > 0))
-            .order_by(Job.number)
-        )
+        query = sa.select(Job.number, Job.id, Job.run).where(is_waiting()).order_by(Job.number)
         for batch in _batched(self._rows(query)):
             queued = self._core.queue.find_waiting([workflow_id(row.id, row.run) for row in batch])
             for row in batch:
