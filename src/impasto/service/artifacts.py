@@ -19,6 +19,13 @@ from impasto.errors import ImpastoError, UserError
 __all__ = ["ArtifactError", "Artifacts", "MissingArtifactError", "StoredFile"]
 
 
+RETRIES: Any = {
+    "max_retries": 100, "retry_timeout": datetime.timedelta(seconds=60),
+    "backoff": {"max_backoff": datetime.timedelta(seconds=2)},
+}  # fmt: skip
+"""A server that restarts, or a network that is away for a while, is waited out."""
+
+
 class ArtifactError(ImpastoError):
     """The store is full or out of reach."""
 
@@ -63,7 +70,8 @@ class Artifacts:
                 self._store = LocalStore(self._root)
             else:
                 place, access = _without_key(url)
-                self._store = from_url(place, **access)
+                is_remote = not place.startswith("memory:")
+                self._store = from_url(place, **access, **({"retry_config": RETRIES} if is_remote else {}))
         except OSError as error:
             raise UserError(f"The folder of the artifacts cannot be used: {error.strerror or error}.") from None
         except (BaseError, ValueError):
