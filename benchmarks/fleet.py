@@ -153,14 +153,14 @@ class _Storm:
             blows += [self._restart_database, self._restart_store]
         self._chance.shuffle(blows)
         num_blows, start = len(blows), time.monotonic()
-        next_kill = start + report.kill_every_seconds
+        next_kill, ended_at_kill = start + report.kill_every_seconds, -1
         while (num_ended := self._num_ended()) < report.jobs and time.monotonic() - start < timeout:
             fleet.tend()
             if blows and num_ended >= report.jobs * (num_blows - len(blows) + 1) / (num_blows + 2):
                 blows.pop()()
-            elif time.monotonic() >= next_kill:
-                self._kill_worker()
-                next_kill = time.monotonic() + self._chance.uniform(0.5, 1.5) * report.kill_every_seconds
+            elif time.monotonic() >= next_kill and num_ended > ended_at_kill and self._kill_worker():
+                # Not before another job has ended, so that it comes to an end on a machine of any speed.
+                next_kill, ended_at_kill = time.monotonic() + self._pause(), num_ended
             time.sleep(0.1)
         report.seconds = round(time.monotonic() - start, 1)
         report.requests_repeated = retries.count
@@ -174,13 +174,19 @@ class _Storm:
 
     # blows
 
-    def _kill_worker(self) -> None:
-        fleet, alive = self._fleet, [worker for worker in self._fleet.workers if worker.is_alive]
-        if not alive:
-            return
-        victim, report = self._chance.choice(alive), self._report
-        query = sa.select(Job.id).join(Worker, Worker.id == Job.worker).where(Worker.host == victim.name)
+    def _pause(self) -> float:
+        return self._chance.uniform(0.5, 1.5) * self._report.kill_every_seconds
+
+    def _kill_worker(self) -> bool:
+        """Switches off one that has signed on; returns whether there was one."""
+        fleet, report = self._fleet, self._report
         with self._core.database.reading() as session:
+            hosts = set(session.scalars(sa.select(Worker.host)))
+            alive = [worker for worker in fleet.workers if worker.is_alive and worker.name in hosts]
+            if not alive:
+                return False
+            victim = self._chance.choice(alive)
+            query = sa.select(Job.id).join(Worker, Worker.id == Job.worker).where(Worker.host == victim.name)
             self._kills += [Kill(job, now()) for job in session.scalars(query)]
         report.worker_kills += 1
         if self._chance.random() < NEVER_RETURNS:
@@ -191,6 +197,7 @@ class _Storm:
             new.returns_at = time.monotonic() + REPLACED_AFTER
         else:
             victim.kill(returns_after=RETURNS_AFTER)
+        return True
 
     def _kill_api(self) -> None:
         self._fleet.apis[0].kill(returns_after=RETURNS_AFTER)
