@@ -31,6 +31,9 @@ API = "/api/v1"
 SERVER = "IMPASTO_TEST_POSTGRESQL"
 """Variable with the URL of a PostgreSQL server, which every service of the tests then has a database of its own on."""
 
+BUCKET = "IMPASTO_TEST_S3"
+"""Variable with the URL of a bucket, in which every service of the tests then has a folder of its own."""
+
 ORDER: Mapping[str, Any] = {
     "content": "example:coffee",
     "styles": ["example:oil"],
@@ -69,10 +72,17 @@ class Service:
     keys: KeyRing
 
 
+def settings_for(data: Path, **given: Any) -> Settings:
+    """Settings of a service in a folder, or on the servers that the environment names."""
+    bucket = os.environ.get(BUCKET)
+    artifacts = f"{bucket}/{secrets.token_hex(6)}" if bucket else None
+    return Settings.load(**{"data": data, "database_url": _fresh_database(), "artifacts_url": artifacts} | given)
+
+
 @contextmanager
 def service(data: Path, *, is_quick: bool = True, **settings: Any) -> Iterator[Service]:
     """A service in a folder."""
-    chosen = Settings.load(**{"data": data, "database_url": _fresh_database()} | settings)
+    chosen = settings_for(data, **settings)
     chosen.prepare()
     database = Database(chosen.database)
     database.migrate()
@@ -87,6 +97,11 @@ def service(data: Path, *, is_quick: bool = True, **settings: Any) -> Iterator[S
         yield Service(app, database, desk, attempts, artifacts, KeyRing(database))
     finally:
         database.close()
+
+
+def table_of_workflows(database: Database) -> str:
+    """Name of DBOS's table, for queries of tests."""
+    return "workflow_status" if database.is_sqlite else "dbos.workflow_status"
 
 
 def _fresh_database() -> str | None:

@@ -10,8 +10,8 @@ from impasto.recipe import Recipe
 from impasto.service.core import Core
 from impasto.service.jobs.records import JobInputs, NewJob
 from impasto.service.jobs.states import State
-from impasto.service.settings import Settings
 from impasto.service.supervisor import Supervisor
+from tests.service import settings_for
 
 LONG = 1_000_000
 """Iterations that no test waits for."""
@@ -21,7 +21,7 @@ PATIENCE = 180
 
 @pytest.fixture
 def core(tmp_path):
-    core = Core.open(Settings(data=tmp_path / "data", threads=1, checkpoint_seconds=0.2))
+    core = Core.open(settings_for(tmp_path / "data", threads=1, checkpoint_seconds=0.2))
     yield core
     core.close()
 

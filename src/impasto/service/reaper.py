@@ -32,7 +32,7 @@ class Reaper:
         self._host = socket.gethostname()[:200]
 
     def look(self) -> list[str]:
-        """Buries every worker that is lost; returns the ids of the jobs that wait again."""
+        """Buries every worker that is lost, and finds others for what waits; returns the ids of the jobs taken back."""
         oldest = now() - datetime.timedelta(seconds=self._core.settings.lease_seconds)
         with self._core.database.reading() as session:
             workers = session.scalars(sa.select(Worker)).all()
@@ -42,6 +42,7 @@ class Reaper:
                 jobs += self.bury(worker.id, "its worker was not heard of any more")
             elif worker.host == self._host and not _is_alive(worker.pid):
                 jobs += self.bury(worker.id, "its worker's process ended")
+        self._core.attempts.reroute()
         return jobs
 
     def bury(self, worker: str, how: str) -> list[str]:

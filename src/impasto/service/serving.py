@@ -15,6 +15,7 @@ from typing import Any
 import uvicorn
 
 from impasto.errors import UserError
+from impasto.service.advisor.without_torch import has_torch
 from impasto.service.api.app import create_app
 from impasto.service.core import Core
 from impasto.service.keys import KeyRing
@@ -45,6 +46,10 @@ def serve(settings: Settings, *, opens_browser: bool = False) -> int:
             without a key.
     """
     configure_logs(settings.log_format)
+    if settings.workers and not has_torch():
+        raise UserError(
+            "Workers need torch, which is not installed here; leave the work to others by --workers 0, or install it."
+        )
     core = Core.open(settings)
     with _only_one(settings), _listening(settings) as listener:
         if not settings.is_loopback and not any(key.is_valid for key in KeyRing(core.database).all()):

@@ -21,6 +21,8 @@ __all__ = ["LOOPBACK", "Settings"]
 
 PREFIX = "IMPASTO_SERVICE_"
 
+GIGABYTE = 10**9
+
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 """Hosts that only this machine reaches."""
 
@@ -170,7 +172,10 @@ class Settings(BaseSettings):
         if self.max_memory is not None or not self.workers:
             return self.max_memory
         free = free_memory()
-        return None if free is None else free // self.workers
+        if free is None:
+            return None
+        share = free // self.workers
+        return share - share % GIGABYTE or share  # workers of like machines declare the same, and share a queue
 
     def prepare(self) -> None:
         """Creates the data folder, readable by its owner only.

@@ -6,11 +6,23 @@ import pytest
 
 from impasto.errors import UserError
 from impasto.service.artifacts import Artifacts, MissingArtifactError
+from impasto.service.settings import Settings
+from tests.s3 import s3_server
 
 
-@pytest.fixture(params=["file", "memory"])
-def artifacts(request, tmp_path):
-    return Artifacts((tmp_path / "store").as_uri() if request.param == "file" else "memory:///")
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with s3_server(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture(params=["file", "memory", "s3"])
+def artifacts(request, tmp_path, monkeypatch):
+    if request.param != "s3":
+        return Artifacts((tmp_path / "store").as_uri() if request.param == "file" else "memory:///")
+    for name, value in request.getfixturevalue("server").environment().items():
+        monkeypatch.setenv(name, value)
+    return Artifacts(f"{Settings.load().artifacts}/{tmp_path.name}")
 
 
 def test_what_is_put_is_read(artifacts, tmp_path):

@@ -9,6 +9,7 @@ import sys
 from impasto.service.jobs.states import State
 from impasto.service.reaper import Reaper
 from impasto.service.store.tables import Worker, now
+from tests.service import table_of_workflows
 from tests.unit.service.conftest import new_job
 
 
@@ -54,10 +55,12 @@ def test_what_was_taken_from_the_queue_and_not_begun_goes_back(core):
 
     core.desk.create("ann", new_job())
     with core.database.writing() as session:
-        session.execute(sa.text("UPDATE workflow_status SET status = 'PENDING', executor_id = 'gone'"))
+        session.execute(
+            sa.text(f"UPDATE {table_of_workflows(core.database)} SET status = 'PENDING', executor_id = 'gone'")
+        )
     sign_on(core, "gone", host="another machine", age=60)
     Reaper(core).look()
     with core.database.reading() as session:
-        assert session.execute(sa.text("SELECT status, queue_name FROM workflow_status")).all() == [
-            ("ENQUEUED", "impasto-jobs")
-        ]
+        assert session.execute(
+            sa.text(f"SELECT status, queue_name FROM {table_of_workflows(core.database)}")
+        ).all() == [("ENQUEUED", "impasto-jobs")]

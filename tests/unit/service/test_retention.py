@@ -10,8 +10,8 @@ from impasto.service.jobs.desk import UnknownJobError
 from impasto.service.jobs.listing import list_jobs
 from impasto.service.jobs.records import thumbnails_of_job
 from impasto.service.retention import Cleaner
-from impasto.service.settings import Settings
 from impasto.service.store.tables import Event, Job, now
+from tests.service import settings_for
 from tests.unit.service.conftest import new_job
 
 
@@ -40,7 +40,7 @@ def test_after_the_grace_row_and_files_are_gone(core):
 
 
 def test_finished_jobs_go_after_their_days(tmp_path):
-    core = Core.open(Settings(data=tmp_path, keep_days=1))
+    core = Core.open(settings_for(tmp_path, keep_days=1))
     job, _ = core.desk.create("ann", new_job())
     core.desk.cancel("ann", job.id)
     Cleaner(core).clean()

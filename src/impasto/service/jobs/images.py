@@ -81,10 +81,12 @@ def add_image(
     num_bytes = path.stat().st_size
     known = find_image(database, owner, sha256)
     if known is not None:
+        if not artifacts.exists(known.artifact):  # lost with the machine that kept it
+            artifacts.put(known.artifact, path)
         return known, False
     with database.reading() as session:
         _check_stored(session, owner, num_bytes, max_stored_bytes)
-    # The bytes first: a row never points to nothing. Bytes without a row are found by the clean-up.
+    # The bytes first: a row never points to nothing. Bytes without a row are found by the doctor.
     artifacts.put(image_key(sha256), path, is_new=True)
     row = Image(
         id=secrets.token_hex(8), owner=owner, sha256=sha256, name=name, format=format_name, media_type=media_type,

@@ -104,6 +104,14 @@ class Job(Base):
             sqlite_where=text("finished_at IS NULL"), postgresql_where=text("finished_at IS NULL"),
         ),
         Index(
+            "ix_jobs_waiting", "state", "priority", "turn",
+            sqlite_where=text("finished_at IS NULL"), postgresql_where=text("finished_at IS NULL"),
+        ),
+        Index(
+            "ix_jobs_turns", "owner", "priority", "turn",
+            sqlite_where=text("finished_at IS NULL"), postgresql_where=text("finished_at IS NULL"),
+        ),
+        Index(
             "ix_jobs_deleted_at", "deleted_at",
             sqlite_where=text("deleted_at IS NOT NULL"), postgresql_where=text("deleted_at IS NOT NULL"),
         ),
@@ -125,6 +133,8 @@ class Job(Base):
     priority: Mapped[int]
     turn: Mapped[int] = mapped_column(BigInteger)
     """Place in the fair order between callers; see `impasto.service.jobs.turns`."""
+    queue: Mapped[str] = mapped_column(server_default="impasto-jobs")
+    """In which it waits or has waited; see `impasto.service.jobs.routing`."""
     run: Mapped[int]
     """How often the job was handed to the queue; part of its workflow's id."""
     attempt: Mapped[int]
@@ -160,6 +170,8 @@ class Job(Base):
     eta_seconds: Mapped[float | None] = mapped_column(Float)
     stop_reason: Mapped[str | None]
     error: Mapped[str | None] = mapped_column(Text)
+    cause: Mapped[str | None] = mapped_column(String(20))
+    """Of a failure, in a word that failures are counted by; see `impasto.service.jobs.causes`."""
     pictures: Mapped[list[Any]]
     """Iterations whose pictures are kept."""
     preview_version: Mapped[int]
@@ -230,6 +242,16 @@ class Worker(Base):
     started_at: Mapped[datetime.datetime]
     heartbeat_at: Mapped[datetime.datetime]
     is_draining: Mapped[bool] = mapped_column(Boolean)
+    queue: Mapped[str] = mapped_column(server_default="impasto-jobs")
+    """That it takes jobs from."""
+    device: Mapped[str] = mapped_column(server_default="")
+    """Where it computes, as torch names it."""
+    memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    """That a job may take; None for no limit."""
+    models: Mapped[list[Any]] = mapped_column(server_default="[]")
+    """Custom models that it has, by the names that callers use."""
+    taken_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    """That it takes now: of its device where that has memory of its own, else of the machine."""
 
 
 class Key(Base):

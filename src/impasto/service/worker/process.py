@@ -25,12 +25,14 @@ from impasto.encoders import Encoder
 from impasto.errors import ImpastoError
 from impasto.pipeline.build import encoder_of
 from impasto.recipe import Recipe
+from impasto.recipe.model_names import public_name
 from impasto.runs.sweep import encoder_key
 from impasto.service.core import Core
 from impasto.service.jobs.attempts import Assignment, LateError
 from impasto.service.jobs.moves import PICTURE
+from impasto.service.jobs.routing import queue_of
 from impasto.service.logs import configure_logs
-from impasto.service.queue import APPLICATION, QUEUE, VERSION
+from impasto.service.queue import APPLICATION, VERSION
 from impasto.service.reaper import Reaper
 from impasto.service.settings import Settings
 from impasto.service.store.tables import Worker, now
@@ -60,6 +62,7 @@ class WorkerProcess:
     def __init__(self, core: Core, *, worker_id: str | None = None, has_parent: bool = False) -> None:
         self.id = worker_id or f"{socket.gethostname()[:100]}-{os.getpid()}-{secrets.token_hex(4)}"
         self._core, self._has_parent = core, has_parent
+        self._queue = queue_of(core.settings.max_memory, core.settings.models)
         self._work: Painting | Overview | None = None
         self._encoder: tuple[object, Encoder] | None = None
         self._draining = threading.Event()
@@ -99,7 +102,7 @@ class WorkerProcess:
         key = encoder_key(recipe)
         if self._encoder is None or self._encoder[0] != key:
             self._encoder = None
-            self._encoder = key, encoder_of(recipe, pick_device(self._core.settings.device), trust=trust)
+            self._encoder = key, encoder_of(recipe, self._device, trust=trust)
         return self._encoder[1]
 
     # the process
@@ -108,6 +111,7 @@ class WorkerProcess:
         """Works until it is told to end."""
         settings = self._core.settings
         torch.set_num_threads(settings.threads_a_worker)
+        self._device = pick_device(settings.device)
         self._sign_on()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._draining.set())
@@ -125,10 +129,10 @@ class WorkerProcess:
                 "max_executor_threads": 8,
             }
         )
-        DBOS.listen_queues([QUEUE])
+        DBOS.listen_queues([self._queue])
         DBOS.launch()
         DBOS.register_queue(
-            QUEUE, worker_concurrency=1, polling_interval_sec=QUEUE_SECONDS, on_conflict="always_update"
+            self._queue, worker_concurrency=1, polling_interval_sec=QUEUE_SECONDS, on_conflict="always_update"
         )
         logger.info("worker ready", extra={"worker": self.id})
         watch = threading.Thread(target=self._watch, name="watch", daemon=True)
@@ -160,10 +164,13 @@ class WorkerProcess:
         os._exit(0)  # a thread deep in torch is waited for by nobody
 
     def _sign_on(self) -> None:
+        settings = self._core.settings
         with self._core.database.writing() as session:
             session.add(
                 Worker(id=self.id, host=socket.gethostname()[:200], pid=os.getpid(), started_at=now(),
-                       heartbeat_at=now(), is_draining=False)
+                       heartbeat_at=now(), is_draining=False, queue=self._queue, device=str(self._device),
+                       memory_bytes=settings.max_memory, models=sorted(map(public_name, settings.models)),
+                       taken_bytes=None)
             )  # fmt: skip
 
     def _watch(self) -> None:
@@ -173,6 +180,8 @@ class WorkerProcess:
             clock = time.monotonic()
             if clock >= next_beat:
                 _careful(self._beat)
+                if self._work is None and not self._draining.is_set():
+                    _careful(functools.partial(self._core.attempts.fetch_for, self._queue))
                 next_beat = clock + self._core.settings.lease_seconds / BEATS_A_LEASE
             work = self._work
             if work is not None:

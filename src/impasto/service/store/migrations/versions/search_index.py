@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "search_index"
+revision = "0002"
 down_revision = "0001"
 
 
