@@ -84,6 +84,7 @@ class JobRecord(BaseModel):
     error: str | None
     pictures: list[int]
     preview_version: int
+    revision: int
     artifacts: dict[str, str]
     num_cells: int
     num_done: int

@@ -175,6 +175,8 @@ class Job(Base):
     pictures: Mapped[list[Any]]
     """Iterations whose pictures are kept."""
     preview_version: Mapped[int]
+    revision: Mapped[int] = mapped_column(BigInteger, default=0)
+    """Counts the events that say how the job is, so that readers know the newer of two."""
     artifacts: Mapped[dict[str, Any]]
     """Keys of the artifacts by role: checkpoint, losses, preview, result, sheet, report."""
 

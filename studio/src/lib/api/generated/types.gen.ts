@@ -568,6 +568,12 @@ export type Job = {
      */
     preview_version: number;
     /**
+     * Revision
+     *
+     * Rises with each change of the job; of two answers, the higher one is newer.
+     */
+    revision: number;
+    /**
      * Preview Url
      */
     preview_url: string | null;
