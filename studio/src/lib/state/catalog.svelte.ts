@@ -1,13 +1,7 @@
 /** What the service offers: parameters, looks, presets, encoders, example pictures. Fetched once a visit. */
 import { get, post } from '../api/client';
-import type { Example, Model, Recipe } from '../api/types';
+import type { Example, Model, Preset } from '../api/types';
 import { fieldsOf, type Field, type JsonSchema, type Look } from '../schema';
-
-export interface Preset {
-  name: string;
-  summary: string;
-  recipe: Recipe;
-}
 
 interface RecipeForm {
   json_schema: JsonSchema;
