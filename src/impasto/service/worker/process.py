@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import sqlalchemy as sa
 import torch
@@ -201,8 +202,16 @@ class WorkerProcess:
             session.execute(
                 sa.update(Worker)
                 .where(Worker.id == self.id)
-                .values(heartbeat_at=now(), is_draining=self._draining.is_set())
+                .values(heartbeat_at=now(), is_draining=self._draining.is_set(), taken_bytes=taken_bytes(self._device))
             )
+
+
+def taken_bytes(device: torch.device) -> int | None:
+    """Bytes that this process takes now: of a device with memory of its own, else of the machine; None if unknown."""
+    if device.type == "cuda":
+        return torch.cuda.memory_reserved(device)
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if statm.is_file() else None
 
 
 def _careful(action: Callable[[], object]) -> None:
