@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import sqlalchemy as sa
 import torch
@@ -206,11 +207,13 @@ class WorkerProcess:
 
     def _beat(self) -> None:
         with self._core.database.writing() as session:
-            session.execute(
+            told = session.execute(
                 sa.update(Worker)
                 .where(Worker.id == self.id)
                 .values(heartbeat_at=now(), is_draining=self._draining.is_set(), taken_bytes=taken_bytes(self._device))
             )
+        if not cast(sa.CursorResult[Any], told).rowcount:  # it was silent for so long that it was taken for dead
+            self._sign_on()
 
 
 def taken_bytes(device: torch.device) -> int | None:
