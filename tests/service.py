@@ -26,6 +26,7 @@ from impasto.service.keys import KeyRing
 from impasto.service.queue import Queue
 from impasto.service.settings import Settings
 from impasto.service.store.database import Database
+from impasto.service.tracing import Tracing
 
 API = "/api/v1"
 SERVER = "IMPASTO_TEST_POSTGRESQL"
@@ -80,7 +81,7 @@ def settings_for(data: Path, **given: Any) -> Settings:
 
 
 @contextmanager
-def service(data: Path, *, is_quick: bool = True, **settings: Any) -> Iterator[Service]:
+def service(data: Path, *, is_quick: bool = True, follow: Tracing | None = None, **settings: Any) -> Iterator[Service]:
     """A service in a folder."""
     chosen = settings_for(data, **settings)
     chosen.prepare()
@@ -91,6 +92,8 @@ def service(data: Path, *, is_quick: bool = True, **settings: Any) -> Iterator[S
     artifacts = Artifacts(chosen.artifacts)
     desk, attempts = Desk(database, queue, chosen), Attempts(database, queue, chosen)
     app = create_app(chosen, database, artifacts, desk)
+    if follow is not None:
+        follow.follow_app(app, database.engine)
     if is_quick:
         app.state.edge.advisor = QuickAdvisor()
     try:

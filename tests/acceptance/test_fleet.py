@@ -1,7 +1,9 @@
-"""A fleet under fire, in short; `python -m benchmarks.fleet` is the long form."""
+"""A fleet under fire, and restarted machine by machine: in short what `benchmarks.fleet` and `.rolling` do at length."""
 
 import pytest
+from benchmarks import rolling
 from benchmarks.fleet import Report, storm
+from benchmarks.rolling import roll
 
 
 @pytest.mark.slow
@@ -14,3 +16,12 @@ def test_no_job_is_lost_or_done_twice_while_machines_and_servers_are_switched_of
     assert report.other_pixels == 0
     assert (report.api_kills, report.database_restarts, report.store_restarts, report.cuts) == (1, 1, 1, 1)
     assert report.worker_kills > 0
+
+
+@pytest.mark.slow
+def test_a_rolling_restart_fails_no_request_and_loses_neither_jobs_nor_events() -> None:
+    report = roll(rolling.Report(jobs=8, workers=2, apis=2), timeout=900)
+    assert report.restarts == 4
+    assert report.requests_failed == 0
+    assert report.done == report.ends_told == 8
+    assert report.told_twice == 0

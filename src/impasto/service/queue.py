@@ -95,6 +95,11 @@ class Queue:
         with self._database.reading() as session:
             return dict(session.execute(sa.select(Job.id, Job.queue).where(Job.id.in_(ids))).all())
 
+    def executors(self) -> set[str]:
+        """Workers that have taken something from the queue which has not ended."""
+        found = self._client.list_workflows(status="PENDING", load_input=False, load_output=False)
+        return {workflow.executor_id for workflow in found if workflow.executor_id}
+
     def find_waiting(self, workflow_ids: Sequence[str]) -> set[str]:
         """Which of some workflows wait in the queue, or have been taken from it and not ended."""
         found = self._client.list_workflows(

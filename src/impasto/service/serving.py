@@ -22,6 +22,7 @@ from impasto.service.keys import KeyRing
 from impasto.service.logs import configure_logs
 from impasto.service.settings import Settings
 from impasto.service.supervisor import Supervisor
+from impasto.service.tracing import Tracing
 
 __all__ = ["serve"]
 
@@ -50,6 +51,7 @@ def serve(settings: Settings, *, opens_browser: bool = False) -> int:
         raise UserError(
             "Workers need torch, which is not installed here; leave the work to others by --workers 0, or install it."
         )
+    tracing = Tracing.of_environment("api")
     core = Core.open(settings)
     with _only_one(settings), _listening(settings) as listener:
         if not settings.is_loopback and not any(key.is_valid for key in KeyRing(core.database).all()):
@@ -61,6 +63,7 @@ def serve(settings: Settings, *, opens_browser: bool = False) -> int:
         supervisor = Supervisor(core)
         threading.Thread(target=core.queue.warm, name="warm", daemon=True).start()
         app = create_app(settings, core.database, core.artifacts, core.desk)
+        tracing.follow_app(app, core.database.engine)
         config = uvicorn.Config(
             app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=STREAMS_SECONDS,
             proxy_headers=False, h11_max_incomplete_event_size=64 * 1024,
@@ -71,6 +74,7 @@ def serve(settings: Settings, *, opens_browser: bool = False) -> int:
         finally:
             supervisor.stop()
             core.close()
+            tracing.close()
     return 0
 
 

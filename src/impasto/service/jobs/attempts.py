@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from impasto.errors import ImpastoError
+from impasto.service.jobs.causes import DEFECT, LOST
 from impasto.service.jobs.events import log_event, log_job
 from impasto.service.jobs.moves import PICTURE, end_attempt, find_locked, hand_over, move
 from impasto.service.jobs.records import JobRecord
@@ -16,7 +17,7 @@ from impasto.service.jobs.states import State
 from impasto.service.queue import Queue
 from impasto.service.settings import Settings
 from impasto.service.store.database import Database
-from impasto.service.store.tables import Attempt, Job, now
+from impasto.service.store.tables import Attempt, Job, Worker, now
 
 __all__ = ["Assignment", "Attempts", "LateError", "Orders"]
 
@@ -216,11 +217,17 @@ class Attempts:
             self._end(session, job, state)
             return job.artifacts
 
-    def fail(self, assignment: Assignment, sentence: str) -> None:
-        """Ends the job with the reason; its last checkpoint stays, for a retry."""
+    def fail(self, assignment: Assignment, sentence: str, cause: str = DEFECT) -> None:
+        """Ends the job with the reason; its last checkpoint stays, for a retry.
+
+        Args:
+            assignment: The attempt.
+            sentence: For the caller.
+            cause: For who counts; one of `impasto.service.jobs.causes.CAUSES`.
+        """
         with self._database.writing() as session:
             job = self._own(session, assignment)
-            job.error = sentence
+            job.error, job.cause = sentence, cause
             end_attempt(session, job, State.FAILED)
             self._end(session, job, State.FAILED)
 
@@ -311,8 +318,9 @@ class Attempts:
         with self._database.writing() as session:
             query = sa.select(Job).where(Job.worker == worker, Job.finished_at.is_(None)).with_for_update()
             lost = session.scalars(query).all()
+            last_heard = session.scalar(sa.select(Worker.heartbeat_at).where(Worker.id == worker))
             for job in lost:
-                end_attempt(session, job, f"lost: {how}")
+                end_attempt(session, job, f"lost: {how}", at=last_heard)
                 if job.kind != PICTURE:
                     job.worker = None
                     continue
@@ -333,6 +341,7 @@ class Attempts:
             f"Its worker ended {job.failed_attempts} times in a row before the next checkpoint, so the job is parked."
             f"{how} Make it smaller, or retry it."
         )
+        job.cause = LOST
         if job.kind == PICTURE:
             move(session, self._queue, job, State.FAILED)
         else:

@@ -19,6 +19,7 @@ from impasto.service.jobs.routing import QUEUE
 from impasto.service.jobs.states import State
 from impasto.service.jobs.turns import next_turn
 from impasto.service.store.tables import Image, Job, JobImage, now
+from impasto.service.tracing import current_traceparent
 
 __all__ = ["IdempotencyError", "QuotaError", "add_job", "check_model", "check_quota", "find_replay", "request_hash"]
 
@@ -109,8 +110,8 @@ def add_job(
         plan={name: value for name, value in new.plan.items() if name != "recipe"}, iteration=0,
         total_iterations=new.recipe.num_iterations, level=0, num_levels=0, size=new.plan.get("size"), losses={},
         seconds=0.0, eta_seconds=None, stop_reason=None, error=None, cause=None, pictures=[],
-        preview_version=0, revision=0, artifacts={}, num_cells=0, num_done=0, num_failed=0, created_at=now(),
-        started_at=None, finished_at=None, deleted_at=None,
+        preview_version=0, revision=0, artifacts={}, num_cells=0, num_done=0, num_failed=0,
+        traceparent=current_traceparent(), created_at=now(), started_at=None, finished_at=None, deleted_at=None,
     )  # fmt: skip
     session.add(job)
     session.flush()

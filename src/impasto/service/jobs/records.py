@@ -89,6 +89,7 @@ class JobRecord(BaseModel):
     num_cells: int
     num_done: int
     num_failed: int
+    traceparent: str | None = None
     created_at: datetime.datetime
     started_at: datetime.datetime | None
     finished_at: datetime.datetime | None

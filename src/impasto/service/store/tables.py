@@ -184,6 +184,9 @@ class Job(Base):
     num_done: Mapped[int]
     num_failed: Mapped[int]
 
+    traceparent: Mapped[str | None]
+    """Of the request that ordered it, as W3C's Trace Context has it; None without tracing."""
+
     created_at: Mapped[datetime.datetime]
     started_at: Mapped[datetime.datetime | None]
     finished_at: Mapped[datetime.datetime | None] = mapped_column(index=True)
@@ -211,6 +214,7 @@ class Attempt(Base):
     iteration: Mapped[int]
     """At which it began."""
     ended_at: Mapped[datetime.datetime | None]
+    """When it ended; of a lost worker the last heartbeat."""
     outcome: Mapped[str | None] = mapped_column(Text)
     """How it ended: a state, "handed back", or "lost"."""
 

@@ -15,6 +15,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, cast
 
 import sqlalchemy as sa
 import torch
@@ -36,6 +38,7 @@ from impasto.service.queue import APPLICATION, VERSION
 from impasto.service.reaper import Reaper
 from impasto.service.settings import Settings
 from impasto.service.store.tables import Worker, now
+from impasto.service.tracing import Tracing
 from impasto.service.worker.overview import Overview
 from impasto.service.worker.painting import Outcome, Painting
 from impasto.service.worker.workflow import serve
@@ -68,6 +71,7 @@ class WorkerProcess:
         self._draining = threading.Event()
         self._lock = threading.Lock()
         self._reaper = Reaper(core)
+        self._tracing = Tracing.of_environment("worker")
 
     # as `impasto.service.worker.workflow.Painter`
 
@@ -76,7 +80,10 @@ class WorkerProcess:
         if self._draining.is_set():
             self._core.attempts.pass_on(job_id, run)
             return None
-        return self._core.attempts.begin(job_id, run, self.id)
+        assignment = self._core.attempts.begin(job_id, run, self.id)
+        if assignment is not None:
+            self._tracing.begin(assignment)
+        return assignment
 
     def step(self, assignment: Assignment) -> Outcome:
         """Paints to the next checkpoint."""
@@ -86,7 +93,8 @@ class WorkerProcess:
                 self._work = self._new_work(assignment)
             if self._draining.is_set():
                 self._work.hand_back()
-        outcome = self._work.step()
+        with self._tracing.step(assignment):
+            outcome = self._work.step()
         if outcome is not Outcome.MORE:
             logger.info("job %s", outcome, extra={"job_id": assignment.job.id, "attempt": assignment.attempt})
             self._work = None
@@ -159,6 +167,7 @@ class WorkerProcess:
         is_clean = self._work is None
         DBOS.destroy(workflow_completion_timeout_sec=1 if is_clean else 0)
         self._reaper.bury(self.id, "it was told to end, and did not come to its next checkpoint in time")
+        self._tracing.close()
         logger.info("worker ended", extra={"worker": self.id, "is_clean": is_clean})
         logging.shutdown()
         os._exit(0)  # a thread deep in torch is waited for by nobody
@@ -199,11 +208,21 @@ class WorkerProcess:
 
     def _beat(self) -> None:
         with self._core.database.writing() as session:
-            session.execute(
+            told = session.execute(
                 sa.update(Worker)
                 .where(Worker.id == self.id)
-                .values(heartbeat_at=now(), is_draining=self._draining.is_set())
+                .values(heartbeat_at=now(), is_draining=self._draining.is_set(), taken_bytes=taken_bytes(self._device))
             )
+        if not cast(sa.CursorResult[Any], told).rowcount:  # it was silent for so long that it was taken for dead
+            self._sign_on()
+
+
+def taken_bytes(device: torch.device) -> int | None:
+    """Bytes that this process takes now: of a device with memory of its own, else of the machine; None if unknown."""
+    if device.type == "cuda":
+        return torch.cuda.memory_reserved(device)
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if statm.is_file() else None
 
 
 def _careful(action: Callable[[], object]) -> None:

@@ -10,6 +10,7 @@ down_revision = "0002"
 def upgrade() -> None:
     """To this version."""
     op.add_column("jobs", sa.Column("queue", sa.String(length=200), server_default="impasto-jobs", nullable=False))
+    op.add_column("jobs", sa.Column("traceparent", sa.String(length=200), nullable=True))
     op.add_column("jobs", sa.Column("cause", sa.String(length=20), nullable=True))
     unfinished = sa.text("finished_at IS NULL")
     for name, first in (("ix_jobs_waiting", "state"), ("ix_jobs_turns", "owner")):
