@@ -65,7 +65,7 @@ _MAX_XMP, _MAX_EXIF = 65_533 - len(_XMP_SIGNATURE), 60_000
 _TILE = 512
 """Edge of a TIFF's tiles in pixels."""
 
-_BIG = 2**32 - 2**24
+TIFF_BYTES = 2**32 - 2**24
 """Bytes that a TIFF file holds, less what metadata may take; BigTIFF holds more."""
 
 
@@ -96,7 +96,7 @@ def _jpeg(frame: Frame, file: IO[bytes]) -> None:
 
 def _tiff(frame: Frame, file: IO[bytes]) -> None:
     num_bytes = frame.samples.nbytes * (4 / 3 if frame.is_pyramid else 1)
-    options = {"compression": "deflate", "predictor": "horizontal", "bigtiff": num_bytes > _BIG}
+    options = {"compression": "deflate", "predictor": "horizontal", "bigtiff": num_bytes > TIFF_BYTES}
     if frame.is_pyramid:  # below the picture's page, so that programs which know no pyramids see one page
         options |= {"tile": True, "tile_width": _TILE, "tile_height": _TILE, "pyramid": True, "subifd": True}
     _vips(frame, file, saver="tiffsave", **options)

@@ -3,11 +3,11 @@
 import errno
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import IO
-
-import pyvips
 
 _PIECE = 2**20
 
@@ -17,7 +17,7 @@ class FileBytes:
 
     Args:
         file: Its position is moved.
-        path: Where it is, for libvips; not needed if `source` is not.
+        path: Where it is; needed by `reopened` alone.
     """
 
     def __init__(self, file: IO[bytes], path: Path | None = None) -> None:
@@ -45,8 +45,9 @@ class FileBytes:
             digest.update(self[start : start + _PIECE])
         return digest.hexdigest()
 
-    def source(self) -> pyvips.Source:
-        """The same file for libvips, with a position of its own.
+    @contextmanager
+    def reopened(self) -> Iterator[int]:
+        """A descriptor of the same file, with a position of its own.
 
         Raises:
             OSError: If another file has taken its place.
@@ -55,6 +56,6 @@ class FileBytes:
         try:
             if not os.path.samestat(os.fstat(descriptor), os.fstat(self._file.fileno())):
                 raise OSError(errno.ESTALE, "another file has taken its place")
-            return pyvips.Source.new_from_descriptor(descriptor)  # which keeps a copy of the descriptor
+            yield descriptor
         finally:
             os.close(descriptor)

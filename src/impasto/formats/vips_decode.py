@@ -57,7 +57,9 @@ def vips_header(data: bytes | FileBytes, kind: Format, path: str | Path, **optio
 def _load(data: bytes | FileBytes, kind: Format, **options: Any) -> pyvips.Image:
     if isinstance(data, bytes):
         return getattr(pyvips.Image, f"{_LOADERS[kind]}_buffer")(data, **options)
-    return getattr(pyvips.Image, f"{_LOADERS[kind]}_source")(data.source(), **options)
+    with data.reopened() as descriptor:  # of which libvips keeps a copy
+        source = pyvips.Source.new_from_descriptor(descriptor)
+    return getattr(pyvips.Image, f"{_LOADERS[kind]}_source")(source, **options)
 
 
 def field_of(header: pyvips.Image, name: str) -> Any:
