@@ -1,9 +1,11 @@
-"""Devices: choosing one, recognizing "out of memory", and what the allocator does with freed memory."""
+"""Devices: choosing one, what memory it has free, recognizing "out of memory", and what becomes of freed memory."""
 
 import ctypes
 import logging
+import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import torch
 
@@ -75,6 +77,48 @@ def _call_glibc(function: str, *arguments: int) -> None:
         getattr(ctypes.CDLL(None), function)(*arguments)
     except (OSError, AttributeError, TypeError):
         logger.debug("This system's allocator has no %s.", function)
+
+
+KEPT_FREE = 0.1
+"""Share of the free memory that a run leaves to others."""
+
+
+def allowed_bytes(device: torch.device) -> int | None:
+    """What the process may use in all: what it has, and most of what is free; None where the system does not tell.
+
+    Args:
+        device: Where it computes. On CUDA the memory is the device's; else it is the machine's, or its container's.
+    """
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        return total - free + int((1 - KEPT_FREE) * free)
+    own = _kilobytes("/proc/self/status", "VmRSS")
+    free_bytes = [found for found in (_kilobytes("/proc/meminfo", "MemAvailable"), *_free_in_containers()) if found]
+    return own + int((1 - KEPT_FREE) * min(free_bytes)) if own and free_bytes else None
+
+
+def _kilobytes(path: str, name: str) -> int | None:
+    """A value of a file of the system's, in bytes."""
+    with suppress(OSError):
+        match = re.search(rf"^{name}:\s+(\d+) kB", Path(path).read_text("ascii", "replace"), re.MULTILINE)
+        return int(match[1]) * 1024 if match else None
+    return None
+
+
+def _free_in_containers() -> Iterator[int]:
+    """What each control group around the process leaves free, caches of files not counted as used."""
+    with suppress(OSError):
+        group = next(
+            (line[3:] for line in Path("/proc/self/cgroup").read_text().splitlines() if line[:3] == "0::"), "/"
+        )
+        folder = Path("/sys/fs/cgroup") / group.lstrip("/")
+        for place in (folder, *folder.parents):
+            with suppress(OSError, ValueError):
+                limit, used = (int((place / name).read_text()) for name in ("memory.max", "memory.current"))
+                cached = re.search(r"^inactive_file (\d+)", (place / "memory.stat").read_text(), re.MULTILINE)
+                yield max(1, limit - used + (int(cached[1]) if cached else 0))
+            if place == Path("/sys/fs/cgroup"):
+                break
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -16,7 +16,7 @@ from impasto.recipe import Recipe, RunOptions
 if TYPE_CHECKING:
     from impasto.encoders.base import Encoder
     from impasto.engine import Progress
-    from impasto.pipeline.memory import MemoryPlan
+    from impasto.pipeline.memory_plan import MemoryPlan
 
 logger = logging.getLogger(__name__)
 

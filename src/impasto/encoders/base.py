@@ -1,5 +1,6 @@
 """The contract of an encoder: a frozen network that turns a picture into named feature maps."""
 
+import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
@@ -31,11 +32,14 @@ class Layer:
         channels: Channels of its feature map.
         stride: Pixels of the picture between two of its positions.
         inner: Channels of the maps, of the same stride, that it is computed by and that no recipe can name.
+        reach: Pixels of the picture, past those that a position stands for, that it depends on, on each side; None if
+            that is unknown or all of the picture.
     """
 
     channels: int
     stride: int
     inner: int = 0
+    reach: int | None = None
 
 
 class Encoder(nn.Module, ABC):
@@ -118,6 +122,21 @@ class Encoder(nn.Module, ABC):
         """
         self.check_layers([layer])
         return None
+
+    def reach(self, layers: Collection[str]) -> int | None:
+        """How far the asked layers look past what their positions stand for, in pixels; None if one cannot say."""
+        reaches = [self.layers[layer].reach for layer in layers]
+        known = [reach for reach in reaches if reach is not None]
+        return None if len(known) < len(reaches) else max(known, default=0)
+
+    def alignment(self, layers: Collection[str]) -> int:
+        """What a window's first row and column must be multiples of, for positions to fall on those of the whole."""
+        return math.lcm(*(self.layers[layer].stride for layer in layers))
+
+    def grid(self, layer: str, size: tuple[int, int]) -> tuple[int, int]:
+        """Height and width of a layer's feature map for a picture of a height and width."""
+        height, width = (max(1, edge // self.layers[layer].stride) for edge in size)
+        return height, width
 
     @property
     def hypercolumn_layers(self) -> Mapping[str, float]:

@@ -101,9 +101,10 @@ class VGG(Encoder):
         self.average_pooling_gains: Sequence[float] = AVERAGE_POOLING_GAINS
         self.convs = nn.ModuleDict()
         self.layers = {}
-        channels = 3
+        channels, reach = 3, 0
         for block, block_widths in enumerate(widths):
             for index, width in enumerate(block_widths):
+                reach += 2**block  # of a kernel of 3; a pooling takes its own positions alone
                 layer = f"relu{block + 1}_{index + 1}"
                 margin = 1 if padding == "zero" else 0
                 if squeezed_and_rank := (factors or {}).get(layer):
@@ -111,7 +112,7 @@ class VGG(Encoder):
                     self.convs[layer], inner = factored, factored.inner
                 else:
                     self.convs[layer], inner = _Conv(channels, width, 3, padding=margin), 0
-                self.layers[layer] = Layer(channels=width, stride=2**block, inner=inner)
+                self.layers[layer] = Layer(channels=width, stride=2**block, inner=inner, reach=reach)
                 channels = width
         self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(STD).view(3, 1, 1), persistent=False)

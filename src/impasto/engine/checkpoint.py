@@ -10,7 +10,7 @@ import logging
 import mmap
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ MAX_SHARE = 0.05
 _DTYPES = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64", torch.bool: "BOOL"}
 _CHECKSUM = "checksum"
 _FORMAT = "5"
+_DAMAGED = "The checkpoint '{}' is damaged or of another version; start anew without --resume."
 
 
 @dataclass(frozen=True)
@@ -78,16 +79,26 @@ class Checkpoint:
         try:
             _verify(path)
             with utf8_path(path) as readable, safe_open(readable, framework="pt") as file:
-                metadata = file.metadata() or {}
-                values = json.loads(metadata["impasto"])
-                tensors = [file.get_tensor(str(index)) for index in range(len(values["state"]["strides"]))]
-            return cls(values["provenance"], _with(values["state"], tensors, device), values["surroundings"])
+                values = json.loads((file.metadata() or {})["impasto"])
+                # One after the other: two copies of a large run's state might not fit.
+                tensors = (file.get_tensor(str(index)) for index in range(len(values["state"]["strides"])))
+                return cls(values["provenance"], _with(values["state"], tensors, device), values["surroundings"])
         except OSError as error:
             raise CheckpointError(f"Cannot read the checkpoint '{path}': {error.strerror or error}.") from None
         except (SafetensorError, ValueError, KeyError, TypeError, IndexError):
-            raise CheckpointError(
-                f"The checkpoint '{path}' is damaged or of another version; start anew without --resume."
-            ) from None
+            raise CheckpointError(_DAMAGED.format(path)) from None
+
+    @staticmethod
+    def recipe_in(path: Path) -> Mapping[str, Any]:
+        """The recipe in a checkpoint, by name, without its tensors; errors as those of `load`."""
+        try:
+            with utf8_path(path) as readable, safe_open(readable, framework="pt") as file:
+                recipe: Mapping[str, Any] = json.loads((file.metadata() or {})["impasto"])["provenance"]["recipe"]
+                return dict(recipe)
+        except OSError as error:
+            raise CheckpointError(f"Cannot read the checkpoint '{path}': {error.strerror or error}.") from None
+        except (SafetensorError, ValueError, KeyError, TypeError):
+            raise CheckpointError(_DAMAGED.format(path)) from None
 
 
 @dataclass(frozen=True)
@@ -242,7 +253,7 @@ def _without(state: Mapping[str, Any], tensors: list[Tensor]) -> dict[str, Any]:
     return {"values": values, "strides": [list(tensor.stride()) for tensor in tensors]}
 
 
-def _with(state: Mapping[str, Any], tensors: Sequence[Tensor], device: torch.device | str) -> dict[str, Any]:
+def _with(state: Mapping[str, Any], tensors: Iterable[Tensor], device: torch.device | str) -> dict[str, Any]:
     """Restores what `_without` was given, in memory that torch allocates and aligns."""
     restored = [
         torch.empty_strided(tensor.shape, strides, dtype=tensor.dtype, device=device).copy_(tensor)

@@ -4,7 +4,8 @@ Legend: B pictures (1 where values are sorted), C channels, K channels after the
 """
 
 from abc import ABC, abstractmethod
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -49,6 +50,31 @@ def relative_square(difference: Tensor, reference: Tensor) -> Tensor:
     return relative(squared_norm(difference), squared_norm(reference))
 
 
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """Sums over positions: those of two parts of a picture add up to those of the whole, field by field."""
+
+    def __add__(self, other: Self) -> Self:
+        return self.of([one + another for one, another in zip(self.tensors(), other.tensors(), strict=True)])
+
+    def tensors(self) -> list[Tensor]:
+        """All sums; nested ones too."""
+        values = [getattr(self, field.name) for field in fields(self)]
+        return [
+            tensor for value in values for tensor in (value.tensors() if isinstance(value, Statistics) else [value])
+        ]
+
+    def of(self, tensors: list[Tensor]) -> Self:
+        """Statistics of this kind with other sums, in the order of `tensors`."""
+        left, values = list(tensors), []
+        for field in fields(self):
+            value = getattr(self, field.name)
+            count = len(value.tensors()) if isinstance(value, Statistics) else 1
+            own, left = left[:count], left[count:]
+            values.append(value.of(own) if isinstance(value, Statistics) else own[0])
+        return type(self)(*values)
+
+
 class StyleLoss(ABC):
     """A way to compare styles: statistics of features, and their distance from a target.
 
@@ -57,14 +83,16 @@ class StyleLoss(ABC):
 
     Attributes:
         scale: Factor at which its gradient is about as strong as the Gram loss's at the balanced picture.
-        sorts: Whether it sorts all values; this takes memory for each value's index and target.
+        counts: Whether it counts the values of all features; this takes memory for each value and its place.
     """
 
     scale: float = 1.0
-    sorts: bool = False
+    counts: bool = False
 
     @abstractmethod
-    def statistics(self, features: Tensor, weights: Tensor | None = None, projection: Tensor | None = None) -> Any:
+    def statistics(
+        self, features: Tensor, weights: Tensor | None = None, projection: Tensor | None = None
+    ) -> Statistics:
         """Reduces features to the loss's statistics, additive and differentiable.
 
         Args:

@@ -4,45 +4,45 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from impasto.losses.base import StyleLoss
+from impasto.losses.base import Statistics, StyleLoss
 from impasto.losses.gram import gram_loss
-from impasto.losses.quantiles import Values, quantile_distance, values_of
+from impasto.losses.quantiles import Counts, Quantiles, counts_of, quantile_distance, quantiles_of
 from impasto.losses.statistics import Moments, moments
 
 
 @dataclass(frozen=True, eq=False)
-class MomentsAndValues:
-    """Additive statistics of both kinds, and the projection of the features."""
+class MomentsAndCounts(Statistics):
+    """Additive statistics of both kinds."""
 
     moments: Moments
-    values: Values
-    projection: Tensor | None
-
-    def __add__(self, other: "MomentsAndValues") -> "MomentsAndValues":
-        return MomentsAndValues(self.moments + other.moments, self.values + other.values, self.projection)
+    counts: Counts
 
 
 class Histogram(StyleLoss):
     """The mean of two losses: of Gram matrices, and of each channel's histogram.
 
-    Reference: Risser, Wilmot & Barnes (2017), arXiv:1701.08893, eq. 8. Differs: histograms are matched exactly, by
-    sorting, where the paper uses 256 bins; normalized like the Gram loss.
+    Reference: Risser, Wilmot & Barnes (2017), arXiv:1701.08893, eq. 8. Differs: histograms of narrow bins whose means
+    are kept (`quantiles`), where the paper uses 256 bins; normalized like the Gram loss.
     """
 
     scale = 1.2
-    sorts = True
+    counts = True
 
     def statistics(
         self, features: Tensor, weights: Tensor | None = None, projection: Tensor | None = None
-    ) -> MomentsAndValues:
-        """Moments of the features themselves, and the projected values; see `StyleLoss.statistics`."""
-        return MomentsAndValues(moments(features, weights), values_of(features, weights, projection), projection)
+    ) -> MomentsAndCounts:
+        """Moments of the features themselves, and counts of the projected values; see `StyleLoss.statistics`."""
+        return MomentsAndCounts(moments(features, weights), counts_of(features, weights, projection))
 
-    def target(self, statistics: MomentsAndValues, projection: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """The Gram matrix, shape (1, K, K), and the quantiles, shape (K, N)."""
-        return statistics.moments.gram(projection), statistics.values.sorted
+    def target(
+        self, statistics: MomentsAndCounts, projection: Tensor | None = None
+    ) -> tuple[Tensor, Quantiles, Tensor | None]:
+        """The Gram matrix, shape (1, K, K), the quantiles, and the projection."""
+        return statistics.moments.gram(projection), quantiles_of(statistics.counts), projection
 
-    def distance(self, statistics: MomentsAndValues, target: tuple[Tensor, Tensor]) -> Tensor:
+    def distance(self, statistics: MomentsAndCounts, target: tuple[Tensor, Quantiles, Tensor | None]) -> Tensor:
         """Mean of the two relative squares."""
-        gram, quantiles = self.target(statistics, statistics.projection)
-        return (gram_loss(gram, target[0]) + quantile_distance(quantiles, target[1])) / 2
+        gram, quantiles, projection = target
+        return (
+            gram_loss(statistics.moments.gram(projection), gram) + quantile_distance(statistics.counts, quantiles)
+        ) / 2

@@ -4,7 +4,9 @@ A *hypercolumn* is what several layers say of one place, one below the other, on
 of all layers together, N positions of the grid.
 """
 
+from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -51,19 +53,38 @@ def cells_of(stride: int) -> int:
     return CELLS if stride * CELLS <= GRID_STRIDE else 1
 
 
-def on_grid(features: Tensor, grid: tuple[int, int], cells: int = 1) -> Tensor:
+@dataclass(frozen=True)
+class Part:
+    """A part of a grid along one axis, and the part of a larger feature map that is there for it.
+
+    Attributes:
+        places: Of the grid.
+        first: The map's first position in the whole map.
+        total: Positions of the whole map.
+    """
+
+    places: slice
+    first: int
+    total: int
+
+
+def on_grid(features: Tensor, grid: tuple[int, int], cells: int = 1, parts: tuple[Part, Part] | None = None) -> Tensor:
     """Features at the places of a grid: means over areas where they are finer, interpolated where they are coarser.
 
     Args:
         features: Shape (1, C, H, W).
         grid: Height and width.
         cells: Rows and columns of parts of each place, whose means are channels of their own.
+        parts: The rows and columns that are wanted, and those that there are; None for all.
 
     Returns:
-        Shape (1, C · cells², *grid), float32 at least.
+        Shape (1, C · cells², *grid), or of the part's height and width, float32 at least.
     """
     features = features.to(torch.promote_types(features.dtype, torch.float32))
     size = (cells * grid[0], cells * grid[1])
+    if parts is not None:
+        features = _resized_part(features, size, cells, parts)
+        return F.pixel_unshuffle(features, cells) if cells > 1 else features
     height, width = features.shape[-2:]
     if (height, width) != size:
         factor = height // size[0]
@@ -76,6 +97,34 @@ def on_grid(features: Tensor, grid: tuple[int, int], cells: int = 1) -> Tensor:
     return F.pixel_unshuffle(features, cells) if cells > 1 else features
 
 
+def _resized_part(features: Tensor, size: tuple[int, int], cells: int, parts: tuple[Part, Part]) -> Tensor:
+    """Some rows and columns of what the resized whole map would have, from the positions that they depend on."""
+    totals = [part.total for part in parts]
+    factor = totals[0] // size[0]
+    if all(total == factor * edge for total, edge in zip(totals, size, strict=True)):
+        for axis, part in ((-2, parts[0]), (-1, parts[1])):
+            first, stop = (factor * cells * place for place in (part.places.start, part.places.stop))
+            features = features.narrow(axis, first - part.first, stop - first)
+        return F.avg_pool2d(features, factor) if factor > 1 else features
+    is_coarse = any(total < edge for total, edge in zip(totals, size, strict=True))
+    for axis, part, edge in ((-2, parts[0], size[0]), (-1, parts[1], size[1])):
+        rows = _resizing(part.total, edge, is_coarse)[cells * part.places.start : cells * part.places.stop]
+        first = max(0, part.first)  # a map that wraps has positions before the first and past the last, too
+        there = features.narrow(
+            axis, first - part.first, min(features.shape[axis] - first + part.first, part.total - first)
+        )
+        rows = rows[:, first : first + there.shape[axis]].to(features)
+        features = torch.tensordot(there, rows, dims=([axis], [1])).movedim(-1, axis)
+    return features
+
+
+@lru_cache(maxsize=16)
+def _resizing(length: int, to: int, is_coarse: bool) -> Tensor:
+    """The matrix that resizes an axis as `on_grid` does, shape (to, length)."""
+    mode = "linear" if is_coarse else "area"
+    return F.interpolate(torch.eye(length)[None], size=to, mode=mode)[0].mT.contiguous()
+
+
 def nearest(queries: Tensor, keys: Tensor) -> Tensor:
     """For each query the key of the smallest cosine distance; both are centered by their own means first.
 
@@ -84,18 +133,42 @@ def nearest(queries: Tensor, keys: Tensor) -> Tensor:
         keys: Shape (M, C), float32, at least one.
 
     Returns:
-        Indices of keys, shape (N,), int64; the first of equals. The search takes N · M · min(C, `SEARCH_CHANNELS`)
-        multiplications if it is a large one, and holds both arguments twice.
+        Indices of keys, shape (N,), int64; the first of equals; see `Search`.
+    """
+    return Search(keys, len(queries)).nearest(queries, queries.mean(0))
+
+
+class Search:
+    """Finds the key of the smallest cosine distance; keys are centered by their mean, queries by that of all queries.
+
+    The search takes N · M · min(C, `SEARCH_CHANNELS`) multiplications if it is a large one.
+
+    Args:
+        keys: Shape (M, C), float32, at least one.
+        num_queries: N, of all queries.
 
     Reference: Kolkin et al. (2022), arXiv:2203.13215, section 3.3. Differs: a large search looks at the principal
     components of the keys alone.
     """
-    queries, keys = (F.normalize(columns - columns.mean(0), dim=1) for columns in (queries, keys))
-    channels = keys.shape[1]
-    if channels > 2 * SEARCH_CHANNELS and len(queries) * len(keys) > channels**2:  # else the basis costs more
-        basis = principal_basis(keys, SEARCH_CHANNELS)
-        queries, keys = queries @ basis, keys @ basis
-    return torch.cat([_nearest_of_block(block, keys) for block in torch.split(queries, QUERY_BLOCK)])
+
+    def __init__(self, keys: Tensor, num_queries: int) -> None:
+        self._keys = F.normalize(keys - keys.mean(0), dim=1)
+        self._basis: Tensor | None = None
+        channels = keys.shape[1]
+        if channels > 2 * SEARCH_CHANNELS and num_queries * len(keys) > channels**2:  # else the basis costs more
+            self._basis = principal_basis(self._keys, SEARCH_CHANNELS)
+            self._keys = self._keys @ self._basis
+
+    def nearest(self, queries: Tensor, mean: Tensor) -> Tensor:
+        """Indices of keys, shape (n,), int64, for some of the queries; the first of equals.
+
+        Args:
+            queries: Shape (n, C), float32.
+            mean: Of all queries, shape (C,).
+        """
+        queries = F.normalize(queries - mean, dim=1)
+        queries = queries if self._basis is None else queries @ self._basis
+        return torch.cat([_nearest_of_block(block, self._keys) for block in torch.split(queries, QUERY_BLOCK)])
 
 
 def _nearest_of_block(queries: Tensor, keys: Tensor) -> Tensor:

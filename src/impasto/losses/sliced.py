@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from impasto.losses.base import StyleLoss
-from impasto.losses.quantiles import Values, quantile_distance, values_of
+from impasto.losses.quantiles import Counts, Quantiles, counts_of, quantile_distance, quantiles_of
 
 
 class Sliced(StyleLoss):
@@ -15,22 +15,22 @@ class Sliced(StyleLoss):
     """
 
     scale = 3.0
-    sorts = True
+    counts = True
 
-    def statistics(self, features: Tensor, weights: Tensor | None = None, projection: Tensor | None = None) -> Values:
-        """Values along each direction; see `StyleLoss.statistics`."""
+    def statistics(self, features: Tensor, weights: Tensor | None = None, projection: Tensor | None = None) -> Counts:
+        """Counts of the values along each direction; see `StyleLoss.statistics`."""
         num_channels = features.shape[1] if projection is None else projection.shape[0]
         rotation = directions(num_channels).to(features.device)
         identity = torch.eye(features.shape[1], features.shape[1] + 1, device=features.device)
-        return values_of(features, weights, rotation @ (identity if projection is None else projection))
+        return counts_of(features, weights, rotation @ (identity if projection is None else projection))
 
-    def target(self, statistics: Values, projection: Tensor | None = None) -> Tensor:
-        """The quantiles, shape (K, N)."""
-        return statistics.sorted
+    def target(self, statistics: Counts, projection: Tensor | None = None) -> Quantiles:
+        """The quantiles."""
+        return quantiles_of(statistics)
 
-    def distance(self, statistics: Values, target: Tensor) -> Tensor:
+    def distance(self, statistics: Counts, target: Quantiles) -> Tensor:
         """Relative square of the difference of quantiles."""
-        return quantile_distance(statistics.sorted, target)
+        return quantile_distance(statistics, target)
 
 
 def directions(channels: int) -> Tensor:

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from impasto.losses.base import Statistics
+
 _POSITIONS_AT_A_TIME = 1 << 16
 """Half-precision features are converted to float32 in slices of this many positions, to keep the copy small."""
 
@@ -43,8 +45,8 @@ class _Sums(torch.autograd.Function):
         return gradient if weights is None else gradient * weights[..., None].to(gradient.dtype), None
 
 
-@dataclass(frozen=True)
-class Moments:
+@dataclass(frozen=True, eq=False)
+class Moments(Statistics):
     """Additive statistics of feature maps over positions.
 
     Attributes:
@@ -56,9 +58,6 @@ class Moments:
     count: Tensor
     first: Tensor
     second: Tensor
-
-    def __add__(self, other: "Moments") -> "Moments":
-        return Moments(self.count + other.count, self.first + other.first, self.second + other.second)
 
     def gram(self, projection: Tensor | None = None) -> Tensor:
         """The Gram matrix, divided by positions.

@@ -7,16 +7,16 @@ place apart instead of their mean; a content term helps to keep forms, and Gram 
 colors are matched by moments (`impasto.pipeline.color_preservation`).
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from impasto.encoders.base import Encoder
-from impasto.losses.neighbors import GRID_STRIDE, CosineSums, Matching, cells_of, grid_of, nearest, on_grid
+from impasto.losses.neighbors import GRID_STRIDE, CosineSums, Matching, Part, Search, cells_of, grid_of, on_grid
 from impasto.objective.masks import Style, style_shares, to_grid
-from impasto.objective.terms import Term, checked_finite
+from impasto.objective.terms import Sums, Term, checked_finite
+from impasto.objective.tiles import Tile
+from impasto.objective.view import View
 from impasto.recipe import Recipe
 
 SCALE = 3.3
@@ -40,21 +40,21 @@ class NeighborTerm(Term):
     is a sum over places with fixed targets, as the content's.
 
     Args:
-        encoder: Looks at all pictures.
-        content_image: Shape (1, 3, H, W), RGB in [0, 1], with its margin, as all other pictures and masks.
+        view: How pictures of this size are looked at.
+        content_image: Shape (1, 3, H, W), RGB in [0, 1].
         begin: The picture that is to be painted on, likewise.
-        styles: Style images with their weights and masks.
+        styles: Style images with their weights and masks; content masks are of the canvas.
         layers: Layers with their shares in the squared norm of a hypercolumn.
-        recipe: With the strength.
+        recipe: With the strength, and how targets are kept.
         matching: How matches are found.
-        visible: Which part of the picture counts, shape (1, 1, H, W) in [0, 1]; None for all.
+        visible: Which part of the picture counts, shape (1, 1, H, W) in [0, 1], of the canvas; None for all.
     """
 
     name = "style"
 
     def __init__(
         self,
-        encoder: Encoder,
+        view: View,
         content_image: Tensor,
         begin: Tensor,
         styles: Sequence[Style],
@@ -64,93 +64,199 @@ class NeighborTerm(Term):
         visible: Tensor | None = None,
     ) -> None:
         self.layers, self.shares = layers, style_shares(styles)
-        self._cells = {layer: cells_of(encoder.layers[layer].stride) for layer in layers}
+        self._view = view
+        self._cells = {layer: cells_of(view.encoder.layers[layer].stride) for layer in layers}
         self._rings = 0 if recipe.tileable else MARGIN // GRID_STRIDE
-        self._grid = grid_of((content_image.shape[-2], content_image.shape[-1]))
+        self._grid = grid_of(view.canvas.size)
         self._groups = [[layer] for layer in layers] if matching is Matching.BY_LAYER else [list(layers)]
         share = 1.0 if matching is Matching.OF_CONTENT else content_share(recipe.strength)
-        queries = self._columns(encoder, begin.lerp(content_image, share))
-        self._matches = [
-            _Matches(self._candidates(encoder, style, recipe), queries, layers, self._groups) for style in styles
-        ]
+        candidates = [self._candidates(style, recipe) for style in styles]
+        keeps = recipe.kept_targets if not view.is_whole else "float32"
+        self._matches = [_Matches(columns, layers, self._groups, keeps) for columns in candidates]
+
+        def queries(tile: Tile) -> Columns:
+            windows = [view.cut(image, tile) for image in (begin, content_image)]
+            return self._columns(view, windows[0].lerp(windows[1], share), tile)
+
+        _find_matches(self._matches, queries, view.tiles)
         inner = _inner(self._grid, self._rings).to(content_image)
         self._weights = [_place_weights(inner, self._grid, style.content_mask, visible) for style in styles]
 
-    def begin(self, image: Tensor) -> list[Any]:
-        """See `Term.begin`; sums for each group of layers, for each style."""
-        return [[CosineSums() for _ in self._groups] for _ in self._matches]
+    def begin(self, window: Tensor, tile: Tile) -> Sums:
+        """See `Term.begin`; sums for each group of layers, for each style, and the tile's targets."""
+        sums = [[CosineSums() for _ in self._groups] for _ in self._matches]
+        return {"sums": sums, "targets": [matches.targets(tile) for matches in self._matches]}
 
-    def add(self, distances: list[Any], layer: str, features: Tensor) -> None:
+    def add(self, sums: Sums, layer: str, features: Tensor, tile: Tile) -> None:
         """See `Term.add`."""
-        features = on_grid(features, self._grid, self._cells[layer])
+        features = self._on_grid(self._view, layer, features, tile)
         group = next(index for index, group in enumerate(self._groups) if layer in group)
-        for sums, matches in zip(distances, self._matches, strict=True):
-            sums[group].add(features * matches.scales[layer], matches.targets[layer])
+        for of_style, matches, targets in zip(sums["sums"], self._matches, sums["targets"], strict=True):
+            of_style[group].add(features * matches.scales[layer], targets[layer])
 
-    def value(self, distances: Sequence[Any]) -> Tensor:
-        """See `Term.value`."""
-        values = self._distances(distances)
-        return SCALE * torch.stack([share * value for share, value in zip(self.shares, values, strict=True)]).sum()
-
-    def mean(self, distances: Sequence[Any]) -> float:
-        """Of several styles, the mean by their shares."""
-        values = self._distances(distances)
-        return sum(share * value.item() for share, value in zip(self.shares, values, strict=True))
-
-    def _distances(self, distances: Sequence[Any]) -> list[Tensor]:
-        return [
-            torch.stack([one.distance(norms, weights) for one, norms in zip(sums, matches.norms, strict=True)]).mean()
-            for sums, matches, weights in zip(distances, self._matches, self._weights, strict=True)
-        ]
-
-    def _columns(self, encoder: Encoder, image: Tensor) -> Columns:
-        grid = grid_of((image.shape[-2], image.shape[-1]))
+    def end(self, sums: Sums, tile: Tile) -> Sums:
+        """See `Term.end`: the distance from each style, summed over the tile's places."""
         return {
-            layer: on_grid(checked_finite(features, layer, encoder), grid, self._cells[layer])
-            for layer, features in encoder.iter_features(image, self.layers)
+            index: torch.stack(
+                [
+                    one.distance(norms, tile.positions(weights, GRID_STRIDE))
+                    for one, norms in zip(of_style, matches.norms(tile), strict=True)
+                ]
+            ).mean()
+            for index, (of_style, matches, weights) in enumerate(
+                zip(sums["sums"], self._matches, self._weights, strict=True)
+            )
         }
 
-    def _candidates(self, encoder: Encoder, style: Style, recipe: Recipe) -> Mapping[str, Tensor]:
+    def value(self, sums: Sums) -> Tensor:
+        """See `Term.value`."""
+        return SCALE * torch.stack([share * sums[index] for index, share in enumerate(self.shares)]).sum()
+
+    def mean(self, sums: Sums) -> float:
+        """Of several styles, the mean by their shares."""
+        return sum(share * float(sums[index].item()) for index, share in enumerate(self.shares))
+
+    def _on_grid(self, view: View, layer: str, features: Tensor, tile: Tile) -> Tensor:
+        """A tile's features at its own places of the grid."""
+        grid = grid_of(view.canvas.size)
+        if tile.is_whole:
+            return on_grid(features, grid, self._cells[layer])
+        stride = view.encoder.layers[layer].stride
+        totals = view.encoder.grid(layer, view.canvas.size)
+        rows, columns = (
+            Part(span.positions(GRID_STRIDE, places), span.first(stride), total)
+            for span, places, total in zip((tile.rows, tile.columns), grid, totals, strict=True)
+        )
+        return on_grid(features, grid, self._cells[layer], (rows, columns))
+
+    def _columns(self, view: View, window: Tensor, tile: Tile) -> Columns:
+        return {
+            layer: self._on_grid(view, layer, checked_finite(features, layer, view.encoder), tile)
+            for layer, features in view.encoder.iter_features(window, self.layers)
+        }
+
+    def _candidates(self, style: Style, recipe: Recipe) -> Mapping[str, Tensor]:
         """The hypercolumns that may be matched, in parts of shape (M, C), of the style image in all its rotations."""
         parts: dict[str, list[Tensor]] = {layer: [] for layer in self.layers}
         for turns in range(4 if recipe.style_rotations else 1):
-            image = style.image.rot90(turns, (2, 3))
-            mask = None if style.style_mask is None else style.style_mask.rot90(turns, (2, 3))
-            grid = grid_of((image.shape[-2], image.shape[-1]))
-            chosen = _chosen(grid, max(1, self._rings), mask).to(image.device)
-            for layer, features in self._columns(encoder, image).items():
-                parts[layer].append(features[0, :, chosen].mT)
+            turned = Style(style.image.rot90(turns, (2, 3)))
+            view = self._view.of_style(turned, self.layers)
+            mask = None if style.style_mask is None else view.canvas.whole(style.style_mask.rot90(turns, (2, 3)))
+            chosen = _chosen(grid_of(view.canvas.size), max(1, self._rings), mask).to(style.image.device)
+            for tile in view.tiles:
+                own = tile.positions(chosen, GRID_STRIDE)
+                for layer, features in self._columns(view, view.cut(turned.image, tile), tile).items():
+                    parts[layer].append(features[0, :, own].mT)
         return {layer: torch.cat(columns) for layer, columns in parts.items()}
 
 
 class _Matches:
     """The style's features at the places that fit.
 
+    Args:
+        candidates: Hypercolumns in parts of shape (M, C), by layer.
+        layers: Layers with their shares.
+        groups: Layers that are matched together.
+        keeps: How targets are kept, as `Recipe.kept_targets`.
+
     Attributes:
-        targets: By layer, scaled, shape (1, C, h, w).
-        norms: Of the targets' hypercolumns, for each group of layers, shape (1, h, w).
         scales: What the picture's features are multiplied by, by layer.
+        groups: Layers that are matched together.
     """
 
     def __init__(
         self,
         candidates: Mapping[str, Tensor],
-        queries: Columns,
         layers: Mapping[str, float],
         groups: Sequence[Sequence[str]],
+        keeps: str,
     ) -> None:
         self.scales = {layer: _scale(columns, layers[layer]) for layer, columns in candidates.items()}
-        self.targets: dict[str, Tensor] = {}
-        self.norms: list[Tensor] = []
-        for group in groups:
-            keys = torch.cat([candidates[layer] * self.scales[layer] for layer in group], dim=1)
-            asked = torch.cat([queries[layer][0].flatten(1).mT * self.scales[layer] for layer in group], dim=1)
-            places = nearest(asked, keys)
-            targets = {
-                layer: _placed(candidates[layer][places] * self.scales[layer], queries[layer]) for layer in group
+        self._candidates: Mapping[str, Tensor] = candidates
+        self.groups, self._keeps = groups, keeps
+        self._places: dict[Tile, list[Tensor]] = {}
+        self._targets: dict[Tile, Columns] = {}
+        self._norms: dict[Tile, list[Tensor]] = {}
+        self._shapes: dict[Tile, Mapping[str, torch.Size]] = {}
+
+    def keys(self, group: Sequence[str]) -> Tensor:
+        """The candidates of a group of layers, scaled, shape (M, C)."""
+        return torch.cat([self._candidates[layer] * self.scales[layer] for layer in group], dim=1)
+
+    def asked(self, queries: Columns, group: Sequence[str]) -> Tensor:
+        """Queries of a group of layers, scaled, shape (N, C)."""
+        return torch.cat([queries[layer][0].flatten(1).mT * self.scales[layer] for layer in group], dim=1)
+
+    def scaled(self, means: Mapping[str, Tensor], group: Sequence[str]) -> Tensor:
+        """Means of queries by layer, shapes (C,), scaled as the queries are."""
+        return torch.cat([means[layer] * self.scales[layer] for layer in group])
+
+    def keep(self, tile: Tile, places: list[Tensor], queries: Columns) -> None:
+        """Keeps what was found for a tile.
+
+        Args:
+            tile: The tile.
+            places: Indices of candidates at its places, for each group.
+            queries: Of the tile, whose shapes the targets have.
+        """
+        self._places[tile] = [found.int() for found in places]
+        shapes = {layer: query.shape for layer, query in queries.items()}
+        targets = self._placed(tile, shapes)
+        norms = [
+            torch.stack([targets[layer].square().sum(1) for layer in group]).sum(0).sqrt() for group in self.groups
+        ]
+        self._norms[tile] = norms
+        self._shapes[tile] = shapes
+        if self._keeps != "none":
+            self._targets[tile] = {
+                layer: target.half() if self._keeps == "float16" else target for layer, target in targets.items()
             }
-            self.targets |= targets
-            self.norms.append(torch.stack([target.square().sum(1) for target in targets.values()]).sum(0).sqrt())
+
+    def close(self) -> None:
+        """Lets go of what is not needed any more once all tiles have their matches."""
+        if self._keeps != "none":
+            self._candidates, self._places = {}, {}
+
+    def targets(self, tile: Tile) -> Columns:
+        """Of a tile's places, scaled, by layer, shapes (1, C, h, w)."""
+        if self._keeps == "none":
+            return self._placed(tile, self._shapes[tile])
+        return {layer: target.to(self.scales[layer].dtype) for layer, target in self._targets[tile].items()}
+
+    def norms(self, tile: Tile) -> Sequence[Tensor]:
+        """Of the targets' hypercolumns, for each group of layers, shape (1, h, w)."""
+        return self._norms[tile]
+
+    def _placed(self, tile: Tile, shapes: Mapping[str, torch.Size]) -> Columns:
+        return {
+            layer: (self._candidates[layer][places.long()] * self.scales[layer]).mT.reshape(shapes[layer]).contiguous()
+            for group, places in zip(self.groups, self._places[tile], strict=True)
+            for layer in group
+        }
+
+
+def _find_matches(matches: Sequence[_Matches], queries: Callable[[Tile], Columns], tiles: Sequence[Tile]) -> None:
+    """Finds the nearest candidates of all places, tile by tile; queries are centered by their mean over all tiles."""
+    known = queries(tiles[0]) if len(tiles) == 1 else None
+    sums: dict[str, Tensor] = {}
+    count = 0
+    for tile in tiles:
+        columns = queries(tile) if known is None else known
+        own = {layer: column[0].flatten(1).sum(1, dtype=torch.float64) for layer, column in columns.items()}
+        sums = {layer: sums[layer] + own[layer] for layer in own} if sums else own
+        count += next(iter(columns.values()))[0, 0].numel()
+    means = {layer: (total / count).float() for layer, total in sums.items()}
+    searches = [[Search(of_style.keys(group), count) for group in of_style.groups] for of_style in matches]
+    for tile in tiles:
+        columns = queries(tile) if known is None else known
+        for of_style, search in zip(matches, searches, strict=True):
+            places = [
+                one.nearest(of_style.asked(columns, group), of_style.scaled(means, group))
+                for one, group in zip(search, of_style.groups, strict=True)
+            ]
+            of_style.keep(tile, places, columns)
+    for of_style in matches:
+        of_style.close()
 
 
 def content_share(strength: float) -> float:
@@ -165,11 +271,6 @@ def _scale(columns: Tensor, share: float) -> Tensor:
     """What gives the columns, shape (M, C), the mean squared norm `share`; 1 for a dead layer."""
     power = columns.square().sum(1).mean()
     return torch.where(power > 0, share / power, torch.ones_like(power)).sqrt()
-
-
-def _placed(columns: Tensor, like: Tensor) -> Tensor:
-    """Columns of shape (N, C) as a feature map of the shape (1, C, h, w) of another."""
-    return columns.mT.reshape(like.shape).contiguous()
 
 
 def _inner(grid: tuple[int, int], rings: int) -> Tensor:

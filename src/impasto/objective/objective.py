@@ -6,11 +6,9 @@ Each term is divided by its own scale (1 is the distance of a black picture), mu
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from impasto.encoders.base import Encoder
@@ -18,7 +16,18 @@ from impasto.losses.neighbors import Matching
 from impasto.objective.cuda_graph import CapturedFunction
 from impasto.objective.masks import Style
 from impasto.objective.neighbor_term import MARGIN, NeighborTerm
-from impasto.objective.terms import ContentTerm, StyleTerm, SumTerm, Term, TotalVariationTerm
+from impasto.objective.terms import (
+    ContentTerm,
+    StyleTerm,
+    Sums,
+    Term,
+    TotalVariationTerm,
+    added,
+    tensors_of,
+    with_tensors,
+)
+from impasto.objective.tiles import Tile
+from impasto.objective.view import View
 from impasto.objective.weighting import TERMS, layer_shares, style_layers_of, term_factors, texture_layers_of
 from impasto.recipe import Recipe
 
@@ -86,58 +95,141 @@ class Objective:
         texture_layers = texture_layers_of(recipe, encoder) if style else {}
         texture = layer_shares(texture_layers) if texture_layers else {}
         self.layers = {*content, *style, *texture}
-        self._margin = MARGIN if recipe.style_loss == "neighbors" and not recipe.tileable else 0
-        content_image, inside = self._widened(content_image), None if visible is None else self._widened(visible)
-        looker = target_encoder or encoder
-        whole_styles = [self._in_margin(style if isinstance(style, Style) else Style(style)) for style in styles]
+        height, width = content_image.shape[-2:]
+        margin = MARGIN if recipe.style_loss == "neighbors" else 0
+        view = View.of(
+            (height, width), encoder, target_encoder or encoder, self.layers, recipe.tile_edge, margin,
+            wraps=recipe.tileable, interpolates=recipe.style_loss == "neighbors",
+        )  # fmt: skip
+        self._view = view
+        canvas = view.canvas
+        inside = None if visible is None else canvas.whole(visible)
+        given = [style if isinstance(style, Style) else Style(style) for style in styles]
+        whole_styles = [
+            style if style.content_mask is None else replace(style, content_mask=canvas.whole(style.content_mask))
+            for style in given
+        ]
         with torch.no_grad():
             style_terms: list[Term]
             if recipe.style_loss == "neighbors":
-                begin = content_image if begin is None else self._widened(begin)
-                neighbors = (encoder, content_image, begin, whole_styles, style, recipe, matching, inside)
+                begin = content_image if begin is None else begin
+                neighbors = (view, content_image, begin, whole_styles, style, recipe, matching, inside)
                 style_terms = [NeighborTerm(*neighbors)] if style else []  # without a layer, nothing can be matched
                 if style_terms and texture:
-                    gram = StyleTerm(encoder, whole_styles, texture, recipe.replace(style_loss="gram"), looker, inside)
-                    style_terms = [SumTerm(style_terms[0], gram, recipe.texture)]
+                    gram = recipe.replace(style_loss="gram")
+                    style_terms.append(StyleTerm(view, whole_styles, texture, gram, inside, recipe.texture))
             else:
-                style_terms = [StyleTerm(encoder, whole_styles, style, recipe, looker, inside)]
+                style_terms = [StyleTerm(view, whole_styles, style, recipe, inside)]
             terms: list[Term] = [
-                ContentTerm(encoder, content_image, content, self.layers, looker, inside),
+                ContentTerm(view, content_image, content, recipe.kept_targets, inside),
                 *style_terms,
-                TotalVariationTerm(wraps=recipe.tileable),
+                TotalVariationTerm(canvas, wraps=recipe.tileable),
             ]
         self.terms = [term for term in terms if self.factors[term.name]]
 
+    @property
+    def num_tiles(self) -> int:
+        """In how many tiles the picture is evaluated."""
+        return len(self._view.tiles)
+
     def evaluate(self, image: Tensor) -> Evaluation:
-        """The objective and its gradient; one forward and one backward pass, no host synchronization.
+        """The objective and its gradient, without host synchronization.
+
+        One tile takes one forward and one backward pass. With several, a first pass makes the sums that the value of a
+        term is a function of; a second one carries the derivative with respect to the sums back, tile by tile.
 
         Args:
             image: Shape (1, 3, H, W), RGB in [0, 1], of the content image's size.
         """
-        if image.is_cuda:
+        if image.is_cuda and self.num_tiles == 1:
             self._captured = self._captured or CapturedFunction(self._evaluate)
             return Evaluation(*self._captured(image))
         return Evaluation(*self._evaluate(image))
 
-    def _evaluate(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        image = image.detach().requires_grad_()
-        parts = self.parts(image)
-        total = parts.sum()
-        if not total.requires_grad:  # every term switched off
-            return total.detach(), torch.zeros_like(image), parts.detach()
+    def _evaluate(self, image: Tensor, names: Collection[str] = TERMS) -> tuple[Tensor, Tensor, Tensor]:
+        """Total, gradient and parts; of some terms, if not of all."""
+        terms = [term for term in self.terms if term.name in names]
         scale = _gradient_scale(image) if self.encoder.precision == "float16" else 1.0
-        (gradient,) = torch.autograd.grad(total * scale, image)
-        return total.detach(), gradient / scale, parts.detach()
+        image, tiles = image.detach(), self._view.tiles
+        gradient = torch.zeros_like(image)
+        known: Mapping[Term, Sums] = {}
+        curved = [term for term in terms if not term.is_additive]
+        if len(tiles) > 1 and curved:
+            with torch.no_grad():
+                known = self._sums(image, curved)
+        values: dict[Term, Tensor] = {}
+        for tile in tiles:
+            leaf = (image if tile.is_whole else self._view.cut(image, tile)).detach().requires_grad_()
+            window = self._view.cut(leaf, tile) if tile.is_whole else leaf
+            own = self._sums_of_tile(self._unlocked(window, tile), terms, tile)
+            outputs: list[Tensor] = []
+            derivatives: list[Tensor | None] = []
+            for term in terms:
+                leaves = [tensor.detach().requires_grad_() for tensor in tensors_of(known.get(term, own[term]))]
+                value = self.factors[term.name] * term.share * term.value(with_tensors(own[term], leaves))
+                outputs += tensors_of(own[term])
+                derivatives += torch.autograd.grad(value, leaves, allow_unused=True)
+                values[term] = value.detach() if term in known or term not in values else values[term] + value.detach()
+            carried = [
+                (output, derivative * scale)
+                for output, derivative in zip(outputs, derivatives, strict=True)
+                if output.requires_grad and derivative is not None
+            ]
+            if carried:
+                (part,) = torch.autograd.grad([output for output, _ in carried], leaf, [d for _, d in carried])
+                part = part if scale == 1 else part / scale
+                if tile.is_whole:
+                    gradient = part
+                else:
+                    self._view.canvas.add(gradient, part, tile)
+        parts = self._stacked(values, image)
+        return parts.sum(), gradient, parts
+
+    def _stacked(self, values: Mapping[Term, Tensor], image: Tensor) -> Tensor:
+        """Weighted values of terms by name, in the order of `TERMS`."""
+        zero = image.new_zeros(())
+        return torch.stack(
+            [sum((value for term, value in values.items() if term.name == name), start=zero) for name in TERMS]
+        )
+
+    def _unlocked(self, window: Tensor, tile: Tile) -> Tensor:
+        """A window, with the content in it where that is kept."""
+        if self.lock_mask is None:
+            return window
+        return window.lerp(self._view.cut(self.content_image, tile), self._view.cut(self.lock_mask, tile))
+
+    def _sums(self, image: Tensor, terms: Sequence[Term]) -> Mapping[Term, Sums]:
+        """The sums of some terms, over all tiles."""
+        sums: dict[Term, Sums] = {}
+        for tile in self._view.tiles:
+            own = self._sums_of_tile(self._unlocked(self._view.cut(image, tile), tile), terms, tile)
+            sums = {term: added(sums[term], own[term]) for term in terms} if sums else own
+        return sums
+
+    def _sums_of_tile(self, window: Tensor, terms: Sequence[Term], tile: Tile) -> dict[Term, Sums]:
+        """The sums of some terms in a tile.
+
+        A layer's losses are taken when it is there, before the next one. On the way back they then come after it: no
+        gradient of a feature map waits for the others. All terms' layers are asked for, also for one term alone: the
+        deepest decides how far a small picture is continued, and targets have to fit.
+        """
+        sums = {term: term.begin(window, tile) for term in terms}
+        missing = {layer for term in terms for layer in term.layers}
+        for layer, features in self.encoder.iter_features(window, self.layers) if missing else ():
+            missing.discard(layer)
+            for term in terms:
+                if layer in term.layers:
+                    term.add(sums[term], layer, features, tile)
+            if not missing:
+                break
+        return {term: term.end(sums[term], tile) for term in terms}
 
     def parts(self, image: Tensor, names: Collection[str] = TERMS) -> Tensor:
         """The weighted terms in the order of `TERMS`, shape (3,), differentiable; 0 for those not asked for."""
-        if self.lock_mask is not None:
-            image = image.lerp(self.content_image, self.lock_mask)
         terms = [term for term in self.terms if term.name in names]
-        distances = self._distances(image, terms)
-        parts = {term.name: self.factors[term.name] * term.value(distances[term.name]) for term in terms}
-        zero = image.new_zeros(())
-        return torch.stack([parts.get(name, zero) for name in TERMS])
+        sums = self._sums(image, terms)
+        values = {term: self.factors[term.name] * term.share * term.value(sums[term]) for term in terms}
+        return self._stacked(values, image)
 
     @torch.no_grad()
     def distances(self, image: Tensor) -> dict[str, float]:
@@ -149,8 +241,9 @@ class Objective:
         Returns:
             By the name of the term; 0 for a term that is switched off. Of several styles, the mean by their shares.
         """
-        distances = self._distances(image, self.terms)
-        return dict.fromkeys(TERMS, 0.0) | {term.name: term.mean(distances[term.name]) for term in self.terms}
+        sums = self._sums(image, self.terms)
+        means = {term.name: term.mean(sums[term]) for term in reversed(self.terms)}  # the first of a name counts
+        return dict.fromkeys(TERMS, 0.0) | means
 
     def gradient_share(self, image: Tensor, gradient: Tensor) -> dict[str, float]:
         """Each term's share of the gradient: its norm over the sum of the norms of all terms.
@@ -159,48 +252,16 @@ class Objective:
             image: Shape (1, 3, H, W), RGB in [0, 1], of the content image's size.
             gradient: Of the whole objective there, of the same shape; what is not the other terms' is the style's.
         """
-        image = image.detach().requires_grad_()
-        gradients = {name: torch.zeros_like(gradient) for name in TERMS}
+        norms, left = dict.fromkeys(TERMS, 0.0), gradient
         for name in TERMS:
-            part = self.parts(image, [name]).sum() if name != "style" else image.new_zeros(())
-            if part.requires_grad:
-                (gradients[name],) = torch.autograd.grad(part, image)
+            if self.factors[name] and name != "style":
+                _, own, _ = self._evaluate(image, [name])
+                norms[name] = own.norm().item()
+                left = left - own
         if self.factors["style"]:
-            gradients["style"] = gradient - sum(gradients.values(), start=torch.zeros_like(gradient))
-        norms = {name: gradients[name].norm().item() for name in TERMS}
+            norms["style"] = left.norm().item()
         total = sum(norms.values()) or 1.0
         return {name: norm / total for name, norm in norms.items()}
-
-    def _widened(self, image: Tensor) -> Tensor:
-        """A picture or mask, mirrored past its border by the margin, if there is one."""
-        if not self._margin:
-            return image
-        is_large = min(image.shape[-2:]) > self._margin
-        return F.pad(image, [self._margin] * 4, mode="reflect" if is_large else "replicate")
-
-    def _in_margin(self, style: Style) -> Style:
-        masks = (style.content_mask, style.style_mask)
-        content_mask, style_mask = (None if mask is None else self._widened(mask) for mask in masks)
-        return Style(self._widened(style.image), style.weight, content_mask, style_mask)
-
-    def _distances(self, image: Tensor, terms: Sequence[Term]) -> Mapping[str, list[Any]]:
-        """The distances of some terms, by name.
-
-        A layer's losses are taken when it is there, before the next one. On the way back they then come after it: no
-        gradient of a feature map waits for the others. All terms' layers are asked for, also for one term alone: the
-        deepest decides how far a small picture is continued, and targets have to fit.
-        """
-        image = self._widened(image)
-        distances = {term.name: term.begin(image) for term in terms}
-        missing = {layer for term in terms for layer in term.layers}
-        for layer, features in self.encoder.iter_features(image, self.layers) if missing else ():
-            missing.discard(layer)
-            for term in terms:
-                if layer in term.layers:
-                    term.add(distances[term.name], layer, features)
-            if not missing:
-                break
-        return distances
 
 
 def _gradient_scale(image: Tensor) -> float:

@@ -16,14 +16,15 @@ from torch import Tensor
 from impasto.devices import pick_device, release_freed_pages, trim_freed_pages
 from impasto.encoders import Encoder
 from impasto.engine import Control, Progress
-from impasto.engine.checkpoint import Checkpointer, Checkpoints
+from impasto.engine.checkpoint import Checkpoint, Checkpointer, Checkpoints
 from impasto.errors import UserError
 from impasto.images import Picture, as_picture
 from impasto.images.picture import quantize, to_samples
 from impasto.pipeline.build import build_engine, complete, encoder_of
 from impasto.pipeline.color_preservation import stays_gray
 from impasto.pipeline.level_images import style_sizes, target_size
-from impasto.pipeline.memory import MemoryPlan, Sizes, plan_memory
+from impasto.pipeline.memory import Sizes
+from impasto.pipeline.memory_plan import PLANNED, MemoryPlan, plan_within
 from impasto.pipeline.provenance import Inputs, provenance_of
 from impasto.recipe import Recipe, StopReason
 
@@ -116,7 +117,8 @@ class Execution:
         device: ``"auto"`` (the first accelerator, else the CPU) or a name that torch knows.
         threads: Processor threads; None leaves torch's setting.
         trust: Whether the file of a custom model may run its code.
-        max_memory: Bytes that the process may use; memory savings are switched on until it fits. None sets no limit.
+        max_memory: Bytes that the process may use; memory savings are switched on until it fits. None is what the
+            machine, its container or the accelerator has free, less a margin.
         checkpoints: Where to keep the run's state, and whether to resume from it; None keeps none.
     """
 
@@ -164,7 +166,7 @@ def stylize(
         LayerError: If the encoder does not have a layer that the recipe names.
         WeightsError: If the encoder's weights are missing or damaged.
         CheckpointError: If the checkpoint to resume from is missing, damaged, or of another run.
-        OutOfMemoryError: If the run does not fit with all memory savings on.
+        OutOfMemoryError: If the run does not fit into `max_memory` with all memory savings on.
 
     Reference: Gatys, Ecker & Bethge (2016), CVPR, "Image Style Transfer Using Convolutional Neural Networks".
     """
@@ -191,7 +193,7 @@ def stylize(
     if recipe.finishing is not None:
         finishing_encoder = encoder_of(recipe.replace(model=recipe.finishing.model), device)
     encoders = [encoder] if finishing_encoder is None else [encoder, finishing_encoder]
-    recipe = _within_memory(inputs, recipe, encoders, execution.max_memory, on_plan)
+    recipe = _within_memory(inputs, recipe, encoders, execution, device, on_plan)
     engine = build_engine(inputs, recipe, encoder, device, control, finishing_encoder)
     finish_sha256 = finishing_encoder.weights_sha256 if finishing_encoder is not None else ""
     provenance = provenance_of(recipe, inputs, encoder.weights_sha256, finish_sha256)
@@ -231,18 +233,28 @@ def _within_memory(
     inputs: Inputs,
     recipe: Recipe,
     encoders: Sequence[Encoder],
-    limit: int | None,
+    execution: Execution,
+    device: torch.device,
     on_plan: Callable[[MemoryPlan], None] | None,
 ) -> Recipe:
-    """The recipe, with a shorter history if memory requires it; switches encoders to low memory if necessary."""
-    plan = plan_memory(encoders, recipe, memory_sizes(inputs, recipe), limit)
+    """The recipe with what memory requires; switches encoders to low memory if necessary.
+
+    A run that is resumed goes on in the tiles, and with the history, that it began with.
+    """
+    if execution.checkpoints is not None and execution.checkpoints.resume:
+        begun = Checkpoint.recipe_in(execution.checkpoints.path)
+        recipe = recipe.replace(
+            **{name: begun[name] for name in PLANNED if name in begun and name not in recipe.model_fields_set}
+        )
+    plan = plan_within(encoders, recipe, memory_sizes(inputs, recipe), device, execution.max_memory)
     for sentence in plan.lowered:
         logger.warning("%s", sentence)
     if plan.is_low_memory:
         for encoder in encoders:
             encoder.is_low_memory = encoder.supports_low_memory
-    if plan.recipe.history_size != recipe.history_size:
-        recipe = recipe.replace(history_size=plan.recipe.history_size)
+    changed = {name: value for name in PLANNED if (value := getattr(plan.recipe, name)) != getattr(recipe, name)}
+    if changed:
+        recipe = recipe.replace(**changed)
     if on_plan is not None:
         on_plan(replace(plan, recipe=recipe))
     return recipe

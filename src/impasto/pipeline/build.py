@@ -16,6 +16,7 @@ from impasto.engine.pyramid import Level, build_pyramid
 from impasto.images import Picture, fill_transparent
 from impasto.objective.masks import check_mask, check_pairs, resize_mask
 from impasto.objective.objective import Objective
+from impasto.objective.view import is_tiled
 from impasto.objective.weighting import style_layers_of
 from impasto.pipeline.color_preservation import finisher, prepare, style_colors
 from impasto.pipeline.level_images import LevelImages, largest_sizes, target_size
@@ -91,7 +92,10 @@ class StyleTransfer:
         with mmap_temporaries(retain_freed_pages if retains else release_freed_pages):
             if self._finishing_encoder is not None and level.is_finish:
                 return self._finishing_objective(level, recipe, self._finishing_encoder, begin)
-            if self._finishing_encoder is not None and level.is_corrected and isinstance(self._encoder, Compact):
+            # The correction is a map of the whole picture, which a picture in tiles has no room for.
+            is_whole = not is_tiled(level.size, recipe.tile_edge)
+            corrects = level.is_corrected and is_whole
+            if self._finishing_encoder is not None and corrects and isinstance(self._encoder, Compact):
                 return self._corrected_objective(level, recipe, begin, self._encoder, self._finishing_encoder)
             return self._images.objective(level.size, recipe, begin=begin, matching=level.matching)
 

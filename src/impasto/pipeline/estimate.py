@@ -14,7 +14,8 @@ from impasto.losses.neighbors import cells_of, grid_of, nearest
 from impasto.objective.objective import Objective
 from impasto.pipeline.build import complete, encoder_of, for_encoder
 from impasto.pipeline.level_images import noise, style_sizes, target_size
-from impasto.pipeline.memory import MemoryPlan, Sizes, plan_memory
+from impasto.pipeline.memory import Sizes
+from impasto.pipeline.memory_plan import MemoryPlan, plan_within, slowdown_of
 from impasto.recipe import Recipe
 
 SEARCHED = 2048
@@ -74,14 +75,17 @@ def estimate(
         encoders.append(_outline(finish, place) or encoder_of(finish, place))
     size = target_size(content_size, recipe)
     sizes = Sizes(size, [content_size, *file_sizes], style_sizes(file_sizes, size, recipe))
-    plan = plan_memory(encoders, recipe, sizes, max_memory)
+    plan = plan_within(encoders, recipe, sizes, place, max_memory)
     levels = build_pyramid(size, recipe)
     seconds_a_pixel = [_seconds_a_pixel(encoder, for_encoder(recipe, encoder), place) for encoder in encoders]
     return Estimate(
         recipe=plan.recipe,
         levels=[(*level.size, level.iterations) for level in levels],
         seconds=sum(
-            seconds_a_pixel[level.is_finish] * math.prod(level.size) * expected_iterations(level, recipe)
+            seconds_a_pixel[level.is_finish]
+            * math.prod(level.size)
+            * expected_iterations(level, recipe)
+            * slowdown_of(encoders[level.is_finish], plan.recipe, level.size)
             for level in levels
         )
         + _search_seconds(encoders[0], recipe, levels, sizes, place),

@@ -1,4 +1,4 @@
-"""Memory of a run: the expected peak, counted tensor by tensor, and the savings when that is too much.
+"""Memory of a run: the expected peak, counted tensor by tensor.
 
 The peak is reached in the loop, when the losses have computed their gradients and autograd still holds all activations,
 or while the targets of a wide style image are computed. Everything is counted from the encoder's and the optimizer's
@@ -6,24 +6,22 @@ tensors, except for the constants below, which were measured (`benchmarks/memory
 """
 
 import itertools
-import logging
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 
 from impasto.devices import LARGEST_KEPT_BLOCK
 from impasto.encoders import Encoder
 from impasto.encoders.base import DTYPES
 from impasto.engine.pyramid import build_pyramid
-from impasto.errors import OutOfMemoryError
 from impasto.losses import STYLE_LOSSES
 from impasto.losses.neighbors import GRID_STRIDE, cells_of
+from impasto.losses.quantiles import NUM_BINS, VALUES_AT_A_TIME
+from impasto.objective.neighbor_term import MARGIN
+from impasto.objective.view import View
 from impasto.objective.weighting import style_layers_of, texture_layers_of
-from impasto.optimizers.lbfgs import LEAST_HISTORY
 from impasto.pipeline.build import for_encoder
-from impasto.recipe import Recipe, size_in_words
-
-logger = logging.getLogger(__name__)
+from impasto.recipe import Recipe
 
 PROCESS_BYTES = 290_000_000
 """A process with CPU torch and libvips loaded, before any picture (Linux, x86-64)."""
@@ -64,101 +62,13 @@ class Sizes:
     styles: Sequence[tuple[int, int]]
 
 
-@dataclass(frozen=True)
-class MemoryPlan:
-    """How a run saves memory, and how much it is expected to take.
-
-    Attributes:
-        recipe: With a shorter history if memory requires it.
-        is_low_memory: Whether encoders store activations as bytes; the gradient stays the same.
-        peak_bytes: Expected peak of the process.
-        lowered: A sentence for each saving.
-    """
-
-    recipe: Recipe
-    is_low_memory: bool
-    peak_bytes: int
-    lowered: tuple[str, ...] = ()
-
-
-def plan_memory(encoders: Sequence[Encoder], recipe: Recipe, sizes: Sizes, limit: int | None = None) -> MemoryPlan:
-    """The plan of a run, with savings switched on one after the other until it fits the limit.
-
-    Savings that do not change the picture come first: activations as bytes, then a shorter history of L-BFGS.
-
-    Args:
-        encoders: The run's own, and the finishing one if there is one; only their layers and the number of their
-            weights are looked at.
-        recipe: With layers filled in.
-        sizes: Of the pictures.
-        limit: Bytes that the process may use; None for no limit.
-
-    Raises:
-        OutOfMemoryError: If the run needs more than the limit with all memory savings on.
-    """
-    is_low_memory = all(encoder.is_low_memory for encoder in encoders)
-    plan = MemoryPlan(recipe, is_low_memory, peak_bytes(encoders, recipe, sizes, is_low_memory=is_low_memory))
-    for lower in (_in_low_memory, _with_short_history):
-        if limit is None or plan.peak_bytes <= limit:
-            return plan
-        plan = lower(plan, encoders, sizes)
-    if limit is not None and plan.peak_bytes > limit:
-        raise OutOfMemoryError(
-            f"The run needs {size_in_words(plan.peak_bytes)} of memory with all memory savings on, and --max-memory is "
-            f"{size_in_words(limit)}. {_way_out(encoders, plan, sizes, limit)}"
-        )
-    return plan
-
-
-def _in_low_memory(plan: MemoryPlan, encoders: Sequence[Encoder], sizes: Sizes) -> MemoryPlan:
-    if plan.is_low_memory or not any(encoder.supports_low_memory for encoder in encoders):
-        return plan
-    peak = peak_bytes(encoders, plan.recipe, sizes, is_low_memory=True)
-    sentence = (
-        f"To save memory, activations are kept as bytes: {size_in_words(peak)} instead of "
-        f"{size_in_words(plan.peak_bytes)}, a little slower, the same picture."
-    )
-    return replace(plan, is_low_memory=True, peak_bytes=peak, lowered=(*plan.lowered, sentence))
-
-
-def _with_short_history(plan: MemoryPlan, encoders: Sequence[Encoder], sizes: Sizes) -> MemoryPlan:
-    if plan.recipe.optimizer != "lbfgs" or plan.recipe.history_size <= LEAST_HISTORY:
-        return plan
-    recipe = plan.recipe.replace(history_size=LEAST_HISTORY)
-    peak = peak_bytes(encoders, recipe, sizes, is_low_memory=plan.is_low_memory)
-    sentence = (
-        f"To save memory, history_size is {LEAST_HISTORY} instead of {plan.recipe.history_size}: {size_in_words(peak)} "
-        f"instead of {size_in_words(plan.peak_bytes)}."
-    )
-    return replace(plan, recipe=recipe, peak_bytes=peak, lowered=(*plan.lowered, sentence))
-
-
-def _way_out(encoders: Sequence[Encoder], plan: MemoryPlan, sizes: Sizes, limit: int) -> str:
-    """A sentence: the largest height that fits, by bisection; or the memory that is needed."""
-
-    def fits(height: int) -> bool:
-        scale = height / sizes.output[0]
-        scaled = [(height, max(1, round(sizes.output[1] * scale)))]
-        scaled += [(max(1, round(h * scale)), max(1, round(w * scale))) for h, w in sizes.styles]
-        there = Sizes(scaled[0], sizes.inputs, scaled[1:])
-        return peak_bytes(encoders, plan.recipe, there, is_low_memory=plan.is_low_memory) <= limit
-
-    lowest, highest = 0, sizes.output[0]
-    while highest - lowest > 1:
-        middle = (lowest + highest) // 2
-        lowest, highest = (middle, highest) if fits(middle) else (lowest, middle)
-    if lowest < min(16, sizes.output[0]):
-        return f"Not even a small picture fits; allow at least {size_in_words(plan.peak_bytes)}."
-    return f"--height {lowest} would fit."
-
-
 def peak_bytes(encoders: Sequence[Encoder], recipe: Recipe, sizes: Sizes, *, is_low_memory: bool = False) -> int:
     """Expected peak memory of a run's process in bytes.
 
     Args:
         encoders: The run's own, and the finishing one if there is one; only their layers and the number of their
             weights are looked at. Both stay loaded, and the one that takes more decides the peak.
-        recipe: With layers filled in.
+        recipe: With layers filled in, the edge of tiles, and how targets are kept.
         sizes: Of the pictures.
         is_low_memory: Whether encoders that can store activations as bytes do so.
     """
@@ -181,16 +91,52 @@ def peak_bytes(encoders: Sequence[Encoder], recipe: Recipe, sizes: Sizes, *, is_
 def _bytes_at_work(network: "_Network", sizes: Sizes, encoder: Encoder, *, is_low_memory: bool) -> float:
     """Resident bytes of one encoder's activations, in the loop or while a style's targets are computed."""
     pixels = math.prod(sizes.output)
-    largest_style = max((math.prod(size) for size in sizes.styles), default=0)
+    view = view_of(encoder, network.recipe, sizes.output, network.wanted)
+    window = view.window_pixels
+    largest_style = max((_style_window(view, network, size) for size in sizes.styles), default=0)
     is_low_memory = is_low_memory and (encoder.supports_low_memory or encoder.is_low_memory)
     loop = network.low_memory_bytes() if is_low_memory else network.plain_bytes()
     candidates = [network.columns * network.turns * math.prod(size) for size in sizes.styles]
-    matching = [*candidates, *[max(candidates, default=0.0)] * 2, *[network.columns * pixels] * 4]
+    queries = [network.columns * min(window, pixels)] * 4
+    kept = _kept_bytes(network, view, pixels, candidates)
+    matching = [*candidates, *[max(candidates, default=0.0)] * 2, *queries]
     return max(
-        _resident(matching, is_low_memory),
-        _resident(((size * pixels) for size in loop), is_low_memory),
-        _resident(((size * largest_style) for size in network.target_bytes()), is_low_memory),
+        _resident([*matching, kept], is_low_memory),
+        _resident([*(size * window for size in loop), kept], is_low_memory) + network.counting_bytes(),
+        _resident((size * largest_style for size in network.target_bytes()), is_low_memory) + network.counting_bytes(),
     )
+
+
+def _kept_bytes(network: "_Network", view: View, pixels: int, candidates: Sequence[float]) -> float:
+    """What is kept of a picture in tiles from one evaluation to the next, to compare its features with."""
+    if view.is_whole:
+        return 0.0
+    keeps = network.recipe.kept_targets
+    if keeps == "none":
+        return sum(candidates)
+    targets = network.columns + sum(4 * network.values(layer) for layer in network.content)
+    return pixels * targets * (0.5 if keeps == "float16" else 1.0)
+
+
+def view_of(encoder: Encoder, recipe: Recipe, size: tuple[int, int], layers: Collection[str]) -> View:
+    """How a run looks at a picture of a height and width; whole if the encoder cannot say how far it looks.
+
+    Args:
+        encoder: Of the run.
+        recipe: With the edge of tiles.
+        size: Height and width.
+        layers: That are looked at.
+    """
+    is_matched = recipe.style_loss == "neighbors"
+    return View.of(
+        size, encoder, encoder, layers, None if encoder.reach(layers) is None else recipe.tile_edge,
+        MARGIN if is_matched else 0, wraps=recipe.tileable, interpolates=is_matched,
+    )  # fmt: skip
+
+
+def _style_window(view: View, network: "_Network", size: tuple[int, int]) -> int:
+    sources = [layer for layers in network.style_sources for layer in layers]
+    return view_of(view.encoder, network.recipe, size, sources).window_pixels
 
 
 def _resident(blocks: "Sequence[float] | Iterator[float]", is_low_memory: bool) -> float:
@@ -209,6 +155,7 @@ class _Network:
     """The tensors that an encoder and its losses hold, each in bytes per pixel of the picture."""
 
     def __init__(self, encoder: Encoder, recipe: Recipe) -> None:
+        self.recipe = recipe
         self.width = DTYPES[encoder.precision if recipe.precision == "auto" else recipe.precision].itemsize
         self.pads = recipe.padding != "zero" or recipe.tileable
         self.content = list(recipe.content_layers or encoder.content_layers)
@@ -216,7 +163,7 @@ class _Network:
         self.wanted = {*self.content, *style, *texture_layers_of(recipe, encoder)}
         self.style_sources = [set(encoder.style_sources(layer)) for layer in style]
         is_matched = recipe.style_loss == "neighbors"
-        self.sorted = [] if is_matched or not STYLE_LOSSES[recipe.style_loss].sorts else style
+        self.counted = [] if is_matched or not STYLE_LOSSES[recipe.style_loss].counts else style
         self.turns = 4 if recipe.style_rotations else 1
         self.columns = (
             4
@@ -245,15 +192,22 @@ class _Network:
     def loss_bytes(self) -> list[float]:
         """What losses hold in float32: the content's differences and squares, also in the space of the projection.
 
-        Style losses that sort hold the places and the targets of all values besides.
+        Style losses that count hold the places of all values besides.
         """
-        places = [size * self.values(layer) for layer in self.sorted for size in (8, 4)]
+        places = [size * self.values(layer) for layer in self.counted for size in (2, 4)]
         places += [self.columns] * 3  # targets, features on the grid, and these scaled
         own = [4 * self.values(layer) for layer in self.content]
         projections = [
             4 * len(projection) / self.layers[layer].stride ** 2 for layer, projection in self.projections.items()
         ]
         return 3 * own + 3 * projections + places
+
+    def counting_bytes(self) -> float:
+        """What counting holds whatever the size: bins of all channels, and some values at a time."""
+        if not self.counted:
+            return 0.0
+        channels = [self.layers[layer].channels for layer in self.counted]
+        return 8.0 * NUM_BINS * (2 * sum(channels) + 10 * max(channels)) + 32 * VALUES_AT_A_TIME
 
     def plain_bytes(self) -> list[float]:
         """At the start of the backward pass: everything that autograd holds; and a gradient of features on its way."""

@@ -326,6 +326,22 @@ class Recipe(Parameters):
         le=1_000_000,
     )
 
+    tile_edge: int | None = parameter(
+        None,
+        "Evaluate the picture in tiles of about this edge: the same objective in a fraction of the memory, and up to "
+        "twice the time. Default: whole where it fits into memory, else as large as fits.",
+        group="Size",
+        unit="pixels",
+        ge=64,
+        le=1_000_000,
+    )
+    kept_targets: Literal["float32", "float16", "none"] = parameter(
+        "float32",
+        "How a picture in tiles keeps what its features are compared with, place by place: as they are, in half "
+        "precision, or not at all, which computes them anew in each iteration (no effect on a picture in one piece).",
+        group="Size",
+    )
+
     # output
     bit_depth: Literal["auto", "8", "16"] = parameter(
         "auto",

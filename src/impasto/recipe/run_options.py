@@ -89,7 +89,8 @@ class RunOptions(Parameters):
     max_memory: MemorySize | None = parameter(
         None,
         "Memory that a run may take, as 2GB, 800MB or 512MiB. A run that would take more keeps less for its "
-        "gradients and shortens the history of L-BFGS; if that is not enough, it is refused.",
+        "gradients, evaluates the picture in tiles, and shortens the history of L-BFGS; what cannot fit at any speed "
+        "is refused. Default: most of what is free.",
         group="Run",
     )
     max_pixels: int = parameter(

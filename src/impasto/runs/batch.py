@@ -15,6 +15,7 @@ from impasto.engine.checkpoint import first_difference
 from impasto.errors import ImageError, ImpastoError, OutputError
 from impasto.formats.files import is_folder, names_a_picture
 from impasto.pipeline.build import complete
+from impasto.pipeline.memory_plan import PLANNED
 from impasto.recipe import Recipe, RunOptions, StopReason
 from impasto.recipe.model_names import is_custom, public_name
 from impasto.runs.outputs import has_checkpoint, short_stem
@@ -167,7 +168,9 @@ class _Finished:
     def why_not(self, provenance: Provenance) -> str:
         """Why a picture is not what this batch would paint; empty if it is, and no run was stopped on its way to it."""
         wanted = {**self._wanted, "content": provenance.values["content"]}
-        filled_in = {"history_size"} if self._options.max_memory else {"history_size"} - self._recipe.model_fields_set
+        filled_in = set(PLANNED) - self._recipe.model_fields_set | (
+            {"history_size"} if self._options.max_memory else set()
+        )
         recorded = {name: provenance.recipe[name] for name in filled_in if name in provenance.recipe}
         wanted["recipe"] = wanted["recipe"] | recorded  # what a run lowers so that it fits into memory
         before = {name: value for name, value in provenance.values.items() if name not in _ENDING}

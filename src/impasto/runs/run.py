@@ -16,7 +16,7 @@ from impasto.images import Picture, output_size, resize, save_picture
 from impasto.pipeline import Execution, Masks, Result, stylize
 from impasto.pipeline.color_preservation import stays_gray
 from impasto.pipeline.level_images import target_size
-from impasto.pipeline.memory import MemoryPlan
+from impasto.pipeline.memory_plan import MemoryPlan
 from impasto.recipe import Recipe, RunOptions, StopReason
 from impasto.runs.loss_plot import plot_losses
 from impasto.runs.outputs import LossLog, Outputs, next_free

@@ -1,10 +1,12 @@
 """Memory: expected before the run, kept within a limit, and what happens when it runs out."""
 
+import itertools
 import platform
 import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from impasto.devices import is_out_of_memory, retain_freed_pages
+from impasto.devices import allowed_bytes, is_out_of_memory, retain_freed_pages
 from impasto.engine import Engine, PlainProblem
 from impasto.engine.pyramid import build_pyramid
 from impasto.errors import OutOfMemoryError, RecipeError
@@ -20,7 +22,8 @@ from impasto.objective.objective import Objective
 from impasto.optimizers.lbfgs import LEAST_HISTORY
 from impasto.pipeline import Execution, stylize
 from impasto.pipeline.estimate import estimate
-from impasto.pipeline.memory import Sizes, peak_bytes, plan_memory
+from impasto.pipeline.memory import Sizes, peak_bytes
+from impasto.pipeline.memory_plan import EDGES, KEPT, plan_memory, plan_within, slowdown_of
 from impasto.recipe import Recipe, RunOptions, StopReason, size_in_words
 from tests.tiny import TinyEncoder
 
@@ -104,29 +107,78 @@ def test_without_a_limit_nothing_is_lowered() -> None:
     assert (plan.lowered, plan.is_low_memory, plan.recipe) == ((), False, Recipe(look="classic"))
 
 
-def test_activations_go_first_then_history() -> None:
+def leanest_bytes(encoder: TinyEncoder, recipe: Recipe) -> int:
+    """Of the smallest tiles, with nothing kept."""
+    lean = recipe.replace(history_size=LEAST_HISTORY, tile_edge=EDGES[-1], kept_targets="none")
+    return peak_bytes([encoder], lean, SIZES, is_low_memory=True)
+
+
+def test_activations_go_first_then_tiles_then_history() -> None:
     encoder, recipe = TinyEncoder(), Recipe(look="classic", total_iterations=50)
     usual = peak_bytes([encoder], recipe, SIZES)
     lean = peak_bytes([encoder], recipe, SIZES, is_low_memory=True)
     first = plan_memory([encoder], recipe, SIZES, usual - 1)
-    assert (first.is_low_memory, first.recipe.history_size, len(first.lowered)) == (True, recipe.history_size, 1)
+    assert (first.is_low_memory, first.recipe, len(first.lowered)) == (True, recipe, 1)
     second = plan_memory([encoder], recipe, SIZES, lean - 1)
-    assert (second.is_low_memory, second.recipe.history_size, len(second.lowered)) == (True, LEAST_HISTORY, 2)
-    assert second.peak_bytes < lean - 1
+    assert (second.is_low_memory, second.recipe.history_size, len(second.lowered)) == (True, recipe.history_size, 2)
+    assert second.recipe.tile_edge is not None
+    assert second.peak_bytes < lean
+    assert 1 < second.slowdown < 2
+    third = plan_memory([encoder], recipe, SIZES, leanest_bytes(encoder, recipe))
+    assert third.recipe.history_size == LEAST_HISTORY
+    assert [third.peak_bytes < second.peak_bytes, third.slowdown > second.slowdown] == [True, True]
+
+
+def test_of_the_plans_that_fit_the_fastest_is_taken() -> None:
+    encoder, recipe = TinyEncoder(), Recipe(look="classic", total_iterations=50)
+    limit = (leanest_bytes(encoder, recipe) + peak_bytes([encoder], recipe, SIZES, is_low_memory=True)) // 2
+    plan = plan_memory([encoder], recipe, SIZES, limit)
+    assert plan.peak_bytes <= limit
+    for edge, kept in itertools.product(EDGES, KEPT):
+        other = recipe.replace(tile_edge=edge, kept_targets=kept)
+        if peak_bytes([encoder], other, SIZES, is_low_memory=True) <= limit:
+            assert plan.slowdown <= slowdown_of(encoder, other, SIZES.output)
+
+
+def test_an_edge_that_the_recipe_names_stays() -> None:
+    encoder, recipe = TinyEncoder(), Recipe(look="classic", total_iterations=50, tile_edge=300)
+    plan = plan_memory([encoder], recipe, SIZES, leanest_bytes(encoder, recipe), is_strict=False)
+    assert plan.recipe.tile_edge == 300
 
 
 def test_what_cannot_fit_is_refused_with_the_height_that_would() -> None:
     encoder, recipe = TinyEncoder(), Recipe(look="classic", total_iterations=50)
-    leanest = peak_bytes([encoder], recipe.replace(history_size=LEAST_HISTORY), SIZES, is_low_memory=True)
+    too_little = leanest_bytes(encoder, recipe) * 19 // 20
     with pytest.raises(
         OutOfMemoryError, match=r"with all memory savings on, and --max-memory is .*--height \d+ would fit"
     ) as refusal:
-        plan_memory([encoder], recipe, SIZES, leanest * 9 // 10)
+        plan_memory([encoder], recipe, SIZES, too_little)
     height = int(str(refusal.value).split("--height ")[1].split()[0])
     smaller = Sizes((height, height * 3 // 2), SIZES.inputs, [(height, height)])
-    assert plan_memory([encoder], recipe, smaller, leanest * 9 // 10).is_low_memory
+    assert plan_memory([encoder], recipe, smaller, too_little).is_low_memory
     with pytest.raises(OutOfMemoryError, match=r"Not even a small picture fits; allow at least \d"):
         plan_memory([encoder], recipe, SIZES, 1000)
+    assert plan_memory([encoder], recipe, SIZES, 1000, is_strict=False).recipe.history_size == LEAST_HISTORY
+
+
+def test_a_network_that_cannot_say_how_far_it_looks_is_refused_above_the_size_that_fits_whole() -> None:
+    encoder, recipe = TinyEncoder(), Recipe(look="classic", total_iterations=50)
+    encoder.layers = {name: replace(layer, reach=None) for name, layer in encoder.layers.items()}
+    whole = peak_bytes([encoder], recipe.replace(history_size=LEAST_HISTORY), SIZES, is_low_memory=True)
+    assert plan_memory([encoder], recipe, SIZES, whole).recipe.tile_edge is None
+    with pytest.raises(OutOfMemoryError, match="would fit"):
+        plan_memory([encoder], recipe, SIZES, whole - 1)
+    image = torch.rand(1, 3, 96, 128)
+    with pytest.raises(RecipeError, match=r"cannot be evaluated in tiles: how far its layer '.*' looks is unknown"):
+        Objective(encoder, image, [image], recipe.replace(tile_edge=64))
+
+
+def test_a_run_fits_into_what_is_free_unless_it_cannot() -> None:
+    free = allowed_bytes(torch.device("cpu"))
+    assert free is None or free > 10_000_000
+    recipe = Recipe(look="classic", total_iterations=50)
+    plan = plan_within([TinyEncoder()], recipe, Sizes((100_000, 100_000), [], []), torch.device("cpu"), None)
+    assert free is None or plan.recipe.tile_edge is not None
 
 
 def test_a_lowered_history_is_in_the_recipe_and_the_plan_is_told(caplog: pytest.LogCaptureFixture) -> None:
@@ -224,7 +276,7 @@ def test_a_process_that_is_refused_memory_ends_its_run_well() -> None:
     assert run.stdout == "low memory: True\n"
 
 
-def test_losses_that_sort_take_more() -> None:
+def test_losses_that_count_take_more() -> None:
     gram, sliced = (
         peak_bytes([TinyEncoder()], Recipe(look="classic", style_loss=name), SIZES) for name in ("gram", "sliced")
     )

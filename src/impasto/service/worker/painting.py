@@ -24,7 +24,7 @@ from impasto.encoders import Encoder
 from impasto.engine import Control, Progress
 from impasto.errors import CheckpointError, ImpastoError, OutOfMemoryError
 from impasto.images import resize, save_picture
-from impasto.pipeline.memory import MemoryPlan
+from impasto.pipeline.memory_plan import MemoryPlan
 from impasto.recipe import Recipe, RunOptions, StopReason
 from impasto.runs.events import EventStream
 from impasto.runs.own_files import marker

@@ -1,0 +1,212 @@
+"""The plan of a run's memory: whole or in tiles, and what is kept, so that the run fits into what there is."""
+
+import itertools
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from impasto.devices import allowed_bytes
+from impasto.encoders import Encoder
+from impasto.errors import OutOfMemoryError
+from impasto.objective.weighting import texture_layers_of
+from impasto.optimizers.lbfgs import LEAST_HISTORY
+from impasto.pipeline.build import for_encoder
+from impasto.pipeline.memory import Sizes, peak_bytes, view_of
+from impasto.recipe import Recipe, size_in_words
+
+EDGES = (4096, 3072, 2048, 1536, 1024, 768, 512, 384, 256, 128)
+"""Edges of tiles that a plan considers, in pixels."""
+
+KEPT = ("float32", "float16", "none")
+"""How targets are kept, from the most memory to the least."""
+
+PLANNED = ("tile_edge", "kept_targets", "history_size")
+"""Parameters of the recipe that a plan may fill in."""
+
+BACKWARD = 2.0
+"""Time of a backward pass, in forward passes."""
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """How a run saves memory, and how much it is expected to take.
+
+    Attributes:
+        recipe: With the edge of tiles, what is kept, and a shorter history if memory requires it.
+        is_low_memory: Whether encoders store activations as bytes; the gradient stays the same.
+        peak_bytes: Expected peak of the process.
+        lowered: A sentence for each saving.
+        slowdown: Time of an iteration of the finest level, in those of the whole picture.
+    """
+
+    recipe: Recipe
+    is_low_memory: bool
+    peak_bytes: int
+    lowered: tuple[str, ...] = ()
+    slowdown: float = 1.0
+
+
+def plan_memory(
+    encoders: Sequence[Encoder], recipe: Recipe, sizes: Sizes, limit: int | None = None, *, is_strict: bool = True
+) -> MemoryPlan:
+    """The plan of a run: as it is if that fits the limit, else with the savings that cost the least time.
+
+    Activations as bytes come first, since they do not change the picture; then tiles, whose targets are kept, kept as
+    half precision, or made anew, whichever is fastest; then a shorter history of L-BFGS. What the recipe names stays.
+
+    Args:
+        encoders: The run's own, and the finishing one if there is one; only their layers and the number of their
+            weights are looked at.
+        recipe: With layers filled in.
+        sizes: Of the pictures.
+        limit: Bytes that the process may use; None for no limit.
+        is_strict: Whether to refuse what does not fit, and not to try it with all savings.
+
+    Raises:
+        OutOfMemoryError: If the run needs more than the limit with all memory savings on.
+        RecipeError: If the recipe names an edge of tiles and an encoder cannot say how far it looks.
+    """
+    is_low_memory = all(encoder.is_low_memory for encoder in encoders)
+    peak = peak_bytes(encoders, recipe, sizes, is_low_memory=is_low_memory)
+    plan = MemoryPlan(recipe, is_low_memory, peak, slowdown=slowdown_of(encoders[0], recipe, sizes.output))
+    if limit is None or peak <= limit:
+        return plan
+    plan = _in_low_memory(plan, encoders, sizes)
+    leanest = plan
+    for candidate in itertools.chain([plan], _lower(plan, encoders, sizes)):
+        if candidate.peak_bytes <= limit:
+            return candidate
+        leanest = min(leanest, candidate, key=lambda one: one.peak_bytes)
+    if is_strict:
+        raise OutOfMemoryError(
+            f"The run needs {size_in_words(leanest.peak_bytes)} of memory with all memory savings on, and "
+            f"--max-memory is {size_in_words(limit)}. {_way_out(encoders, leanest, sizes, limit)}"
+        )
+    return leanest
+
+
+def plan_within(
+    encoders: Sequence[Encoder], recipe: Recipe, sizes: Sizes, device: torch.device, limit: int | None
+) -> MemoryPlan:
+    """The plan of a run on this machine; as `plan_memory`, whose errors it raises.
+
+    Args:
+        encoders: As there.
+        recipe: As there.
+        sizes: As there.
+        device: Where it computes.
+        limit: Bytes that were allowed; None for what is free, within which the plan stays if it can.
+    """
+    if limit is not None:
+        return plan_memory(encoders, recipe, sizes, limit)
+    return plan_memory(encoders, recipe, sizes, allowed_bytes(device), is_strict=False)
+
+
+def slowdown_of(encoder: Encoder, recipe: Recipe, size: tuple[int, int]) -> float:
+    """Time of an iteration of a picture in tiles, in iterations of the whole.
+
+    Args:
+        encoder: Of the run.
+        recipe: With the edge of tiles, and how targets are kept.
+        size: Height and width of the picture.
+    """
+    recipe = for_encoder(recipe, encoder)
+    view = view_of(encoder, recipe, size, _layers(encoder, recipe))
+    if view.is_whole:
+        return 1.0
+    passes: float = 1 + BACKWARD
+    if recipe.style_weight and (recipe.style_loss != "neighbors" or texture_layers_of(recipe, encoder)):
+        passes += 1 if recipe.style_loss != "neighbors" else 0.5  # the fine layers alone
+    if recipe.kept_targets == "none" and recipe.content_weight:
+        passes += 1
+    return view.overlap * passes / (1 + BACKWARD)
+
+
+def _layers(encoder: Encoder, recipe: Recipe) -> Collection[str]:
+    named = (recipe.content_layers or encoder.content_layers, recipe.style_layers or encoder.style_layers)
+    return {layer for layers in named for layer in layers}
+
+
+def _in_low_memory(plan: MemoryPlan, encoders: Sequence[Encoder], sizes: Sizes) -> MemoryPlan:
+    if plan.is_low_memory or not any(encoder.supports_low_memory for encoder in encoders):
+        return plan
+    peak = peak_bytes(encoders, plan.recipe, sizes, is_low_memory=True)
+    sentence = (
+        f"To save memory, activations are kept as bytes: {size_in_words(peak)} instead of "
+        f"{size_in_words(plan.peak_bytes)}, a little slower, the same picture."
+    )
+    return replace(plan, is_low_memory=True, peak_bytes=peak, lowered=(*plan.lowered, sentence))
+
+
+def _lower(plan: MemoryPlan, encoders: Sequence[Encoder], sizes: Sizes) -> Iterator[MemoryPlan]:
+    """Plans in tiles and with a shorter history, in the order in which they are to be tried."""
+    histories = [plan.recipe.history_size]
+    if plan.recipe.optimizer == "lbfgs" and plan.recipe.history_size > LEAST_HISTORY:
+        histories.append(LEAST_HISTORY)
+    for history in histories:
+        shorter = plan.recipe if history == plan.recipe.history_size else plan.recipe.replace(history_size=history)
+        if shorter is not plan.recipe:
+            yield _lowered(plan, shorter, encoders, sizes)
+        tiled = [
+            shorter.replace(tile_edge=edge, kept_targets=kept)
+            for edge, kept in itertools.product(_edges(encoders, plan.recipe, sizes), _kept(plan.recipe))
+        ]
+        tiled.sort(key=lambda recipe: slowdown_of(encoders[0], recipe, sizes.output))
+        for recipe in tiled:
+            yield _lowered(plan, recipe, encoders, sizes)
+
+
+def _edges(encoders: Sequence[Encoder], recipe: Recipe, sizes: Sizes) -> Sequence[int]:
+    if recipe.tile_edge is not None:
+        return [recipe.tile_edge]
+    if any(encoder.reach(_layers(encoder, for_encoder(recipe, encoder))) is None for encoder in encoders):
+        return []
+    return [edge for edge in EDGES if edge < max(sizes.output)]
+
+
+def _kept(recipe: Recipe) -> Sequence[str]:
+    return KEPT[KEPT.index(recipe.kept_targets) :]
+
+
+def _lowered(plan: MemoryPlan, recipe: Recipe, encoders: Sequence[Encoder], sizes: Sizes) -> MemoryPlan:
+    peak = peak_bytes(encoders, recipe, sizes, is_low_memory=plan.is_low_memory)
+    slowdown = slowdown_of(encoders[0], recipe, sizes.output)
+    sentences = []
+    if recipe.tile_edge is not None and (recipe.tile_edge, recipe.kept_targets) != (
+        plan.recipe.tile_edge,
+        plan.recipe.kept_targets,
+    ):
+        kept = {
+            "float32": "", "float16": ", targets are kept in half precision", "none": ", targets are computed anew",
+        }[recipe.kept_targets]  # fmt: skip
+        sentences.append(
+            f"To save memory, the picture is evaluated in tiles of {recipe.tile_edge} pixels{kept}: "
+            f"{size_in_words(peak)} instead of {size_in_words(plan.peak_bytes)}, {slowdown:.1f} times the time an "
+            "iteration, the same picture but for rounding."
+        )
+    if recipe.history_size != plan.recipe.history_size:
+        sentences.append(
+            f"To save memory, history_size is {recipe.history_size} instead of {plan.recipe.history_size}: "
+            f"{size_in_words(peak)} in all."
+        )
+    return replace(plan, recipe=recipe, peak_bytes=peak, slowdown=slowdown, lowered=(*plan.lowered, *sentences))
+
+
+def _way_out(encoders: Sequence[Encoder], plan: MemoryPlan, sizes: Sizes, limit: int) -> str:
+    """A sentence: the largest height that fits, by bisection; or the memory that is needed."""
+
+    def fits(height: int) -> bool:
+        scale = height / sizes.output[0]
+        scaled = [(height, max(1, round(sizes.output[1] * scale)))]
+        scaled += [(max(1, round(h * scale)), max(1, round(w * scale))) for h, w in sizes.styles]
+        there = Sizes(scaled[0], sizes.inputs, scaled[1:])
+        return peak_bytes(encoders, plan.recipe, there, is_low_memory=plan.is_low_memory) <= limit
+
+    lowest, highest = 0, sizes.output[0]
+    while highest - lowest > 1:
+        middle = (lowest + highest) // 2
+        lowest, highest = (middle, highest) if fits(middle) else (lowest, middle)
+    if lowest < min(16, sizes.output[0]):
+        return f"Not even a small picture fits; allow at least {size_in_words(plan.peak_bytes)}."
+    return f"--height {lowest} would fit."
