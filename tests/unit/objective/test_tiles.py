@@ -20,8 +20,8 @@ from tests.tiny import TinyEncoder
 SIZE = (100, 139)
 
 ROUNDED = {"histogram": 1e-3, "sliced": 1e-3, "neighbors": 2e-2}
-"""Tolerance where a value whose last bits differ may fall into the next bin, or one of a thousand places be matched with
-another of two candidates that are equally near."""
+"""Tolerance where a value whose last bits differ may fall into the next bin, or one of a thousand places be matched
+with another of two candidates that are equally near."""
 
 
 def picture(seed: int, size: tuple[int, int] = SIZE) -> Tensor:
