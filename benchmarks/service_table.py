@@ -33,7 +33,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         core = Core.open(Settings.load(data=Path(folder)))
         fill(core, given.jobs)
-        times = {name: timed(call) for name, call in questions(core).items()}
+        times = {name: timed(call) for name, call in questions(core, given.jobs).items()}
         core.close()
     result = {"jobs": given.jobs, "load_average": os.getloadavg()[0], "milliseconds": times}
     text = json.dumps(result, indent=1)
@@ -68,9 +68,9 @@ def fill(core: Core, count: int) -> None:
             session.execute(sa.insert(Event), events)
 
 
-def questions(core: Core) -> dict[str, Callable[[], object]]:
+def questions(core: Core, count: int) -> dict[str, Callable[[], object]]:
     """What is asked, by name."""
-    database, newest = core.database, core.events.newest_id()
+    database, newest, amid = core.database, core.events.newest_id(), f"job{count // 20 * 10 + 3}"
     middle = list_jobs(database, "caller-3", limit=200).next_cursor
     new = NewJob(inputs=JobInputs(content="example:coffee", styles=["example:oil"]), recipe=Recipe(model="compact"))
     return {
@@ -84,11 +84,11 @@ def questions(core: Core) -> dict[str, Callable[[], object]]:
         "search, one letter": lambda: list_jobs(database, "caller-3", search="z"),
         "search within a state": lambda: list_jobs(database, "caller-3", search="coffee", state="failed"),
         "search of a caller who has few": lambda: list_jobs(database, "caller-x", search="coffee"),
-        "one job": lambda: core.desk.get("caller-3", "job50003"),
+        "one job": lambda: core.desk.get("caller-3", amid),
         "newest events": lambda: core.events.read(newest - 100, 100),
         "events of a caller": lambda: core.events.read(newest - 1000, 100, owner="caller-3"),
         "events of a caller who has few": lambda: core.events.read(0, 100, owner="caller-x"),
-        "events of a job": lambda: core.events.read(0, 100, job_id="job50003"),
+        "events of a job": lambda: core.events.read(0, 100, job_id=amid),
         "create": lambda: core.desk.create("caller-3", new),
     }
 

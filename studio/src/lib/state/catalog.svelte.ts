@@ -19,20 +19,35 @@ class Catalog {
   examples = $state.raw<Example[]>([]);
   version = $state('');
 
+  #asking: Promise<void> | null = null;
+
   async load(): Promise<void> {
-    const [form, models, examples, version] = await Promise.all([
+    // The service loads its network to answer this, which takes seconds; the page does not wait for it.
+    this.knowModels().catch(() => undefined);
+    const [form, examples, version] = await Promise.all([
       get<RecipeForm>('/recipe/schema'),
-      get<Model[]>('/models'),
       get<Example[]>('/examples'),
       get<{ version: string }>('/version'),
     ]);
     this.fields = fieldsOf(form.json_schema, form.live_tunable);
     this.looks = form.looks;
     this.presets = form.presets;
-    this.models = models;
     this.examples = examples;
     this.version = version.version;
     this.isReady = true;
+  }
+
+  /** Is over once it is known which encoders are ready: what is sent depends on it. */
+  async knowModels(): Promise<void> {
+    if (this.models.length) return;
+    this.#asking ??= get<Model[]>('/models')
+      .then((models) => {
+        this.models = models;
+      })
+      .finally(() => {
+        this.#asking = null;
+      });
+    await this.#asking;
   }
 
   field(name: string): Field | undefined {
