@@ -1,4 +1,4 @@
-"""A fleet under fire, and restarted machine by machine: in short what `benchmarks.fleet` and `.rolling` do."""
+"""A fleet under fire, and restarted machine by machine: in short what benchmarks fleet and rolling do at length."""
 
 import pytest
 from benchmarks import rolling
