@@ -112,12 +112,20 @@ def _load_inputs(content: Path, styles: Sequence[Path], recipe: Recipe, options:
             logger.warning("%s: %s.", path, note)
         return picture
 
-    def largest_style(size: Size, index: int) -> Size:
-        return largest_sizes(picture.size, [size] * len(styles), output, recipe)[1][index]
+    def content_size(size: Size) -> Size:
+        most = largest_sizes(size, [size] * len(styles), target_size(size, recipe), recipe)[0]
+        return _least_size(size, most, lambda other: target_size(other, recipe))
 
-    picture = load(content, lambda size: _content_size(size, len(styles), recipe))
+    def style_size(size: Size, index: int) -> Size:
+        def used_at(other: Size) -> Size:
+            return style_sizes([other] * len(styles), output, recipe)[index]
+
+        most = largest_sizes(picture.size, [size] * len(styles), output, recipe)[1][index]
+        return _least_size(size, most, used_at)
+
+    picture = load(content, content_size)
     output = target_size(picture.size, recipe)
-    style_pictures = [load(path, partial(largest_style, index=index)) for index, path in enumerate(styles)]
+    style_pictures = [load(path, partial(style_size, index=index)) for index, path in enumerate(styles)]
     style_masks = [
         load(path, partial(lambda size, index: style_pictures[index].size, index=index), is_mask=True)
         for index, path in enumerate(options.style_mask)
@@ -132,9 +140,13 @@ def _load_inputs(content: Path, styles: Sequence[Path], recipe: Recipe, options:
     )
 
 
-def _content_size(size: Size, num_styles: int, recipe: Recipe) -> Size:
-    """Height and width that are needed of a content, and from which the output's size follows as from its own."""
-    output = target_size(size, recipe)
-    largest, _ = largest_sizes(size, [size] * num_styles, output, recipe)
-    enlarged = (output_size(size, height=factor * largest[0], longest_edge=None) for factor in (1, 2, 4))
-    return next((needed for needed in (largest, *enlarged) if target_size(needed, recipe) == output), size)
+def _least_size(size: Size, needed: Size, used_at: Callable[[Size], Size]) -> Size:
+    """The size that is needed of a picture, or enough more that rounding does not let the run use it at another one.
+
+    Args:
+        size: The picture's own.
+        needed: The largest at which the run looks at it.
+        used_at: At which size the run uses a picture of some size.
+    """
+    enlarged = (output_size(size, height=factor * needed[0], longest_edge=None) for factor in (1, 2, 4))
+    return next((least for least in (needed, *enlarged) if used_at(least) == used_at(size)), size)

@@ -6,7 +6,8 @@ import pytest
 
 from impasto.errors import OutOfMemoryError
 from impasto.pipeline.build import complete, encoder_of
-from impasto.pipeline.memory import Sizes, plan_memory
+from impasto.pipeline.memory import Sizes
+from impasto.pipeline.memory_plan import plan_memory
 from impasto.recipe import Recipe
 from impasto.service.advisor.without_torch import AdvisorWithoutTorch
 
