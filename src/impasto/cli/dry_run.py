@@ -30,8 +30,9 @@ def show_plan(
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     plan = estimate(
-        recipe, content_size, style_sizes, options.device, trust=options.trust, max_memory=options.max_memory
-    )
+        recipe, content_size, style_sizes, options.device, trust=options.trust, max_memory=options.max_memory,
+        has_scratch=options.scratch is not None,
+    )  # fmt: skip
     if options.json_events:
         levels = [{"size": [height, width], "iterations": count} for height, width, count in plan.levels]
         event = {

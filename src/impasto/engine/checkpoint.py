@@ -22,6 +22,7 @@ from torch import Tensor
 from impasto.engine import Engine
 from impasto.errors import CheckpointError, OutputError
 from impasto.formats.files import replace_file, utf8_path
+from impasto.optimizers.scratch import release
 from impasto.recipe import Recipe
 
 __all__ = ["Checkpoint", "Checkpointer", "Checkpoints"]
@@ -288,10 +289,16 @@ def _file_parts(tensors: Sequence[Tensor], text: str) -> Iterator[bytes | memory
     encoded += b" " * (-len(encoded) % 8)  # data begin at a multiple of eight
     head: list[bytes | memoryview] = [len(encoded).to_bytes(8, "little"), encoded]
     checksum = 0
-    for part in itertools.chain(head, map(_bytes, tensors)):
+    for part in itertools.chain(head, _parts_of(tensors)):
         checksum = zlib.crc32(part, checksum)
         yield part
     yield checksum.to_bytes(4, "little")
+
+
+def _parts_of(tensors: Sequence[Tensor]) -> Iterator[memoryview]:
+    for tensor in tensors:
+        yield _bytes(tensor)
+        release(tensor)
 
 
 def _bytes(tensor: Tensor) -> memoryview:

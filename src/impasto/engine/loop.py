@@ -17,6 +17,7 @@ from impasto.errors import OutOfMemoryError
 from impasto.objective.objective import Objective
 from impasto.objective.weighting import TERMS
 from impasto.optimizers import PixelOptimizer, build_optimizer
+from impasto.optimizers.scratch import Scratch
 from impasto.recipe import Change, Recipe, StopReason
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class Engine:
         problem: Start and objectives.
         recipe: Settings of the optimizer, and changes during the run.
         control: Pauses and ends the run.
+        scratch: Where the optimizer keeps what it seldom looks at; None for memory.
 
     Raises:
         OutOfMemoryError: From `run`, if memory runs out in the first iteration. Later, the best picture is kept.
@@ -50,6 +52,7 @@ class Engine:
         problem: Problem,
         recipe: Recipe,
         control: Control | None = None,
+        scratch: Scratch | None = None,
     ) -> None:
         self.levels, self.recipe = levels, recipe
         self.control = control or Control()
@@ -59,7 +62,7 @@ class Engine:
         self.gradient_share: Mapping[str, float] = {}
         self._problem = problem
         self._is_out_of_memory = False
-        self._optimizer: PixelOptimizer = build_optimizer(problem.start(levels[0].size), recipe)
+        self._optimizer: PixelOptimizer = build_optimizer(problem.start(levels[0].size), recipe, scratch)
         self._clock = Clock()
         self._asked = sum(level.iterations for level in levels)  # before any live change
         self._spent = [0]  # iterations, of each level that has begun

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from impasto.optimizers.band_preconditioner import Bands, bands_of, inverse_curvatures
 from impasto.optimizers.base import GRAY_LEVEL, PixelOptimizer
+from impasto.optimizers.scratch import Scratch, release
 from impasto.recipe import StopReason
 
 LEAST_HISTORY = 3
@@ -42,6 +44,7 @@ class LBFGS(PixelOptimizer):
     Args:
         image: The start, shape (1, 3, H, W), values in [0, 1].
         history_size: Curvature pairs kept.
+        scratch: Where they are kept; None for memory.
 
     Reference: Nocedal & Wright (2006), Numerical Optimization, algorithm 7.4; Bertsekas (1982), SIAM J. Control Optim.
     20 for the projection with an active set. Differs: the initial inverse Hessian is diagonal over bands of color and
@@ -51,8 +54,9 @@ class LBFGS(PixelOptimizer):
     a rejected step too.
     """
 
-    def __init__(self, image: Tensor, history_size: int) -> None:
+    def __init__(self, image: Tensor, history_size: int, scratch: Scratch | None = None) -> None:
         super().__init__(image)
+        self.scratch = scratch
         self.history_size = history_size
         self._image = self.candidate  # where the last accepted step led
         self._loss = math.inf
@@ -105,12 +109,16 @@ class LBFGS(PixelOptimizer):
             return
         if squared_change <= torch.finfo(torch.float32).tiny:  # squares of float32 that have vanished
             return
+        if self.scratch is not None:
+            step, change = self.scratch.keep(step), self.scratch.keep(change)
         self._steps.append(step)
         self._changes.append(change)
         self._curvatures.append(curvature)
         self._last_curvature = curvature / squared_step
         self._step_norms.append(self._bands.squared_norms(step) / squared_step)
         self._change_norms.append(self._bands.squared_norms(change) / squared_step)
+        release(step)
+        release(change)
         if len(self._steps) > self.history_size:
             for pairs in self._history:
                 del pairs[0]
@@ -195,10 +203,14 @@ class LBFGS(PixelOptimizer):
             coefficient = _inner_product(step, direction) / curvature
             direction.addcmul_(change, coefficient, value=-1)
             coefficients.append(coefficient)
+            release(step)
+            release(change)
         direction = self._bands.scaled(direction, self._first_estimate())
         for step, change, curvature in zip(self._steps, self._changes, self._curvatures, strict=True):
             coefficient = coefficients.pop() - _inner_product(change, direction) / curvature
             direction.addcmul_(step, coefficient)
+            release(step)
+            release(change)
         return direction.mul_(free)
 
     def _first_estimate(self) -> Tensor:
@@ -221,6 +233,17 @@ class LBFGS(PixelOptimizer):
         self.reset_curvature()
         return f"history_size is {LEAST_HISTORY} instead of {before} from here on, so a rerun will differ"
 
+    def state(self) -> dict[str, Any]:
+        """See `PixelOptimizer.state`; where it is kept is none of it."""
+        return {name: value for name, value in super().state().items() if name != "scratch"}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """See `PixelOptimizer.load_state`."""
+        scratch = self.scratch
+        super().load_state(state | {"scratch": scratch})
+        if scratch is not None:
+            self._steps, self._changes = ([scratch.keep(t) for t in kept] for kept in (self._steps, self._changes))
+
     def _forget_position(self) -> None:
         self._image, self._loss, self._gradient = self.candidate, math.inf, None
         self._bare_step, self._step_length, self._num_rejected = FIRST_STEP, 1.0, 0
@@ -231,13 +254,11 @@ class LBFGS(PixelOptimizer):
         """Carries the curvature pairs over to another size; or, at the same size, to another encoder's objective."""
         before, size = self.best_image.shape, (image.shape[-2], image.shape[-1])
         super().resize(image, resample)
-        pairs = [
-            (resample(step, size), resample(change, size))
-            for step, change in zip(self._steps, self._changes, strict=True)
-        ]
+        pairs = list(zip(self._steps, self._changes, strict=True))
         self._forget_curvature()
         self._forget_position()
-        for step, change in pairs:
+        for before_step, before_change in pairs:
+            step, change = resample(before_step, size), resample(before_change, size)
             dots = (float((a * b).sum()) for a, b in ((step, change), (change, change), (step, step)))
             self._remember(step, change, *dots)
         self._is_cautious = self.best_image.shape == before

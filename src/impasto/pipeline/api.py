@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -120,6 +121,7 @@ class Execution:
         max_memory: Bytes that the process may use; memory savings are switched on until it fits. None is what the
             machine, its container or the accelerator has free, less a margin.
         checkpoints: Where to keep the run's state, and whether to resume from it; None keeps none.
+        scratch: Folder for the history of L-BFGS where memory is too small for it; None for none.
     """
 
     device: str = "auto"
@@ -127,6 +129,7 @@ class Execution:
     trust: bool = False
     max_memory: int | None = None
     checkpoints: Checkpoints | None = None
+    scratch: Path | None = None
 
 
 def stylize(
@@ -193,8 +196,12 @@ def stylize(
     if recipe.finishing is not None:
         finishing_encoder = encoder_of(recipe.replace(model=recipe.finishing.model), device)
     encoders = [encoder] if finishing_encoder is None else [encoder, finishing_encoder]
-    recipe = _within_memory(inputs, recipe, encoders, execution, device, on_plan)
-    engine = build_engine(inputs, recipe, encoder, device, control, finishing_encoder)
+    plan = _within_memory(inputs, recipe, encoders, execution, device)
+    recipe = plan.recipe
+    if on_plan is not None:
+        on_plan(plan)
+    scratch = execution.scratch if plan.uses_scratch else None
+    engine = build_engine(inputs, recipe, encoder, device, control, finishing_encoder, scratch)
     finish_sha256 = finishing_encoder.weights_sha256 if finishing_encoder is not None else ""
     provenance = provenance_of(recipe, inputs, encoder.weights_sha256, finish_sha256)
     checkpointer = Checkpointer(execution.checkpoints, engine, provenance, _surroundings(device), device)
@@ -230,14 +237,9 @@ def _surroundings(device: torch.device) -> dict[str, Any]:
 
 
 def _within_memory(
-    inputs: Inputs,
-    recipe: Recipe,
-    encoders: Sequence[Encoder],
-    execution: Execution,
-    device: torch.device,
-    on_plan: Callable[[MemoryPlan], None] | None,
-) -> Recipe:
-    """The recipe with what memory requires; switches encoders to low memory if necessary.
+    inputs: Inputs, recipe: Recipe, encoders: Sequence[Encoder], execution: Execution, device: torch.device
+) -> MemoryPlan:
+    """The plan, with the recipe as memory requires it; switches encoders to low memory if necessary.
 
     A run that is resumed goes on in the tiles, and with the history, that it began with.
     """
@@ -246,18 +248,16 @@ def _within_memory(
         recipe = recipe.replace(
             **{name: begun[name] for name in PLANNED if name in begun and name not in recipe.model_fields_set}
         )
-    plan = plan_within(encoders, recipe, memory_sizes(inputs, recipe), device, execution.max_memory)
+    sizes = memory_sizes(inputs, recipe)
+    has_scratch = execution.scratch is not None and device.type == "cpu"
+    plan = plan_within(encoders, recipe, sizes, device, execution.max_memory, has_scratch=has_scratch)
     for sentence in plan.lowered:
         logger.warning("%s", sentence)
     if plan.is_low_memory:
         for encoder in encoders:
             encoder.is_low_memory = encoder.supports_low_memory
     changed = {name: value for name in PLANNED if (value := getattr(plan.recipe, name)) != getattr(recipe, name)}
-    if changed:
-        recipe = recipe.replace(**changed)
-    if on_plan is not None:
-        on_plan(replace(plan, recipe=recipe))
-    return recipe
+    return replace(plan, recipe=recipe.replace(**changed) if changed else recipe)
 
 
 def memory_sizes(inputs: Inputs, recipe: Recipe) -> Sizes:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from impasto.objective.masks import check_mask, check_pairs, resize_mask
 from impasto.objective.objective import Objective
 from impasto.objective.view import is_tiled
 from impasto.objective.weighting import style_layers_of
+from impasto.optimizers.scratch import Scratch
 from impasto.pipeline.color_preservation import finisher, prepare, style_colors
 from impasto.pipeline.level_images import LevelImages, largest_sizes, target_size
 from impasto.pipeline.provenance import Inputs
@@ -33,10 +35,12 @@ def build_engine(
     device: torch.device,
     control: Control | None = None,
     finishing_encoder: Encoder | None = None,
+    scratch: Path | None = None,
 ) -> Engine:
-    """Plans the levels of a run and builds its engine."""
+    """Plans the levels of a run and builds its engine; `scratch` is a folder for what does not fit into memory."""
     problem = StyleTransfer(inputs, recipe, encoder, device, finishing_encoder)
-    return Engine(build_pyramid(problem.size, recipe), problem, recipe, control)
+    folder = None if scratch is None else Scratch(scratch)
+    return Engine(build_pyramid(problem.size, recipe), problem, recipe, control, folder)
 
 
 class StyleTransfer:

@@ -50,6 +50,7 @@ def estimate(
     *,
     trust: bool = False,
     max_memory: int | None = None,
+    has_scratch: bool = False,
 ) -> Estimate:
     """Estimates a run without a download: memory by arithmetic, time from a small iteration on this machine.
 
@@ -60,6 +61,7 @@ def estimate(
         device: As in `impasto.pipeline.api`.
         trust: As in `impasto.pipeline.api`.
         max_memory: As in `impasto.pipeline.api`.
+        has_scratch: Whether there is a scratch folder.
 
     Raises:
         LayerError: If the encoder does not have a layer that the recipe names.
@@ -75,7 +77,7 @@ def estimate(
         encoders.append(_outline(finish, place) or encoder_of(finish, place))
     size = target_size(content_size, recipe)
     sizes = Sizes(size, [content_size, *file_sizes], style_sizes(file_sizes, size, recipe))
-    plan = plan_within(encoders, recipe, sizes, place, max_memory)
+    plan = plan_within(encoders, recipe, sizes, place, max_memory, has_scratch=has_scratch)
     levels = build_pyramid(size, recipe)
     seconds_a_pixel = [_seconds_a_pixel(encoder, for_encoder(recipe, encoder), place) for encoder in encoders]
     return Estimate(

@@ -62,7 +62,14 @@ class Sizes:
     styles: Sequence[tuple[int, int]]
 
 
-def peak_bytes(encoders: Sequence[Encoder], recipe: Recipe, sizes: Sizes, *, is_low_memory: bool = False) -> int:
+def peak_bytes(
+    encoders: Sequence[Encoder],
+    recipe: Recipe,
+    sizes: Sizes,
+    *,
+    is_low_memory: bool = False,
+    uses_scratch: bool = False,
+) -> int:
     """Expected peak memory of a run's process in bytes.
 
     Args:
@@ -71,6 +78,7 @@ def peak_bytes(encoders: Sequence[Encoder], recipe: Recipe, sizes: Sizes, *, is_
         recipe: With layers filled in, the edge of tiles, and how targets are kept.
         sizes: Of the pictures.
         is_low_memory: Whether encoders that can store activations as bytes do so.
+        uses_scratch: Whether the history of L-BFGS is in files.
     """
     pixels = math.prod(sizes.output)
     inputs = [math.prod(size) for size in sizes.inputs]
@@ -79,7 +87,9 @@ def peak_bytes(encoders: Sequence[Encoder], recipe: Recipe, sizes: Sizes, *, is_
         _bytes_at_work(_Network(encoder, for_encoder(recipe, encoder)), sizes, encoder, is_low_memory=is_low_memory)
         for encoder in encoders
     )
-    pictures = [_PICTURE * pixels] * (PICTURES_ALIVE + _optimizer_pictures(recipe, sizes.output))
+    pictures = [_PICTURE * pixels] * (
+        PICTURES_ALIVE + _optimizer_pictures(recipe, sizes.output, uses_scratch=uses_scratch)
+    )
     pictures += [_PICTURE * math.prod(size) for size in sizes.styles]
     running = at_work + _resident(pictures, is_low_memory)
     loading = LOADING_COPIES * _PICTURE * max(inputs, default=0)
@@ -144,8 +154,8 @@ def _resident(blocks: "Sequence[float] | Iterator[float]", is_low_memory: bool) 
     return sum(block if is_low_memory or block >= LARGEST_KEPT_BLOCK else block * FRAGMENTATION for block in blocks)
 
 
-def _optimizer_pictures(recipe: Recipe, output: tuple[int, int]) -> int:
-    if recipe.optimizer == "adam":
+def _optimizer_pictures(recipe: Recipe, output: tuple[int, int], *, uses_scratch: bool) -> int:
+    if recipe.optimizer == "adam" or uses_scratch:
         return 2
     num_pairs = min(recipe.history_size, sum(level.iterations for level in build_pyramid(output, recipe)))
     return 2 * num_pairs + 2

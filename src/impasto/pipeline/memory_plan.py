@@ -38,6 +38,7 @@ class MemoryPlan:
         peak_bytes: Expected peak of the process.
         lowered: A sentence for each saving.
         slowdown: Time of an iteration of the finest level, in those of the whole picture.
+        uses_scratch: Whether the history of L-BFGS is in files.
     """
 
     recipe: Recipe
@@ -45,10 +46,17 @@ class MemoryPlan:
     peak_bytes: int
     lowered: tuple[str, ...] = ()
     slowdown: float = 1.0
+    uses_scratch: bool = False
 
 
 def plan_memory(
-    encoders: Sequence[Encoder], recipe: Recipe, sizes: Sizes, limit: int | None = None, *, is_strict: bool = True
+    encoders: Sequence[Encoder],
+    recipe: Recipe,
+    sizes: Sizes,
+    limit: int | None = None,
+    *,
+    is_strict: bool = True,
+    has_scratch: bool = False,
 ) -> MemoryPlan:
     """The plan of a run: as it is if that fits the limit, else with the savings that cost the least time.
 
@@ -62,6 +70,7 @@ def plan_memory(
         sizes: Of the pictures.
         limit: Bytes that the process may use; None for no limit.
         is_strict: Whether to refuse what does not fit, and not to try it with all savings.
+        has_scratch: Whether there is a folder for what does not fit; it is used last.
 
     Raises:
         OutOfMemoryError: If the run needs more than the limit with all memory savings on.
@@ -74,7 +83,10 @@ def plan_memory(
         return plan
     plan = _in_low_memory(plan, encoders, sizes)
     leanest = plan
-    for candidate in itertools.chain([plan], _lower(plan, encoders, sizes)):
+    tries = itertools.chain([plan], _lower(plan, encoders, sizes))
+    if has_scratch and recipe.optimizer == "lbfgs":
+        tries = itertools.chain(tries, _lower(_in_scratch(plan, encoders, sizes), encoders, sizes))
+    for candidate in tries:
         if candidate.peak_bytes <= limit:
             return candidate
         leanest = min(leanest, candidate, key=lambda one: one.peak_bytes)
@@ -87,7 +99,13 @@ def plan_memory(
 
 
 def plan_within(
-    encoders: Sequence[Encoder], recipe: Recipe, sizes: Sizes, device: torch.device, limit: int | None
+    encoders: Sequence[Encoder],
+    recipe: Recipe,
+    sizes: Sizes,
+    device: torch.device,
+    limit: int | None,
+    *,
+    has_scratch: bool = False,
 ) -> MemoryPlan:
     """The plan of a run on this machine; as `plan_memory`, whose errors it raises.
 
@@ -97,10 +115,11 @@ def plan_within(
         sizes: As there.
         device: Where it computes.
         limit: Bytes that were allowed; None for what is free, within which the plan stays if it can.
+        has_scratch: As there.
     """
     if limit is not None:
-        return plan_memory(encoders, recipe, sizes, limit)
-    return plan_memory(encoders, recipe, sizes, allowed_bytes(device), is_strict=False)
+        return plan_memory(encoders, recipe, sizes, limit, has_scratch=has_scratch)
+    return plan_memory(encoders, recipe, sizes, allowed_bytes(device), is_strict=False, has_scratch=has_scratch)
 
 
 def slowdown_of(encoder: Encoder, recipe: Recipe, size: tuple[int, int]) -> float:
@@ -139,10 +158,16 @@ def _in_low_memory(plan: MemoryPlan, encoders: Sequence[Encoder], sizes: Sizes) 
     return replace(plan, is_low_memory=True, peak_bytes=peak, lowered=(*plan.lowered, sentence))
 
 
+def _in_scratch(plan: MemoryPlan, encoders: Sequence[Encoder], sizes: Sizes) -> MemoryPlan:
+    peak = peak_bytes(encoders, plan.recipe, sizes, is_low_memory=plan.is_low_memory, uses_scratch=True)
+    sentence = "To save memory, the history of L-BFGS is in the scratch folder."
+    return replace(plan, uses_scratch=True, peak_bytes=peak, lowered=(*plan.lowered, sentence))
+
+
 def _lower(plan: MemoryPlan, encoders: Sequence[Encoder], sizes: Sizes) -> Iterator[MemoryPlan]:
     """Plans in tiles and with a shorter history, in the order in which they are to be tried."""
     histories = [plan.recipe.history_size]
-    if plan.recipe.optimizer == "lbfgs" and plan.recipe.history_size > LEAST_HISTORY:
+    if plan.recipe.optimizer == "lbfgs" and plan.recipe.history_size > LEAST_HISTORY and not plan.uses_scratch:
         histories.append(LEAST_HISTORY)
     for history in histories:
         shorter = plan.recipe if history == plan.recipe.history_size else plan.recipe.replace(history_size=history)
@@ -170,7 +195,7 @@ def _kept(recipe: Recipe) -> Sequence[str]:
 
 
 def _lowered(plan: MemoryPlan, recipe: Recipe, encoders: Sequence[Encoder], sizes: Sizes) -> MemoryPlan:
-    peak = peak_bytes(encoders, recipe, sizes, is_low_memory=plan.is_low_memory)
+    peak = peak_bytes(encoders, recipe, sizes, is_low_memory=plan.is_low_memory, uses_scratch=plan.uses_scratch)
     slowdown = slowdown_of(encoders[0], recipe, sizes.output)
     sentences = []
     if recipe.tile_edge is not None and (recipe.tile_edge, recipe.kept_targets) != (
@@ -201,7 +226,10 @@ def _way_out(encoders: Sequence[Encoder], plan: MemoryPlan, sizes: Sizes, limit:
         scaled = [(height, max(1, round(sizes.output[1] * scale)))]
         scaled += [(max(1, round(h * scale)), max(1, round(w * scale))) for h, w in sizes.styles]
         there = Sizes(scaled[0], sizes.inputs, scaled[1:])
-        return peak_bytes(encoders, plan.recipe, there, is_low_memory=plan.is_low_memory) <= limit
+        peak = peak_bytes(
+            encoders, plan.recipe, there, is_low_memory=plan.is_low_memory, uses_scratch=plan.uses_scratch
+        )
+        return peak <= limit
 
     lowest, highest = 0, sizes.output[0]
     while highest - lowest > 1:

@@ -93,6 +93,11 @@ class RunOptions(Parameters):
         "is refused. Default: most of what is free.",
         group="Run",
     )
+    scratch: FilePath | None = parameter(
+        None,
+        "Folder on a fast disk for the history of L-BFGS, used where memory is too small for it; nothing stays there.",
+        group="Run",
+    )
     max_pixels: int = parameter(
         200_000_000,
         "Refuse input pictures of more pixels than this, before decoding them.",

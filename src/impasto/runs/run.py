@@ -90,6 +90,7 @@ def run(
             masks=Masks(inputs.content_masks, inputs.style_masks, inputs.lock_mask),
             execution=Execution(
                 device=options.device, threads=options.threads, trust=options.trust, max_memory=options.max_memory,
+                scratch=options.scratch,
                 checkpoints=Checkpoints(
                     outputs.checkpoint, options.checkpoint_every, options.resume,
                     at_end=recorder.wants_folder and keeps_checkpoint, on_written=on_checkpoint,

@@ -1,0 +1,64 @@
+"""Pictures in files: the same steps, nothing left behind, and folders that cannot be used."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from impasto.errors import OutputError
+from impasto.objective.objective import Evaluation
+from impasto.optimizers.lbfgs import LBFGS
+from impasto.optimizers.scratch import Scratch, release
+
+
+def walk(optimizer: LBFGS, num_steps: int) -> torch.Tensor:
+    """Descends a bowl that is steeper in some directions than in others."""
+    slopes = torch.linspace(0.5, 3, optimizer.candidate.numel()).view_as(optimizer.candidate)
+    for _ in range(num_steps):
+        difference = optimizer.candidate - 0.3
+        total = (slopes * difference.square()).sum()
+        optimizer.update(Evaluation(total, 2 * slopes * difference, total[None]))
+    return optimizer.candidate
+
+
+def start() -> torch.Tensor:
+    return torch.rand((1, 3, 20, 30), generator=torch.Generator().manual_seed(0))
+
+
+def test_a_history_in_files_gives_the_same_bits_as_one_in_memory(tmp_path: Path) -> None:
+    in_memory, in_files = LBFGS(start(), 3), LBFGS(start(), 3, Scratch(tmp_path))
+    assert walk(in_files, 7).equal(walk(in_memory, 7))
+    assert list(tmp_path.iterdir()) == []
+    resumed = LBFGS(start(), 3, Scratch(tmp_path))
+    resumed.load_state(in_files.state())
+    assert walk(resumed, 3).equal(walk(in_memory, 3))
+
+
+def test_a_picture_keeps_its_values_when_its_memory_is_given_back(tmp_path: Path) -> None:
+    picture = start()
+    kept = Scratch(tmp_path / "new").keep(picture)
+    for _ in range(2):
+        release(kept)
+        assert kept.equal(picture)
+    kept.mul_(2)
+    release(kept)
+    assert kept.equal(picture * 2)
+    release(picture)
+
+
+def test_a_folder_that_cannot_be_used_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    with pytest.raises(OutputError, match=r"Cannot use the scratch folder '.*file'"):
+        Scratch(file)
+
+
+def test_a_full_folder_counts_as_a_lack_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scratch = Scratch(tmp_path)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full)
+    with pytest.raises(MemoryError, match="No space left on device"):
+        scratch.keep(start())
