@@ -10,7 +10,6 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from impasto.encoders import compact
-from impasto.encoders.base import Layer
 from impasto.encoders.compact import Compact, load_compact, reduced_projection
 from impasto.errors import LayerError, WeightsError
 
