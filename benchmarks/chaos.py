@@ -153,10 +153,10 @@ def _paint(data: Path, count: int, workers: int, iterations: int, timeout: float
     until = time.monotonic() + timeout
     while time.monotonic() < until and not all(core.desk.get(None, job).is_ended for job in ids):
         time.sleep(0.2)
-    pixels = [_pixels(core, core.desk.get(None, job).artifacts["result"]) for job in ids]
+    painted = [pixels(core, core.desk.get(None, job).artifacts["result"]) for job in ids]
     service.end()
     core.close()
-    return pixels
+    return painted
 
 
 def order(variant: int, iterations: int) -> NewJob:
@@ -233,7 +233,7 @@ class _Storm:
         files = Counter(key.split("/")[1] for key in core.artifacts.keys("jobs") if key.endswith("result.png"))
         report.committed_twice = sum(count > 1 for count in commits.values()) + sum(n > 1 for n in files.values())
         report.other_pixels = sum(
-            _pixels(core, record.artifacts["result"]) != expected[number % VARIANTS]
+            pixels(core, record.artifacts["result"]) != expected[number % VARIANTS]
             for number, record in enumerate(records)
             if "result" in record.artifacts
         )
@@ -254,7 +254,8 @@ def _open(data: Path) -> Core:
     return Core.open(Settings.load(data=data))
 
 
-def _pixels(core: Core, key: str) -> bytes:
+def pixels(core: Core, key: str) -> bytes:
+    """The pixels of a picture that the service keeps."""
     with tempfile.NamedTemporaryFile(suffix=".png") as file:
         core.artifacts.fetch(key, Path(file.name))
         with Image.open(file.name) as image:

@@ -30,7 +30,8 @@ from PIL import Image
 
 from impasto.cli.app import main as impasto
 from impasto.errors import ImpastoError, UserError
-from impasto.formats.encode import CODECS, Frame
+from impasto.formats.encode import CODECS
+from impasto.formats.frame import Frame
 from impasto.recipe import Recipe, RunOptions, choices
 from impasto.runs.rerun import plan_rerun, read_provenance
 
@@ -179,7 +180,8 @@ def picture(chance: random.Random, folder: Path) -> Path:
     text = provenance(chance).encode("ascii", "backslashreplace").decode().replace("\0", "\\0")[:60_000]
     frame = Frame(np.zeros((2, 2, 3), np.uint8), profile=None, exif=None, recipe=text)
     file = folder / f"odd{suffix}"
-    file.write_bytes(flipped(chance, CODECS[suffix].encode(frame), start=8))
+    CODECS[suffix].save(frame, file)
+    file.write_bytes(flipped(chance, file.read_bytes(), start=8))
     return file
 
 
@@ -297,7 +299,7 @@ def furnish(folder: Path) -> None:
         "weights_sha256": "",
     }  # fmt: skip
     frame = Frame(np.zeros((16, 24, 3), np.uint8), profile=None, exif=None, recipe=json.dumps(values))
-    (folder / "painted.png").write_bytes(CODECS[".png"].encode(frame))
+    CODECS[".png"].save(frame, folder / "painted.png")
 
 
 def main() -> None:

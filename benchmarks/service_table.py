@@ -33,7 +33,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         core = Core.open(Settings.load(data=Path(folder)))
         fill(core, given.jobs)
-        times = {name: timed(call) for name, call in questions(core).items()}
+        times = {name: timed(call) for name, call in questions(core, given.jobs).items()}
         core.close()
     result = {"jobs": given.jobs, "load_average": os.getloadavg()[0], "milliseconds": times}
     text = json.dumps(result, indent=1)
@@ -43,9 +43,9 @@ def main() -> None:
 
 
 def fill(core: Core, count: int) -> None:
-    """Finished jobs of ten callers, each with two events."""
+    """Finished jobs of ten callers, each with two events, and one job of an eleventh."""
     new = NewJob(inputs=JobInputs(content="example:coffee", styles=["example:oil"]), recipe=Recipe(model="compact"))
-    core.desk.create("caller-0", new)
+    core.desk.create("caller-x", new)
     with core.database.reading() as session:
         row = session.execute(sa.select(Job.__table__)).mappings().one()
         event = session.execute(sa.select(Event.__table__)).mappings().one()
@@ -68,22 +68,27 @@ def fill(core: Core, count: int) -> None:
             session.execute(sa.insert(Event), events)
 
 
-def questions(core: Core) -> dict[str, Callable[[], object]]:
+def questions(core: Core, count: int) -> dict[str, Callable[[], object]]:
     """What is asked, by name."""
-    database, newest = core.database, core.events.newest_id()
+    database, newest, amid = core.database, core.events.newest_id(), f"job{count // 20 * 10 + 3}"
     middle = list_jobs(database, "caller-3", limit=200).next_cursor
     new = NewJob(inputs=JobInputs(content="example:coffee", styles=["example:oil"]), recipe=Recipe(model="compact"))
     return {
         "first page": lambda: list_jobs(database, "caller-3"),
         "later page": lambda: list_jobs(database, "caller-3", cursor=middle),
         "by state": lambda: list_jobs(database, "caller-3", state="failed"),
+        "by kind": lambda: list_jobs(database, "caller-3", kind="sweep"),
         "search, many found": lambda: list_jobs(database, "caller-3", search="coffee oil"),
         "search, one found": lambda: list_jobs(database, "caller-3", search="99993"),
         "search, none found": lambda: list_jobs(database, "caller-3", search="nowhere"),
-        "one job": lambda: core.desk.get("caller-3", "job50003"),
+        "search, one letter": lambda: list_jobs(database, "caller-3", search="z"),
+        "search within a state": lambda: list_jobs(database, "caller-3", search="coffee", state="failed"),
+        "search of a caller who has few": lambda: list_jobs(database, "caller-x", search="coffee"),
+        "one job": lambda: core.desk.get("caller-3", amid),
         "newest events": lambda: core.events.read(newest - 100, 100),
         "events of a caller": lambda: core.events.read(newest - 1000, 100, owner="caller-3"),
-        "events of a job": lambda: core.events.read(0, 100, job_id="job50003"),
+        "events of a caller who has few": lambda: core.events.read(0, 100, owner="caller-x"),
+        "events of a job": lambda: core.events.read(0, 100, job_id=amid),
         "create": lambda: core.desk.create("caller-3", new),
     }
 

@@ -2,14 +2,16 @@
 
 For `compact` eight pairs at two sizes, for `vgg19` four pairs at 160 px (needs $IMPASTO_WEIGHTS_DIR and
 $IMPASTO_IMAGES_DIR). Distances are measured on the 8-bit picture by the encoder of the run, and by VGG19 as a judge:
-style as the mean over the style layers of ‖G − G_s‖² / ‖G_s‖², content as ‖F − F_c‖² / ‖F_c‖². The JSON is kept in
-``benchmarks/results/strength_<model>.json``.
+style as the mean over the style layers of ‖G − G_s‖² / ‖G_s‖², content as ‖F − F_c‖² / ‖F_c‖², whatever the look
+minimizes. The JSON is kept in ``benchmarks/results/strength_<model>.json``; for another look than `classic`,
+``strength_<model>_<look>.json``.
 """
 
 import argparse
 import itertools
 import json
 import os
+import sys
 from pathlib import Path
 
 import torch
@@ -21,6 +23,7 @@ from impasto.encoders import Encoder, build_encoder
 from impasto.images import resize
 from impasto.objective.objective import Objective
 from impasto.pipeline.level_images import style_size
+from impasto.recipe import LOOKS
 
 POSITIONS = tuple(range(0, 101, 10))
 PAIRS = (
@@ -48,6 +51,8 @@ def distances(encoder: Encoder, picture: Tensor, content: Tensor, style: Tensor)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", choices=sorted(PLANS), default="compact")
+    parser.add_argument("--look", choices=tuple(LOOKS), default="classic")
+    parser.add_argument("--heights", type=int, nargs="+", default=None)
     parser.add_argument("--iterations", type=int, default=100)
     parser.add_argument("--pairs", type=int, default=None, help="only so many pairs")
     parser.add_argument("--out", type=Path, default=None)
@@ -55,6 +60,7 @@ def main() -> None:
     folder = Path(os.environ["IMPASTO_IMAGES_DIR"])
     encoder, judge = build_encoder(arguments.model), build_encoder("vgg19")
     pairs, heights = PLANS[arguments.model]
+    heights = tuple(arguments.heights or heights)
     runs = []
     for content_name, style_name in pairs[: arguments.pairs]:
         content = load_picture(folder / "content" / f"{content_name}.jpg").pixels
@@ -64,7 +70,7 @@ def main() -> None:
             for strength in POSITIONS:
                 with torch.enable_grad():
                     result = stylize(
-                        content, style, look="classic", encoder=encoder, height=height, strength=strength,
+                        content, style, look=arguments.look, encoder=encoder, height=height, strength=strength,
                         total_iterations=arguments.iterations, model=arguments.model,
                     )  # fmt: skip
                 own, judged = (distances(e, result.image, content, style) for e in (encoder, judge))
@@ -87,9 +93,10 @@ def main() -> None:
     }
     spread = {who: max(values) / min(values) for who, values in middle.items()}
     print(f"at 50: {middle}, spread {spread}; monotone: {sum(run['monotone']['own'] for run in runs)} of {len(runs)}")
-    out = arguments.out or Path(__file__).parent / "results" / f"strength_{arguments.model}.json"
+    name = arguments.model if arguments.look == "classic" else f"{arguments.model}_{arguments.look}"
+    out = arguments.out or Path(__file__).parent / "results" / f"strength_{name}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
-    command = f"python benchmarks/strength.py --model {arguments.model} --iterations {arguments.iterations}"
+    command = " ".join(["python benchmarks/strength.py", *sys.argv[1:]])
     report = {"command": command, "environment": environment(), "spread_at_50": spread, "runs": runs}
     out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 

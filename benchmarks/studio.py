@@ -1,9 +1,10 @@
 """How fast the studio is: its start, the first preview, a long gallery, and painting of masks.
 
-    python benchmarks/studio.py [--runs 5]
+    python benchmarks/studio.py                                       # five runs; needs the built page and Chromium
+    python benchmarks/studio.py --runs 1 --output build/studio.json   # a try
 
 Against a service that really runs, in Debian's Chromium. The gallery's 2,000 jobs are answered by this program instead
-of painted. Writes `benchmarks/results/studio.json`: medians and interquartile ranges over the runs.
+of painted. Keeps medians and interquartile ranges over the runs, by default in `benchmarks/results/studio.json`.
 """
 
 import argparse
@@ -104,7 +105,7 @@ def longest_step(context: Any, server: Server) -> float:
     page.goto(f"{server.url}/#/gallery")
     page.get_by_role("link").filter(has_text="Job 1").first.wait_for()
     found = page.evaluate(FRAMES)
-    assert found["cells"] == NUM_JOBS, found
+    assert found["cells"] >= NUM_JOBS, found  # and the job itself, of which the page hears as of a new one
     page.close()
     return float(found["longest"])
 
@@ -163,7 +164,8 @@ def main() -> None:
     """Measures and writes the result."""
     parser = argparse.ArgumentParser(description="Measure the studio.")
     parser.add_argument("--runs", type=int, default=5)
-    runs = parser.parse_args().runs
+    parser.add_argument("--output", type=Path, default=RESULT)
+    given = parser.parse_args()
     scripts = (PAGE.parent / "assets").glob("*.js")
     result: dict[str, Any] = {"js_gzip_bytes": sum(len(gzip.compress(path.read_bytes(), 9)) for path in scripts)}
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
@@ -173,7 +175,7 @@ def main() -> None:
         try:
             for name, measure in MEASURES:
                 values = []
-                for _ in range(runs):
+                for _ in range(given.runs):
                     context = browser.new_context(viewport={"width": 1366, "height": 800}, locale="en")
                     values.append(measure(context, server))
                     context.close()
@@ -182,7 +184,8 @@ def main() -> None:
         finally:
             browser.close()
             server.stop()
-    RESULT.write_text(json.dumps(result | environment(), indent=2) + "\n", encoding="utf-8")
+    given.output.parent.mkdir(parents=True, exist_ok=True)
+    given.output.write_text(json.dumps(result | environment(), indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

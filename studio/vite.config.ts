@@ -15,5 +15,6 @@ export default defineConfig({
     reportCompressedSize: false,
   },
   server: { proxy: { '/api': 'http://127.0.0.1:8000' } },
-  test: { include: ['src/**/*.test.ts'], environment: 'node' },
+  // A test may take its time: the machine has other things to do, too.
+  test: { include: ['src/**/*.test.ts'], environment: 'node', testTimeout: 120_000 },
 } as Parameters<typeof defineConfig>[0]);

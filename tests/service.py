@@ -26,10 +26,14 @@ from impasto.service.keys import KeyRing
 from impasto.service.queue import Queue
 from impasto.service.settings import Settings
 from impasto.service.store.database import Database
+from impasto.service.tracing import Tracing
 
 API = "/api/v1"
 SERVER = "IMPASTO_TEST_POSTGRESQL"
 """Variable with the URL of a PostgreSQL server, which every service of the tests then has a database of its own on."""
+
+BUCKET = "IMPASTO_TEST_S3"
+"""Variable with the URL of a bucket, in which every service of the tests then has a folder of its own."""
 
 ORDER: Mapping[str, Any] = {
     "content": "example:coffee",
@@ -69,10 +73,17 @@ class Service:
     keys: KeyRing
 
 
+def settings_for(data: Path, **given: Any) -> Settings:
+    """Settings of a service in a folder, or on the servers that the environment names."""
+    bucket = os.environ.get(BUCKET)
+    artifacts = f"{bucket}/{secrets.token_hex(6)}" if bucket else None
+    return Settings.load(**{"data": data, "database_url": _fresh_database(), "artifacts_url": artifacts} | given)
+
+
 @contextmanager
-def service(data: Path, *, is_quick: bool = True, **settings: Any) -> Iterator[Service]:
+def service(data: Path, *, is_quick: bool = True, follow: Tracing | None = None, **settings: Any) -> Iterator[Service]:
     """A service in a folder."""
-    chosen = Settings.load(**{"data": data, "database_url": _fresh_database()} | settings)
+    chosen = settings_for(data, **settings)
     chosen.prepare()
     database = Database(chosen.database)
     database.migrate()
@@ -81,12 +92,19 @@ def service(data: Path, *, is_quick: bool = True, **settings: Any) -> Iterator[S
     artifacts = Artifacts(chosen.artifacts)
     desk, attempts = Desk(database, queue, chosen), Attempts(database, queue, chosen)
     app = create_app(chosen, database, artifacts, desk)
+    if follow is not None:
+        follow.follow_app(app, database.engine)
     if is_quick:
         app.state.edge.advisor = QuickAdvisor()
     try:
         yield Service(app, database, desk, attempts, artifacts, KeyRing(database))
     finally:
         database.close()
+
+
+def table_of_workflows(database: Database) -> str:
+    """Name of DBOS's table, for queries of tests."""
+    return "workflow_status" if database.is_sqlite else "dbos.workflow_status"
 
 
 def _fresh_database() -> str | None:

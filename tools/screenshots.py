@@ -24,6 +24,9 @@ from playwright.sync_api import sync_playwright  # noqa: E402
 from tests.studio.conftest import FLAGS, chromium, draft_of  # noqa: E402
 from tests.studio.server import Server  # noqa: E402
 
+from impasto.examples import example_path  # noqa: E402
+from impasto.service.client import Client  # noqa: E402
+
 TARGET = ROOT / "docs" / "pictures" / "studio"
 SIZES = {"phone": (390, 844), "laptop": (1366, 800), "wide": (1920, 1080)}
 QUALITY = 82
@@ -35,6 +38,27 @@ RECIPE = {"model": "compact", "size": 320, "total_iterations": 20}
 LONG = {"model": "compact", "size": 320, "total_iterations": 5000}
 
 logger = logging.getLogger("screenshots")
+
+
+SETTLED = """() => {
+  const seen = (element) => {
+    const { top, bottom, width } = element.getBoundingClientRect();
+    return width > 0 && bottom > 0 && top < innerHeight;
+  };
+  return (
+    document.querySelector('h1, h2') !== null &&
+    !/Loading…|Wczytywanie…/.test(document.body.innerText) &&
+    [...document.images].filter(seen).every((image) => image.complete && image.naturalWidth > 0)
+  );
+}"""
+"""Whether the page has all that it shows."""
+
+
+def settle(page: Any) -> None:
+    """Waits until a page has all that it shows, and still has a moment later, as one answer leads to new requests."""
+    for _ in range(3):
+        page.wait_for_function(SETTLED)
+        page.wait_for_timeout(700)
 
 
 @dataclass
@@ -60,12 +84,7 @@ class Scene:
             page.goto(f"{self.server.url}/icon.svg")
             page.evaluate("draft => localStorage.setItem('impasto.draft', JSON.stringify(draft))", draft)
         page.goto(f"{self.server.url}/{place}")
-        page.get_by_role("heading").first.wait_for(state="attached")
-        page.wait_for_timeout(2500)  # what was asked for is there
-        page.wait_for_function(
-            "() => [...document.images].every((image) => image.complete || image.loading === 'lazy')"
-        )
-        page.wait_for_timeout(1000)
+        settle(page)
         yield page
         context.close()
 
@@ -105,7 +124,7 @@ def settings(scene: Scene, size: str, theme: str, save: Callable[[Any], None]) -
     draft = scene.draft("rocket", "munch", job=scene.jobs[2])
     with scene.page(size, theme, f"#/job/{scene.jobs[2]}", draft=draft) as page:
         page.get_by_role("tab", name="Settings").click()
-        page.wait_for_timeout(300)
+        settle(page)
         save(page)
 
 
@@ -114,7 +133,7 @@ def wipe(scene: Scene, size: str, theme: str, save: Callable[[Any], None]) -> No
     draft = scene.draft("rocket", "munch", job=scene.jobs[2])
     with scene.page(size, theme, f"#/job/{scene.jobs[2]}", language="pl", draft=draft) as page:
         page.get_by_role("button", name="Przed i po").click()
-        page.wait_for_timeout(800)
+        settle(page)
         save(page)
 
 
@@ -131,7 +150,7 @@ def masks(scene: Scene, size: str, theme: str, save: Callable[[Any], None]) -> N
             for dx, dy in ((1, -0.6), (1.1, 0.5), (-0.9, 0.6), (-1, -0.5)):
                 page.mouse.move(left + dx * reach, top + dy * reach, steps=8)
             page.mouse.up()
-        page.wait_for_timeout(300)
+        settle(page)
         save(page)
 
 
@@ -153,12 +172,42 @@ def sweep(scene: Scene, size: str, theme: str, save: Callable[[Any], None]) -> N
         save(page)
 
 
+def failed(scene: Scene, size: str, theme: str, save: Callable[[Any], None]) -> None:
+    """A picture with a long name that could not be painted, in Polish."""
+    with scene.page(size, theme, f"#/job/{fail(scene.server)}", language="pl") as page:
+        page.get_by_role("tab", name="Szczegóły").click()
+        settle(page)
+        save(page)
+
+
+def refused(scene: Scene, size: str, theme: str, save: Callable[[Any], None]) -> None:
+    """What the service refuses, beside what caused it."""
+    draft = scene.draft("coffee", "hokusai") | {"overrides": RECIPE | {"content_layers": ["relu9_9"]}}
+    with scene.page(size, theme, draft=draft) as page:
+        page.get_by_role("tab", name="Settings").click()
+        page.get_by_role("checkbox", name="Changed only").check()
+        settle(page)
+        save(page)
+
+
+def nothing(scene: Scene, size: str, theme: str, save: Callable[[Any], None]) -> None:
+    """A gallery in which nothing is found."""
+    with scene.page(size, theme, "#/gallery") as page:
+        page.get_by_role("searchbox").fill("nowhere")
+        settle(page)
+        save(page)
+
+
 SCENES: Sequence[tuple[Callable[..., None], str, str]] = [
     (welcome, "laptop", "light"), (paint, "laptop", "light"), (live, "laptop", "dark"), (settings, "laptop", "light"),
     (wipe, "laptop", "dark"), (masks, "laptop", "light"), (gallery, "wide", "light"), (compare, "wide", "dark"),
     (sweep, "wide", "light"), (welcome, "phone", "light"), (paint, "phone", "light"), (gallery, "phone", "dark"),
-    (masks, "phone", "dark"),
+    (masks, "phone", "dark"), (failed, "laptop", "light"), (refused, "laptop", "light"), (nothing, "laptop", "light"),
+    (failed, "phone", "light"),
 ]  # fmt: skip
+
+
+LONG_NAME = "The harbor in the evening, seen from the window of the inn, while the boats come back from the sea"
 
 
 def prepare(server: Server) -> tuple[list[str], str]:
@@ -180,6 +229,18 @@ def prepare(server: Server) -> tuple[list[str], str]:
             time.sleep(1)
         logger.info("painted %s", job)
     return jobs, sweep
+
+
+def fail(server: Server) -> str:
+    """A job whose photo is lost on the disk."""
+    with Client(server.url) as client:
+        photo = client.upload(example_path("coffee"))
+    (server.data / "artifacts" / "images" / photo.sha256).unlink(missing_ok=True)
+    body = {"content": photo.id, "styles": ["example:oil"], "recipe": RECIPE, "name": LONG_NAME}
+    job = str(server.ask("POST", "/jobs", body)["id"])
+    while server.get(f"/jobs/{job}")["state"] != "failed":
+        time.sleep(0.5)
+    return job
 
 
 def main(names: Sequence[str]) -> None:

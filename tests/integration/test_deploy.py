@@ -264,12 +264,3 @@ def test_processes_that_start_at_once_bring_one_schema_up_to_date(fleet: Fleet) 
         for number in range(4)
     ]
     assert [process.wait(PATIENCE) for process in processes] == [0] * 4
-
-
-def test_the_services_own_tests_pass_on_postgresql(fleet: Fleet) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", "tests/unit/service/api"],
-        env=os.environ | {"IMPASTO_TEST_POSTGRESQL": fleet.database.url}, cwd=DEPLOY.parent, capture_output=True,
-        text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-4000:]

@@ -79,7 +79,7 @@ class Server:
         request = urllib.request.Request(
             f"{self.url}/api/v1{path}", data, {"Content-Type": "application/json"}, method=method
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=START_SECONDS) as answer:
             text = answer.read()
         return json.loads(text) if text else None
 

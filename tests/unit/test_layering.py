@@ -78,6 +78,7 @@ def test_losses_know_no_encoder():
                 "watch --help",
                 "fetch --help",
                 "keys --help",
+                "doctor --help",
             )
         ),
         "from impasto.cli import main; assert main(['stylize', 'a', 'b', '--no-such-option']) == 2",

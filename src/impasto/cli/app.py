@@ -68,6 +68,11 @@ app.command("impasto.cli.jobs:jobs", name="jobs", help="List the jobs of a servi
 app.command("impasto.cli.watch:watch", name="watch", help="Follow a job of a service.")
 app.command("impasto.cli.fetch:fetch", name="fetch", help="Fetch what a job of a service has painted.")
 app.command("impasto.cli.keys:app", name="keys", help="Make, list and revoke API keys of a service.")
+app.command(
+    "impasto.cli.doctor:doctor",
+    name="doctor",
+    help="Find what does not fit together in a service: files without rows, rows without files, jobs left alone.",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from impasto.runs.run import RunReport
     from impasto.service.client import Client
     from impasto.service.schemas import Job
+    from impasto.service.schemas import Progress as JobProgress
 
 SERVICE = Group.create_ordered("Service")
 
@@ -96,26 +97,34 @@ def follow(client: "Client", job: "Job", reporter: Reporter) -> "Job":
     """
     from impasto.service.client import ENDED
 
-    has_started = False
+    shown = -1
     for event in client.events(job.id):
         if event is None or event.name == "job":
             job = client.job(job.id)
-            for sentence in () if has_started else job.warnings:
-                reporter.warning(sentence)
-            if not has_started:
-                has_started = True
+            if shown < 0:
+                shown = 0
+                for sentence in job.warnings:
+                    reporter.warning(sentence)
                 _start(reporter, job)
             if job.state in ENDED:
+                if job.iteration > shown:  # it was faster than its events
+                    _show(reporter, job, job)
                 return job
         elif progress := event.progress:
-            size = job.size or [0, 0]
-            losses = {name: value for name, value in progress.losses.model_dump().items() if value is not None}
-            seen = _Progress(
-                progress.iteration, progress.total_iterations, progress.level, progress.num_levels,
-                (size[0], size[1]), losses, progress.seconds, _number(progress.eta_seconds),
-            )  # fmt: skip
-            reporter.progress(cast("Progress", seen))
+            shown = progress.iteration
+            _show(reporter, job, progress)
     raise ImpastoError("The service ended the stream of events.")
+
+
+def _show(reporter: Reporter, job: "Job", progress: "Job | JobProgress") -> None:
+    size = job.size or [0, 0]
+    losses = {name: value for name, value in progress.losses.model_dump().items() if value is not None}
+    total = progress.total_iterations or progress.iteration
+    seen = _Progress(
+        progress.iteration, total, progress.level, progress.num_levels, (size[0], size[1]), losses, progress.seconds,
+        _number(progress.eta_seconds),
+    )  # fmt: skip
+    reporter.progress(cast("Progress", seen))
 
 
 def report(job: "Job", saved: Path | None, reporter: Reporter) -> int:

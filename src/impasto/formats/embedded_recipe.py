@@ -6,11 +6,16 @@ from pathlib import Path
 
 from impasto.errors import ImageError, OutputError
 from impasto.formats import jp2
-from impasto.formats.decode import vips_header
-from impasto.formats.files import Format, read_file, sniff
+from impasto.formats.file_bytes import FileBytes
+from impasto.formats.files import HEAD_BYTES, Format, open_file, reason, sniff
+from impasto.formats.vips_decode import vips_header
 from impasto.recipe import MAX_RECIPE_BYTES
 
 PNG_KEYWORD = "impasto"
+DEEP_ZOOM = ".dzi"
+"""Suffix of the descriptions of Deep Zoom pictures, which are XML with the packet in it."""
+
+_MAX_DESCRIPTION_BYTES = 2**20
 _MAX_COMMENTS = 1000
 """Text chunks that libpng keeps."""
 
@@ -57,9 +62,8 @@ def read_recipe_json(path: str | Path) -> str:
     Raises:
         ImageError: If the file is no picture, or holds no recipe.
     """
-    data = read_file(Path(path))
-    kind = sniff(data, path)
-    recipe = from_xmp(jp2.uuid_box(data, jp2.XMP) or b"") if kind is Format.JP2 else _from_header(data, kind, path)
+    path = Path(path)
+    recipe = _from_description(path) if path.suffix.lower() == DEEP_ZOOM else _from_picture(path)
     if recipe is None:
         raise ImageError(
             f"'{path}' holds no recipe: it is not a picture that Impasto wrote, or a program has since dropped its "
@@ -68,7 +72,25 @@ def read_recipe_json(path: str | Path) -> str:
     return recipe
 
 
-def _from_header(data: bytes, kind: Format, path: str | Path) -> str | None:
+def _from_description(path: Path) -> str | None:
+    try:
+        with path.open("rb") as file:
+            return from_xmp(file.read(_MAX_DESCRIPTION_BYTES))
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        raise ImageError(f"Cannot read the picture '{path}': {reason(error)}.") from None
+
+
+def _from_picture(path: Path) -> str | None:
+    with open_file(path) as data:
+        kind = sniff(data[:HEAD_BYTES], path)
+        return _from_jp2(data[:]) if kind is Format.JP2 else _from_header(data, kind, path)
+
+
+def _from_jp2(data: bytes) -> str | None:
+    return from_xmp(jp2.uuid_box(data, jp2.XMP) or b"")
+
+
+def _from_header(data: bytes | FileBytes, kind: Format, path: str | Path) -> str | None:
     if not kind.by_vips:
         return None
     header = vips_header(data, kind, path)

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
+from typing import IO
 
 from impasto.errors import ImageError, OutputError
+from impasto.formats.file_bytes import FileBytes
 from impasto.recipe import RunOptions
 
 DEFAULT_MAX_PIXELS: int = RunOptions.model_fields["max_pixels"].default
@@ -17,11 +19,14 @@ DEFAULT_MAX_PIXELS: int = RunOptions.model_fields["max_pixels"].default
 TEMPORARY = ".impasto-*.tmp"
 """Names of files that are being written, as a pattern."""
 
-_HEAD_BYTES = 64
-"""Enough to tell every format."""
+HEAD_BYTES = 64
+"""Of a file: enough to tell every format."""
 
 _MAX_BYTES_PER_PIXEL = 32
 """No format needs more: four channels of 64 bits."""
+
+LARGE_FILE = 2**26
+"""Bytes from which on a file is read piece by piece, where its decoder can do that."""
 
 
 class Format(Enum):
@@ -36,6 +41,11 @@ class Format(Enum):
     JP2 = "JPEG 2000"
     BMP = "BMP"
     PNM = "PNM"
+
+    @property
+    def by_pieces(self) -> bool:
+        """Whether its decoder reads a file in pieces; the others need all of it at once."""
+        return self in (Format.JPEG, Format.PNG, Format.TIFF)
 
     @property
     def by_vips(self) -> bool:
@@ -86,12 +96,15 @@ def is_file(path: Path) -> bool:
 
 @contextmanager
 def utf8_path(path: Path) -> Iterator[Path]:
-    """The path of a file; another one to the same file where its bytes are not UTF-8, which safetensors refuses."""
+    """The path of a file or a folder; where its bytes are not UTF-8, which some libraries refuse, another one to it."""
     if not any(0xDC80 <= ord(character) <= 0xDCFF for character in str(path)):
         yield path
         return
-    with path.open("rb") as file:
-        yield Path(f"/dev/fd/{file.fileno()}")
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        yield Path(f"/dev/fd/{descriptor}")
+    finally:
+        os.close(descriptor)
 
 
 def read_file(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> bytes:
@@ -101,8 +114,35 @@ def read_file(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> bytes:
         ImageError: If it is missing, not a regular file, unreadable, empty, of no readable format, or larger than any
             such picture.
     """
+    with _opened(path, max_pixels) as file:
+        return file.read()
+
+
+@contextmanager
+def open_file(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Iterator[bytes | FileBytes]:
+    """The bytes of a regular file as `read_file` gives them; those of a large one are read where they are asked for.
+
+    Raises:
+        ImageError: As `read_file`; also if the file changes while it is read.
+    """
+    with _opened(path, max_pixels) as file:
+        before = os.fstat(file.fileno())
+        head = file.read(HEAD_BYTES)
+        file.seek(0)
+        if before.st_size < LARGE_FILE or not sniff(head, path).by_pieces:
+            yield file.read()
+            return
+        yield FileBytes(file, path)
+        after = os.fstat(file.fileno())
+        if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+            raise ImageError(f"'{path}' changed while it was read. Try again once it is written.")
+
+
+@contextmanager
+def _opened(path: Path, max_pixels: int) -> Iterator[IO[bytes]]:
+    """A picture's file, at its begin, without a buffer, which would be joined with the rest into a second copy."""
     try:
-        status = path.stat()
+        status = _checked(path).stat()
         if stat.S_ISDIR(status.st_mode):
             raise ImageError(f"'{path}' is a folder, a picture file is needed.")
         if not stat.S_ISREG(status.st_mode):
@@ -112,19 +152,17 @@ def read_file(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> bytes:
                 f"'{path}' has {status.st_size} bytes, more than a picture of {max_pixels} pixels can need. "
                 "Raise max_pixels if it really is a picture."
             )
-        with path.open("rb", buffering=0) as file:  # a buffer would be joined with the rest into a second copy
-            head = file.read(_HEAD_BYTES)
-            if head:
-                sniff(head, path)  # before gigabytes of something else are read
+        with path.open("rb", buffering=0) as file:
+            head = file.read(HEAD_BYTES)
+            if not head:
+                raise ImageError(f"'{path}' is empty (0 bytes), a picture file is needed.")
+            sniff(head, path)  # before gigabytes of something else are read
             file.seek(0)
-            data = file.read()
+            yield file
     except FileNotFoundError:
         raise ImageError(f"There is no picture '{path}'. Check the path.") from None
-    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+    except OSError as error:
         raise ImageError(f"Cannot read the picture '{path}': {reason(error)}.") from None
-    if not data:
-        raise ImageError(f"'{path}' is empty (0 bytes), a picture file is needed.")
-    return data
 
 
 def sniff(data: bytes, path: str | Path) -> Format:
@@ -144,29 +182,56 @@ def sniff(data: bytes, path: str | Path) -> Format:
 
 
 def replace_file(path: Path, data: bytes | Iterable[bytes | memoryview]) -> None:
-    """Writes a file so that at any moment either the old one or the whole new one is there.
+    """Writes a file as `replacing` does.
 
     Args:
-        path: Where; missing folders are made.
+        path: Where.
         data: What is to be in it, at once or in parts.
 
     Raises:
         OutputError: If the folder or the file cannot be written; an earlier file is then untouched.
     """
+    with replacing(path) as file:
+        file.writelines([data] if isinstance(data, bytes) else data)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A new file, to be written and read, that takes its place at the block's end: until then the old one is there.
+
+    Args:
+        path: Where; missing folders are made.
+
+    Raises:
+        OutputError: If the folder or the file cannot be written, also where the block raises `OSError`; an earlier file
+            is then untouched.
+    """
     try:
-        target = path.resolve()  # through a link, so that the link stays one
+        target = _checked(path).resolve()  # through a link, so that the link stays one
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(TEMPORARY.replace("*", secrets.token_hex(8)))
+        temporary = temporary_beside(target)
         try:
-            with temporary.open("xb") as file:
-                file.writelines([data] if isinstance(data, bytes) else data)
+            with temporary.open("x+b") as file:
+                yield file
                 file.flush()
                 _flush_to_disk(file.fileno())
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise OutputError(f"Cannot write '{path}': {reason(error)}. What was there before is untouched.") from None
+
+
+def temporary_beside(path: Path) -> Path:
+    """A new name in the same folder, for something that is being written."""
+    return path.with_name(TEMPORARY.replace("*", secrets.token_hex(8)))
+
+
+def _checked(path: Path) -> Path:
+    """The path; raises `OSError` for a zero byte in it, where the system's calls raise `ValueError`."""
+    if "\0" in str(path):
+        raise OSError(errno.EINVAL, "embedded null byte")
+    return path
 
 
 def _flush_to_disk(descriptor: int) -> None:

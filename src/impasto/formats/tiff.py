@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 from impasto.errors import ImageError
+from impasto.formats.file_bytes import FileBytes
 
 _NEW_SUBFILE_TYPE, _WIDTH, _HEIGHT, _PHOTOMETRIC, _OLD_SUBFILE_TYPE, _ORIENTATION, _SUB_IFDS = (
     0x00FE, 0x0100, 0x0101, 0x0106, 0x00FF, 0x0112, 0x014A,
@@ -97,7 +98,7 @@ class Choice:
         return ({"page": self.page} if self.page else {}) | ({} if self.sub_ifd is None else {"subifd": self.sub_ifd})
 
 
-def choose(data: bytes, path: str | Path) -> Choice:
+def choose(data: bytes | FileBytes, path: str | Path) -> Choice:
     """Finds the largest picture of a file that is no reduced copy.
 
     Args:
@@ -143,13 +144,13 @@ def _is_raw(path: str | Path) -> ImageError:
     )
 
 
-def _directories(data: bytes) -> Iterator[Directory]:
+def _directories(data: bytes | FileBytes) -> Iterator[Directory]:
     """Each page, and behind it what is below it; ends quietly where the file is damaged."""
     order = "<" if data[:2] == b"II" else ">"
     is_big = data[2:4] in (b"+\0", b"\0+")
     seen: set[int] = set()
     try:
-        (offset,) = struct.unpack_from(order + ("Q" if is_big else "I"), data, 8 if is_big else 4)
+        (offset,) = _unpack(order + ("Q" if is_big else "I"), data, 8 if is_big else 4)
         page = 0
         while offset and offset not in seen and len(seen) < _MAX_DIRECTORIES:
             seen.add(offset)
@@ -164,22 +165,27 @@ def _directories(data: bytes) -> Iterator[Directory]:
         return
 
 
-def _read(data: bytes, offset: int, order: str, is_big: bool) -> tuple[dict[int, tuple[int, ...]], int]:
+def _read(data: bytes | FileBytes, offset: int, order: str, is_big: bool) -> tuple[dict[int, tuple[int, ...]], int]:
     """The tags of a directory that matter here, and the offset of the next one.
 
     Raises:
         struct.error: If it ends early.
     """
-    (count,) = struct.unpack_from(order + ("Q" if is_big else "H"), data, offset)
+    (count,) = _unpack(order + ("Q" if is_big else "H"), data, offset)
     start, length, pointer = (offset + 8, 20, "Q") if is_big else (offset + 2, 12, "I")
-    (following,) = struct.unpack_from(order + pointer, data, start + length * count)  # first: it bounds the count
+    (following,) = _unpack(order + pointer, data, start + length * count)  # first: it bounds the count
     tags = {}
     for at in range(start, start + length * count, length):
-        tag, kind, number = struct.unpack_from(f"{order}HH{pointer}", data, at)
+        tag, kind, number = _unpack(f"{order}HH{pointer}", data, at)
         if tag in _NEEDED and kind in _UNITS and 0 < number <= _MAX_SUB_IFDS:
             inline = struct.calcsize(order + pointer)
             place = at + 4 + inline
             if number * struct.calcsize(order + _UNITS[kind]) > inline:
-                (place,) = struct.unpack_from(order + pointer, data, place)
-            tags[tag] = struct.unpack_from(f"{order}{number}{_UNITS[kind]}", data, place)
+                (place,) = _unpack(order + pointer, data, place)
+            tags[tag] = _unpack(f"{order}{number}{_UNITS[kind]}", data, place)
     return tags, following
+
+
+def _unpack(form: str, data: bytes | FileBytes, offset: int) -> tuple[int, ...]:
+    """Numbers at an offset; raises `struct.error` where the data ends before."""
+    return struct.unpack(form, data[offset : offset + struct.calcsize(form)])

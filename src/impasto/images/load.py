@@ -1,6 +1,9 @@
 """Files, arrays, tensors and Pillow images to pictures."""
 
 import hashlib
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,34 +15,89 @@ from torch import Tensor
 
 from impasto.errors import ImageError
 from impasto.formats import icc
-from impasto.formats.decode import Decoded, check_size, decode, from_pillow
-from impasto.formats.files import DEFAULT_MAX_PIXELS, Format, read_file, sniff
+from impasto.formats.decode import Opened, decode, from_pillow, in_memory, open_picture
+from impasto.formats.decoded import Decoded, check_size
+from impasto.formats.file_bytes import FileBytes
+from impasto.formats.files import DEFAULT_MAX_PIXELS, HEAD_BYTES, Format, open_file, sniff
 from impasto.images.picture import Picture
+from impasto.images.shrinking import shrink_strips, upright
 
 _ALWAYS_RGB = (Format.WEBP, Format.HEIF, Format.GIF)
 """Formats in which a gray picture has three equal channels."""
+
+LARGE_PIXELS = 2**25
+"""A picture of more pixels is shrunk as it is read, where a smaller one is all that is needed."""
+
+_ROUNDING = 1e-5
+"""Of an opacity that was resized."""
 
 _TOLERANCE = 1e-3
 """How far float samples may leave [0, 1] and still count as rounded: a quarter of a gray level."""
 
 
-def load_picture(path: str | Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
+def load_picture(
+    path: str | Path,
+    *,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    shrink_to: Callable[[tuple[int, int]], tuple[int, int]] | None = None,
+    is_mask: bool = False,
+) -> Picture:
     """Reads a picture file: upright, in sRGB, with alpha and depth as they are.
 
     Args:
         path: JPEG, PNG, WebP, GIF, TIFF, AVIF, HEIC (with pillow-heif), JPEG 2000, BMP or PNM, whatever its suffix.
             Of an animation or of several pages, the first is read.
         max_pixels: Larger pictures are refused before they are decoded.
+        shrink_to: From height and width to those that are needed. A picture of more than `LARGE_PIXELS` that has more
+            pixels than needed is shrunk to them as it is read, by the filter of `resize`, and never held as a whole.
+        is_mask: Whether it is shrunk by the filter of masks instead, which is bilinear.
 
     Raises:
         ImageError: If it is missing, unreadable, not an image, damaged, truncated or too large.
     """
     path = Path(path)
-    data = read_file(path, max_pixels)
-    kind = sniff(data, path)
-    decoded = decode(data, kind, path, max_pixels)
-    gray = kind in _ALWAYS_RGB and _channels_equal(decoded.samples)
-    return _develop(decoded, name=path.name, sha256=hashlib.sha256(data).hexdigest(), gray=gray)
+    with open_file(path, max_pixels) as data:
+        kind = sniff(data[:HEAD_BYTES], path)
+        opened = open_picture(data, kind, path, max_pixels)
+        size = opened.upright_size if shrink_to is None else shrink_to(opened.upright_size)
+        if math.prod(opened.size) > max(LARGE_PIXELS, math.prod(size)):
+            picture = _shrunk(opened, kind, size, lambda: decode(data, kind, path, max_pixels), is_mask=is_mask)
+        else:
+            decoded = opened.whole()
+            picture = _develop(decoded, gray=kind in _ALWAYS_RGB and _channels_equal(decoded.samples))
+        sha256 = data.sha256() if isinstance(data, FileBytes) else hashlib.sha256(data).hexdigest()
+    return replace(picture, name=path.name, sha256=sha256)
+
+
+def _shrunk(
+    opened: Opened, kind: Format, size: tuple[int, int], again: Callable[[], Decoded], *, is_mask: bool
+) -> Picture:
+    """The picture at a smaller size; colors count by their opacity."""
+    pieces: list[Picture] = []
+
+    def planes() -> Iterator[Tensor]:
+        for strip in opened.strips():
+            piece = _develop(strip, gray=kind in _ALWAYS_RGB and _channels_equal(strip.samples))
+            colors = piece.pixels[:, : piece.samples.shape[1]]
+            yield colors if piece.alpha is None else torch.cat([colors * piece.alpha, piece.alpha], 1)
+            pieces.append(replace(piece, samples=torch.empty(0), alpha=None))
+
+    stored = size if opened.orientation < 5 else size[::-1]
+    try:
+        shrunk = shrink_strips(planes(), opened.size[0], stored, mode="bilinear" if is_mask else "bicubic")
+    except ImageError:
+        if kind is not Format.JPEG:
+            raise
+        return _shrunk(in_memory(again()), kind, size, again, is_mask=is_mask)  # it may only lack its end marker
+    picture = replace(pieces[-1], is_gray=all(piece.is_gray for piece in pieces))
+    shrunk = upright(shrunk, opened.orientation)
+    num_colors = 1 if shrunk.shape[1] <= 2 else 3
+    colors, alpha = shrunk[:, :num_colors], shrunk[:, num_colors:]
+    if not alpha.shape[1]:
+        return replace(picture, samples=colors.clamp(0, 1).contiguous())
+    colors = torch.where(alpha > _ROUNDING, colors / alpha.clamp(min=_ROUNDING), 0.0)
+    alpha = torch.where(alpha > 1 - _ROUNDING, 1.0, alpha.clamp(min=0))
+    return replace(picture, samples=colors.clamp(0, 1), alpha=alpha)
 
 
 def as_picture(
@@ -128,7 +186,7 @@ def _from_array(array: NDArray[Any], max_pixels: int) -> Picture:
     return _develop(Decoded(samples[..., :num_colors], alpha), sha256=sha256)
 
 
-def _develop(decoded: Decoded, *, sha256: str, name: str = "", gray: bool = False) -> Picture:
+def _develop(decoded: Decoded, *, sha256: str = "", name: str = "", gray: bool = False) -> Picture:
     """Brings decoded samples to sRGB and to tensors."""
     samples, profile, notes = _to_srgb(decoded)
     return Picture(

@@ -135,9 +135,12 @@ def quantile_distance(statistics: Counts, target: Quantiles) -> Tensor:
 
 
 def bins_of(values: Tensor) -> Tensor:
-    """The bin of each value, int64 below `NUM_BINS`: bins are as wide as their values are large, on both sides of 0."""
+    """The bin of each value, int64 below `NUM_BINS`: bins are as wide as their values are large, on both sides of 0.
+
+    What is no number falls into some bin; its offset is no number either, and so the distance is none.
+    """
     octaves = (values.abs().clamp(min=2.0**LOWEST, max=2.0**HIGHEST).log2() - LOWEST) * BINS_PER_OCTAVE
-    rank = octaves.long().clamp_(max=_PER_SIGN - 1) + 1
+    rank = octaves.nan_to_num(0.0).long().clamp_(max=_PER_SIGN - 1) + 1
     rank = torch.where(values.abs() < 2.0**LOWEST, 0, rank)
     return torch.where(values < 0, _PER_SIGN - rank, _PER_SIGN + rank)
 

@@ -16,7 +16,7 @@ class RunOptions(Parameters):
 
     output_file: FilePath = parameter(
         Path("output_image"),
-        "Where the result goes: a picture file (.png, .jpg, .webp, .tif …), or without such a "
+        "Where the result goes: a picture file (.png, .jpg, .webp, .tif …; .dzi for Deep Zoom), or without such a "
         "suffix a folder that receives 00100.png …, final.png, losses.csv and checkpoint.",
         group="Run",
     )
@@ -73,6 +73,12 @@ class RunOptions(Parameters):
         le=1024,
     )
     overwrite: bool = parameter(False, "Replace an existing final picture.", group="Run")
+    pyramid: bool = parameter(
+        False,
+        "Write a .tif in tiles, with copies of half the size, a quarter, and so on in the same file, for viewers of "
+        "large pictures.",
+        group="Run",
+    )
     plot: bool = parameter(False, "Draw the losses into losses.png.", group="Run")
     quiet: bool = parameter(False, "Print nothing but errors.", group="Run")
     json_events: bool = parameter(False, "Print one JSON object a line for scripts.", group="Run", alias="json")

@@ -4,7 +4,7 @@ A run told to write a picture file ``OUT.png`` writes that file, and all else in
 told to write to ``OUT``, without the suffix of a picture, writes everything into the folder ``OUT``:
 
 =====================================  =============================================================
-``00000.png``, ``00100.png``, …        the picture at that iteration, enlarged to the final size
+``00000.png``, ``00100.png``, …        the picture at that iteration, at the final size or a screen's
 ``losses.csv``, ``losses.png``         a row for each iteration; their plot
 ``final.png``                          the result
 ``checkpoint``                         the run's state, from which ``resume`` goes on
@@ -17,6 +17,9 @@ the earlier run that had them go when the new run begins, its final picture at t
 not leave (see `impasto.runs.own_files`) is never replaced or removed: the run takes the first number without one. With
 ``resume`` the latest run that left a checkpoint goes on under its own names; a final picture that it had saved already
 stays, and the new one takes the next free name.
+
+The tiles of a Deep Zoom picture ``OUT.dzi`` lie in the folder ``OUT_files``. The two are one: each of them is refused,
+or replaced, as an ``OUT.png`` is. A folder of that name that holds anything but tiles is never replaced.
 
 No file of a run is ever one of its inputs, under whatever name or link: that is refused before the run.
 """
@@ -31,6 +34,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from impasto.errors import CheckpointError, OutputError, did_you_mean
+from impasto.formats.deep_zoom import tiles_of
+from impasto.formats.embedded_recipe import DEEP_ZOOM
 from impasto.formats.files import PICTURE_SUFFIXES, TEMPORARY, is_folder, reason, replace_file
 from impasto.images import WRITABLE_SUFFIXES, check_writable
 from impasto.runs.own_files import LOSS_COLUMNS, is_own
@@ -109,7 +114,8 @@ class Outputs:
         with _as_output_error(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             for unfinished in self.folder.glob(TEMPORARY) if self.resume else ():  # of a process killed as it wrote
-                unfinished.unlink(missing_ok=True)
+                if not unfinished.is_dir():
+                    unfinished.unlink(missing_ok=True)
             replaced_later = (self.final, self.checkpoint)
             for path in _files_of(self.folder, self.number) if self.overwrite and not self.resume else ():
                 if path not in replaced_later and is_own(path):
@@ -129,7 +135,12 @@ class Outputs:
 
 
 def plan_outputs(
-    output_file: Path, *, overwrite: bool = False, resume: bool = False, inputs: Collection[Path] = ()
+    output_file: Path,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    inputs: Collection[Path] = (),
+    is_pyramid: bool = False,
 ) -> Outputs:
     """Decides where a run's files go, before the run; creates nothing.
 
@@ -138,6 +149,7 @@ def plan_outputs(
         overwrite: Whether an earlier result may be replaced.
         resume: Whether an earlier run is to go on.
         inputs: Files that the run reads, which it must not replace: pictures, masks, recipe, model.
+        is_pyramid: Whether the result is to have smaller copies beside it.
 
     Raises:
         CheckpointError: If there is no run that could go on.
@@ -160,11 +172,12 @@ def plan_outputs(
     else:
         number = _next_number(folder)
     final = output_file if is_file else folder / f"final{_ending(number)}.png"
-    check_writable(final)
+    check_writable(final, is_pyramid=is_pyramid)
     files = _files_of(folder, number)
     _check_inputs([final, *files], inputs)
-    if is_file and final.exists() and not overwrite and not resume:
-        raise OutputError(f"'{final}' exists; add --overwrite to replace it, or choose another name.")
+    in_the_way = next((place for place in _places(final) if os.path.lexists(place)), None)
+    if is_file and in_the_way and not overwrite and not resume:
+        raise OutputError(f"'{in_the_way}' exists; add --overwrite to replace it, or choose another name.")
     judged_later = (final, folder / f"checkpoint{_ending(number)}")  # a damaged checkpoint has a sentence of its own
     foreign = [path for path in files if resume and path not in judged_later and not is_own(path)]
     if foreign:
@@ -179,13 +192,18 @@ def plan_outputs(
 
 def names_a_picture(output_file: Path) -> bool:
     """Whether an output's name has the suffix of a picture, so that it is a file and no folder."""
-    return output_file.suffix.lower() in PICTURE_SUFFIXES
+    return output_file.suffix.lower() in (*PICTURE_SUFFIXES, *WRITABLE_SUFFIXES)
+
+
+def _places(final: Path) -> list[Path]:
+    """What a result takes: its file, and for Deep Zoom the folder of its tiles."""
+    return [final, tiles_of(final)] if final.suffix.lower() == DEEP_ZOOM else [final]
 
 
 def _check_name(output_file: Path) -> None:
     """Raises `OutputError` for what looks like a slip in a file's suffix, and would become a folder."""
     suffix = output_file.suffix.lower()
-    is_slip = re.fullmatch(r"\.[a-z][a-z0-9]{1,4}", suffix) and suffix not in PICTURE_SUFFIXES
+    is_slip = re.fullmatch(r"\.[a-z][a-z0-9]{1,4}", suffix) and not names_a_picture(output_file)
     if str(output_file) == "-":
         raise OutputError("'-' is not a place for pictures; give --output-file a file or a folder.")
     if is_slip and not is_folder(output_file):
@@ -216,12 +234,15 @@ def _check_inputs(files: Iterable[Path], inputs: Collection[Path]) -> None:
             continue
         if is_same:
             raise OutputError(f"'{file}' is an input of this run; choose another name with --output-file.")
+        if file.suffix.lower() == DEEP_ZOOM and path.resolve().is_relative_to(tiles_of(file.resolve())):
+            raise OutputError(f"'{path}', an input of this run, is a tile of '{file}'; choose another name.")
 
 
 def next_free(path: Path) -> Path:
     """The path itself if nothing is there, else the first of ``name-2.png``, ``name-3.png``, … that is free."""
     numbered = (path.with_stem(f"{short_stem(path.stem)}{_ending(number)}") for number in itertools.count(2))
-    return next(candidate for candidate in itertools.chain([path], numbered) if not candidate.exists())
+    candidates = itertools.chain([path], numbered)
+    return next(path for path in candidates if not any(place.exists() for place in _places(path)))
 
 
 def short_stem(stem: str) -> str:

@@ -12,7 +12,7 @@ from impasto.encoders.base import Encoder
 from impasto.engine import Control, Progress
 from impasto.engine.checkpoint import Checkpoints
 from impasto.errors import ImpastoError, OutputError
-from impasto.images import Picture, resize, save_picture
+from impasto.images import Picture, output_size, resize, save_picture
 from impasto.pipeline import Execution, Masks, Result, stylize
 from impasto.pipeline.color_preservation import stays_gray
 from impasto.pipeline.level_images import target_size
@@ -23,7 +23,10 @@ from impasto.runs.outputs import LossLog, Outputs, next_free
 from impasto.runs.own_files import marker
 from impasto.runs.plan import plan_run
 
-__all__ = ["RunReport", "run"]
+__all__ = ["SCREEN_EDGE", "RunReport", "run"]
+
+SCREEN_EDGE = 3840
+"""Longest edge of pictures in between, in pixels: that of the usual large screens."""
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +98,7 @@ def run(
             ),
             encoder=encoder, control=control, on_progress=recorder, on_plan=on_plan,
         )  # fmt: skip
-    final = None if result.is_cancelled else _save_final(result, outputs)
+    final = None if result.is_cancelled else _save_final(result, outputs, is_pyramid=options.pyramid)
     if not (recorder.wants_folder and keeps_checkpoint) and result.stop_reason is not StopReason.STOPPED:
         recorder.attempt(outputs.drop_checkpoint)
     if options.plot and recorder.has_table:
@@ -108,7 +111,7 @@ def _plot(outputs: Outputs) -> None:
     plot_losses(outputs.losses, outputs.plot)
 
 
-def _save_final(result: Result, outputs: Outputs) -> Path:
+def _save_final(result: Result, outputs: Outputs, *, is_pyramid: bool) -> Path:
     """Saves the result; if its place does not take it after all, as a full disk, then somewhere else.
 
     Raises:
@@ -116,17 +119,17 @@ def _save_final(result: Result, outputs: Outputs) -> Path:
     """
     final = outputs.final_now()
     try:
-        _save(result, final)
+        _save(result, final, is_pyramid=is_pyramid)
     except OutputError as error:
         raise ImpastoError(f"{error} {_save_elsewhere(result, final)}".rstrip()) from None
     return final
 
 
-def _save(result: Result, path: Path) -> None:
+def _save(result: Result, path: Path, *, is_pyramid: bool = False) -> None:
     save_picture(
         result.image, path, source=result.content, recipe_json=result.provenance(),
         bit_depth=result.recipe.bit_depth, keep_profile=result.recipe.keep_profile,
-        is_gray=result.is_gray,
+        is_gray=result.is_gray, is_pyramid=is_pyramid,
     )  # fmt: skip
 
 
@@ -168,7 +171,7 @@ class _Recorder:
     ) -> None:
         self.has_table = False
         self._outputs, self._picture, self._interval = outputs, picture, options.saving_interval
-        self._size = target_size(picture.size, recipe)
+        self._size = _on_screen(target_size(picture.size, recipe))
         self._is_gray = stays_gray(picture, recipe)
         self._on_progress, self._on_saved = on_progress, on_saved
         # A run that only wants its one picture file leaves no folder beside it.
@@ -220,3 +223,8 @@ class _Recorder:
         )  # fmt: skip
         if self._on_saved is not None:
             self._on_saved(path)
+
+
+def _on_screen(size: tuple[int, int]) -> tuple[int, int]:
+    """The size, or that of a screen if it is larger."""
+    return size if max(size) <= SCREEN_EDGE else output_size(size, height=1, longest_edge=SCREEN_EDGE)

@@ -1,9 +1,11 @@
 """Artifacts: files by key, in a local folder or in S3; written whole or not at all."""
 
+import datetime
 import errno
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -14,7 +16,14 @@ from obstore.store import LocalStore, from_url
 
 from impasto.errors import ImpastoError, UserError
 
-__all__ = ["ArtifactError", "Artifacts", "MissingArtifactError"]
+__all__ = ["ArtifactError", "Artifacts", "MissingArtifactError", "StoredFile"]
+
+
+RETRIES: Any = {
+    "max_retries": 100, "retry_timeout": datetime.timedelta(seconds=60),
+    "backoff": {"max_backoff": datetime.timedelta(seconds=2)},
+}  # fmt: skip
+"""A server that restarts, or a network that is away for a while, is waited out."""
 
 
 class ArtifactError(ImpastoError):
@@ -23,6 +32,21 @@ class ArtifactError(ImpastoError):
 
 class MissingArtifactError(ArtifactError):
     """There is nothing by that key."""
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """What the store says of an artifact.
+
+    Attributes:
+        key: Of the artifact.
+        num_bytes: How large it is.
+        modified_at: When it was written.
+    """
+
+    key: str
+    num_bytes: int
+    modified_at: datetime.datetime
 
 
 class Artifacts:
@@ -46,7 +70,8 @@ class Artifacts:
                 self._store = LocalStore(self._root)
             else:
                 place, access = _without_key(url)
-                self._store = from_url(place, **access)
+                is_remote = not place.startswith("memory:")
+                self._store = from_url(place, **access, **({"retry_config": RETRIES} if is_remote else {}))
         except OSError as error:
             raise UserError(f"The folder of the artifacts cannot be used: {error.strerror or error}.") from None
         except (BaseError, ValueError):
@@ -103,12 +128,16 @@ class Artifacts:
             for chunk in self.stream(key):
                 file.write(chunk)
 
-    def keys(self, prefix: str) -> Iterator[str]:
-        """All keys under a folder."""
+    def keys(self, prefix: str, before: datetime.datetime | None = None) -> Iterator[str]:
+        """All keys under a folder; with a time, those that were written before it."""
+        return (file.key for file in self.list(prefix) if before is None or file.modified_at < before)
+
+    def list(self, prefix: str) -> Iterator[StoredFile]:
+        """All artifacts under a folder."""
         with _as_artifact_error(prefix):
             for batch in obstore.list(self._store, prefix.rstrip("/")):
                 for item in batch:
-                    yield str(item["path"])
+                    yield StoredFile(str(item["path"]), int(item["size"]), item["last_modified"])
 
     def delete(self, *keys: str) -> None:
         """Removes artifacts; missing ones are no error."""

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from impasto.service.jobs.routing import QUEUE, Need, abilities, route
 from impasto.service.jobs.turns import queue_priority
 from impasto.service.store.database import Database
 from impasto.service.store.tables import Job
@@ -19,10 +21,9 @@ from impasto.service.store.tables import Job
 if TYPE_CHECKING:
     from dbos import DBOSClient
 
-__all__ = ["APPLICATION", "QUEUE", "VERSION", "WORKFLOW", "Queue", "workflow_id"]
+__all__ = ["APPLICATION", "VERSION", "WORKFLOW", "Queue", "workflow_id"]
 
 APPLICATION = "impasto"
-QUEUE = "impasto-jobs"
 WORKFLOW = "paint"
 
 VERSION = "1"
@@ -52,16 +53,23 @@ class Queue:
         with self._lock:
             _ = self._client
 
-    def enqueue(self, session: Session, job: Job) -> None:
-        """Hands a job over, as a part of the transaction that the session is in."""
+    def enqueue(self, session: Session, job: Job, queue: str | None = None) -> None:
+        """Hands a job over, as a part of the transaction that the session is in.
+
+        Args:
+            session: The transaction.
+            job: Which.
+            queue: To whose workers; by default to the smallest that it fits.
+        """
         self.warm()
         job.run += 1
+        job.queue = queue or route(abilities(session), Need.of(job)) or QUEUE
         session.flush()
         self._client.enqueue_in_transaction(
             session,
             {
                 "workflow_name": WORKFLOW,
-                "queue_name": QUEUE,
+                "queue_name": job.queue,
                 "workflow_id": workflow_id(job.id, job.run),
                 "priority": queue_priority(job.priority, job.turn),
                 "app_version": VERSION,
@@ -73,9 +81,31 @@ class Queue:
     def resume_of(self, worker: str) -> int:
         """Puts back what a lost worker had taken; returns how much that was."""
         found = self._client.list_workflows(executor_id=worker, status="PENDING", load_input=False, load_output=False)
-        for workflow in found:
-            self._client.resume_workflow(workflow.workflow_id, queue_name=QUEUE)
+        if found:
+            queues = self._queues_of([workflow.workflow_id for workflow in found])
+            for workflow in found:
+                self._client.resume_workflow(
+                    workflow.workflow_id, queue_name=queues.get(workflow.workflow_id.partition(".")[0], QUEUE)
+                )
         return len(found)
+
+    def _queues_of(self, workflow_ids: Sequence[str]) -> dict[str, str]:
+        """By the ids of their jobs."""
+        ids = [name.partition(".")[0] for name in workflow_ids]
+        with self._database.reading() as session:
+            return dict(session.execute(sa.select(Job.id, Job.queue).where(Job.id.in_(ids))).all())
+
+    def executors(self) -> set[str]:
+        """Workers that have taken something from the queue which has not ended."""
+        found = self._client.list_workflows(status="PENDING", load_input=False, load_output=False)
+        return {workflow.executor_id for workflow in found if workflow.executor_id}
+
+    def find_waiting(self, workflow_ids: Sequence[str]) -> set[str]:
+        """Which of some workflows wait in the queue, or have been taken from it and not ended."""
+        found = self._client.list_workflows(
+            workflow_ids=list(workflow_ids), status=["ENQUEUED", "PENDING"], load_input=False, load_output=False
+        )
+        return {workflow.workflow_id for workflow in found}
 
     def forget(self, workflow_ids: Sequence[str]) -> None:
         """Removes the records of workflows that are over."""

@@ -13,7 +13,8 @@ import socket
 import sqlalchemy as sa
 
 from impasto.service.core import Core
-from impasto.service.store.tables import Worker, now
+from impasto.service.jobs.states import State
+from impasto.service.store.tables import Job, Worker, now
 
 __all__ = ["Reaper"]
 
@@ -32,7 +33,7 @@ class Reaper:
         self._host = socket.gethostname()[:200]
 
     def look(self) -> list[str]:
-        """Buries every worker that is lost; returns the ids of the jobs that wait again."""
+        """Buries every worker that is lost, and finds others for what waits; returns the ids of the jobs taken back."""
         oldest = now() - datetime.timedelta(seconds=self._core.settings.lease_seconds)
         with self._core.database.reading() as session:
             workers = session.scalars(sa.select(Worker)).all()
@@ -42,7 +43,21 @@ class Reaper:
                 jobs += self.bury(worker.id, "its worker was not heard of any more")
             elif worker.host == self._host and not _is_alive(worker.pid):
                 jobs += self.bury(worker.id, "its worker's process ended")
+        for stranger in self._strangers({worker.id for worker in workers}):
+            jobs += self.bury(stranger, "its worker was not heard of any more")
+        self._core.attempts.reroute()
         return jobs
+
+    def _strangers(self, known: set[str]) -> set[str]:
+        """Workers that are in no list and have work: buried while they lived, they took more before they ended."""
+        with self._core.database.reading() as session:
+            query = sa.select(Job.worker).where(
+                Job.finished_at.is_(None), Job.state == State.RUNNING, Job.worker.is_not(None)
+            )
+            busy = {worker for worker in session.scalars(query) if worker is not None}
+            strangers = (busy | self._core.queue.executors()) - known
+            # Who has signed on since is none.
+            return strangers - set(session.scalars(sa.select(Worker.id).where(Worker.id.in_(strangers))))
 
     def bury(self, worker: str, how: str) -> list[str]:
         """Takes back what a worker had, then forgets it; returns the ids of its jobs.

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from impasto.service.core import Core
 from impasto.service.jobs.images import delete_image
+from impasto.service.jobs.records import thumbnails_of_job
 from impasto.service.jobs.states import ENDED, ConflictError
 from impasto.service.store.tables import Event, Image, Job, JobImage, now
 
@@ -26,9 +27,6 @@ PROGRESS_SECONDS = 600
 WORKFLOW_SECONDS = 3600
 """How long DBOS's records of workflows are kept that are over."""
 
-UNCLAIMED_SECONDS = 24 * 3600
-"""Age at which a file that no row refers to is taken for left over."""
-
 SCRATCH_SECONDS = 3600
 
 
@@ -41,7 +39,6 @@ class Cleaner:
 
     def __init__(self, core: Core) -> None:
         self._core, self._settings = core, core.settings
-        self._next_sweep = 0.0
 
     def clean(self) -> None:
         """One round: jobs whose time is over, their files, pictures nobody needs, old events and workflows."""
@@ -64,17 +61,18 @@ class Cleaner:
             self._core.desk.delete(None, job_id)
 
     def _purge_jobs(self) -> None:
-        """Removes deleted jobs, once the grace is over: the row first, so that nobody is led to files that are gone."""
+        """Removes deleted jobs, once the grace is over: the files first, so that none is left if that is cut short."""
         oldest = _ago(self._settings.grace_seconds)
         query = sa.select(Job.number, Job.id).where(Job.deleted_at < oldest, Job.state.in_(ENDED)).limit(BATCH)
         while True:
-            with self._core.database.writing() as session:
+            with self._core.database.reading() as session:
                 rows = session.execute(query).all()
-                if rows:
-                    session.execute(sa.delete(Job).where(Job.number.in_([row.number for row in rows])))
             for row in rows:
-                self._core.artifacts.delete_folder(f"jobs/{row.id}")
+                for folder in (f"jobs/{row.id}", thumbnails_of_job(row.id)):
+                    self._core.artifacts.delete_folder(folder)
             if rows:
+                with self._core.database.writing() as session:
+                    session.execute(sa.delete(Job).where(Job.number.in_([row.number for row in rows])))
                 logger.info("deleted jobs are gone", extra={"count": len(rows)})
             if len(rows) < BATCH:
                 return

@@ -172,6 +172,7 @@ class Job(BaseModel):
     warnings: list[str]
     plan: Plan
     preview_version: int
+    revision: int = Field(description="Rises with each change of the job; of two answers, the higher one is newer.")
     preview_url: str | None
     result_url: str | None
     thumbnail_url: str | None

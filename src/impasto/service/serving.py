@@ -15,12 +15,14 @@ from typing import Any
 import uvicorn
 
 from impasto.errors import UserError
+from impasto.service.advisor.without_torch import has_torch
 from impasto.service.api.app import create_app
 from impasto.service.core import Core
 from impasto.service.keys import KeyRing
 from impasto.service.logs import configure_logs
 from impasto.service.settings import Settings
 from impasto.service.supervisor import Supervisor
+from impasto.service.tracing import Tracing
 
 __all__ = ["serve"]
 
@@ -45,6 +47,11 @@ def serve(settings: Settings, *, opens_browser: bool = False) -> int:
             without a key.
     """
     configure_logs(settings.log_format)
+    if settings.workers and not has_torch():
+        raise UserError(
+            "Workers need torch, which is not installed here; leave the work to others by --workers 0, or install it."
+        )
+    tracing = Tracing.of_environment("api")
     core = Core.open(settings)
     with _only_one(settings), _listening(settings) as listener:
         if not settings.is_loopback and not any(key.is_valid for key in KeyRing(core.database).all()):
@@ -56,6 +63,7 @@ def serve(settings: Settings, *, opens_browser: bool = False) -> int:
         supervisor = Supervisor(core)
         threading.Thread(target=core.queue.warm, name="warm", daemon=True).start()
         app = create_app(settings, core.database, core.artifacts, core.desk)
+        tracing.follow_app(app, core.database.engine)
         config = uvicorn.Config(
             app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=STREAMS_SECONDS,
             proxy_headers=False, h11_max_incomplete_event_size=64 * 1024,
@@ -66,6 +74,7 @@ def serve(settings: Settings, *, opens_browser: bool = False) -> int:
         finally:
             supervisor.stop()
             core.close()
+            tracing.close()
     return 0
 
 

@@ -15,10 +15,13 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from impasto.errors import UserError
+from impasto.service.memory import free_memory
 
 __all__ = ["LOOPBACK", "Settings"]
 
 PREFIX = "IMPASTO_SERVICE_"
+
+GIGABYTE = 10**9
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 """Hosts that only this machine reaches."""
@@ -67,7 +70,12 @@ class Settings(BaseSettings):
         True, description="Whether one more process waits, loaded, to take the place of a worker that is lost."
     )
     device: str = Field("auto", description="Where workers compute, as the run option device.")
-    max_memory: int | None = Field(None, ge=1, description="Bytes that one worker may use; a job beyond is refused.")
+    max_memory: int | None = Field(
+        None,
+        ge=1,
+        description="Bytes that one worker may use; a job beyond is refused. Default: what the machine or container "
+        "has free at the start, divided by workers.",
+    )
     models: list[str] = Field(
         [], description="Custom models that callers may name by their last part, as /srv/models/net.py:make."
     )
@@ -157,6 +165,17 @@ class Settings(BaseSettings):
             return self.threads
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         return max(1, cores // max(1, self.workers))
+
+    @cached_property
+    def memory_a_worker(self) -> int | None:
+        """Bytes of one worker; None where its machine, which is another one or does not say, decides."""
+        if self.max_memory is not None or not self.workers:
+            return self.max_memory
+        free = free_memory()
+        if free is None:
+            return None
+        share = free // self.workers
+        return share - share % GIGABYTE or share  # workers of like machines declare the same, and share a queue
 
     def prepare(self) -> None:
         """Creates the data folder, readable by its owner only.

@@ -172,6 +172,8 @@ def environment(settings: Settings) -> dict[str, str]:
         for name, value in settings.model_dump(mode="python").items()
         if name in settings.model_fields_set and value is not None
     }
+    if settings.memory_a_worker is not None:  # as the API has said it to callers
+        own[f"{PREFIX}MAX_MEMORY"] = str(settings.memory_a_worker)
     return {**os.environ, **own, f"{PREFIX}THREADS": str(settings.threads_a_worker),
             "OMP_NUM_THREADS": str(settings.threads_a_worker)}  # fmt: skip
 

@@ -5,10 +5,12 @@ import {
   defaultOf,
   differences,
   entry,
+  hasPreset,
   overridesOf,
   scales,
   subject,
   valuesToVary,
+  withPreset,
   withValue,
 } from './recipe';
 import { fieldsOf, type Look } from './schema';
@@ -69,4 +71,35 @@ it('reads the values of a sweep', () => {
 it('knows what a sentence of the service is about', () => {
   expect(subject('seed has no effect: init_method is content, which draws no noise.', fields)).toBe('seed');
   expect(subject('Nothing of the kind.', fields)).toBeNull();
+});
+
+describe('a preset', () => {
+  const sketch = { name: 'sketch', summary: '', recipe: { size: 384, total_iterations: 120 } };
+  const fine = { name: 'fine', summary: '', recipe: { size: 1500, finish: 'vgg19:8' } };
+  const presets = [sketch, fine];
+
+  it('holds where all that it says holds', () => {
+    expect(hasPreset({ size: 384, total_iterations: 120, seed: 3 }, sketch)).toBe(true);
+    expect(hasPreset({ size: 384 }, sketch)).toBe(false);
+  });
+
+  it('takes the place of another one, and leaves what the person has set', () => {
+    const before = withPreset({ strength: 70, preserve_color: 'luminance', height: 900 }, sketch, presets);
+    expect(before).toEqual({
+      strength: 70,
+      preserve_color: 'luminance',
+      size: 384,
+      total_iterations: 120,
+    });
+    expect(withPreset(before, fine, presets)).toEqual({
+      strength: 70,
+      preserve_color: 'luminance',
+      size: 1500,
+      finish: 'vgg19:8',
+    });
+  });
+
+  it('is let go by a second choice', () => {
+    expect(withPreset({ size: 384, total_iterations: 120, seed: 3 }, sketch, presets)).toEqual({ seed: 3 });
+  });
 });

@@ -1,5 +1,5 @@
 /** Recipes as a person thinks of them: what was changed, and how two differ. */
-import type { Recipe } from './api/types';
+import type { Preset, Recipe } from './api/types';
 import { isSame, shown, type Field, type Look } from './schema';
 
 export interface Difference {
@@ -28,6 +28,18 @@ export function withValue(field: Field, value: unknown, overrides: Recipe, looks
 /** A copy that lacks one name. */
 export function without<T>(named: Record<string, T>, name: string): Record<string, T> {
   return Object.fromEntries(Object.entries(named).filter(([other]) => other !== name));
+}
+
+/** Whether all that a preset says holds. */
+export function hasPreset(overrides: Recipe, preset: Preset): boolean {
+  return Object.entries(preset.recipe).every(([name, value]) => isSame(overrides[name], value));
+}
+
+/** Takes a preset, or lets go of one that holds: what another one had set goes, what the person has set otherwise stays. */
+export function withPreset(overrides: Recipe, preset: Preset, presets: Preset[]): Recipe {
+  const names = new Set(['height', ...presets.flatMap(({ recipe }) => Object.keys(recipe))]);
+  const rest = Object.fromEntries(Object.entries(overrides).filter(([name]) => !names.has(name)));
+  return hasPreset(overrides, preset) ? rest : { ...rest, ...preset.recipe };
 }
 
 /** Only what differs from the defaults of a whole recipe, as a job has it; what the look says is not repeated. */

@@ -92,6 +92,15 @@ def test_a_job_is_watched_to_its_end(
     assert events[-1]["stop_reason"] == "budget"
 
 
+def test_the_last_progress_of_a_job_that_has_ended_is_shown(rooms: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    job_id = submitted(capsys)
+    paint(rooms, job_id)
+    assert main(["watch", job_id, "--json"]) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [event["event"] for event in events] == ["start", "progress", "done"]
+    assert (events[1]["iteration"], events[1]["losses"]) == (2, {"total": 0.5})
+
+
 def test_a_result_is_fetched_by_the_beginning_of_its_id(
     rooms: Service, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -10,7 +10,6 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from impasto.encoders import compact
-from impasto.encoders.base import Layer
 from impasto.encoders.compact import Compact, load_compact, reduced_projection
 from impasto.errors import LayerError, WeightsError
 
@@ -63,7 +62,8 @@ def test_a_factored_layer_is_three_convolutions(squeezed: int, padding: str) -> 
     factors = {kind: 0.1 * torch.randn(shape, generator=generator) for kind, shape in shapes.items()}
     encoder = Compact(state | {f"relu5_1.{kind}": tensor for kind, tensor in factors.items()}, padding=padding)
     image = torch.rand(1, 3, 40, 48, generator=generator)
-    assert encoder.layers["relu5_1"] == Layer(channels=512, stride=16, inner=squeezed + 24)
+    layer = encoder.layers["relu5_1"]
+    assert (layer.channels, layer.stride, layer.inner) == (512, 16, squeezed + 24)
     found = encoder(image, ["relu4_4", "relu5_1"])
     x = F.max_pool2d(found["relu4_4"], 2)
     x = F.pad(x, (1, 1, 1, 1), mode="constant" if padding == "zero" else padding)

@@ -1,10 +1,12 @@
 """EXIF: what is kept, what is left out, and blocks that are damaged."""
 
+import io
 import random
 
 import numpy as np
 import pytest
 import pyvips
+import tifffile
 from PIL import Image
 
 from impasto.formats import exif
@@ -75,10 +77,26 @@ def test_damaged_exif_is_refused_or_read_in_part_but_never_fails_otherwise() -> 
     assert 0 < refused < 3000
 
 
-def test_exif_enters_a_tiff_without_moving_its_picture() -> None:
+@pytest.mark.parametrize("is_big", [False, True], ids=["TIFF", "BigTIFF"])
+@pytest.mark.parametrize("is_pyramid", [False, True], ids=["flat", "pyramid"])
+def test_exif_enters_a_tiff_without_moving_its_picture(is_big: bool, is_pyramid: bool) -> None:
     cleaned, _ = exif.clean(exif_block().tobytes())
     assert cleaned is not None
-    file = pyvips.Image.new_from_array(card(channels=3)).tiffsave_buffer(compression="deflate")
-    longer = exif.into_tiff(file, exif.for_output(cleaned, keep_gps=True, is_srgb=True))
-    assert longer[8 : len(file)] == file[8:]
+    pages = {"pyramid": True, "tile": True, "tile_width": 16, "tile_height": 16} if is_pyramid else {}
+    before = pyvips.Image.new_from_array(card(channels=3)).tiffsave_buffer(
+        compression="deflate", bigtiff=is_big, **pages
+    )
+    file = io.BytesIO(before)
+    block = exif.for_output(cleaned, keep_gps=True, is_srgb=True)
+    exif.into_tiff(file, block)
+    longer = file.getvalue()
+    header = 16 if is_big else 8
+    assert longer[header : len(before)] == before[header:]
     assert np.array_equal(pyvips.Image.tiffload_buffer(longer, fail_on="warning").numpy(), card(channels=3))
+    assert exif.clean(longer) == exif.clean(block)
+    with tifffile.TiffFile(io.BytesIO(longer)) as opened, tifffile.TiffFile(io.BytesIO(before)) as opened_before:
+        assert opened.is_bigtiff == is_big
+        assert len(opened.pages) == len(opened_before.pages) >= 1 + is_pyramid
+    if not is_big:  # Pillow reads no EXIF of BigTIFF
+        with Image.open(io.BytesIO(longer)) as image:
+            assert image.getexif().get_ifd(0x8825)[2] == (48.0, 51.0, 30.0)

@@ -1,12 +1,18 @@
 """What a run refuses, a plan refuses: before anything is computed, by the same sentence."""
 
+import math
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from impasto.cli.app import main
 from impasto.errors import UserError
+from impasto.images import resize
+from impasto.objective.masks import resize_mask
+from impasto.pipeline.level_images import largest_sizes, style_sizes
 from impasto.recipe import Recipe, RunOptions
 from impasto.runs.plan import plan_run
 from impasto.runs.run import run
@@ -23,6 +29,10 @@ REFUSALS = {
     "16 bit in a JPEG": ["--bit-depth", "16", "-o", "x.jpg"],
     "too wide for WebP": ["--height", "16400", "-o", "x.webp"],
     "too wide for AVIF": ["--height", "16400", "-o", "x.avif"],
+    "too wide for JPEG": ["--height", "43700", "-o", "x.jpg"],
+    "smaller copies in a PNG": ["--pyramid", "-o", "x.png"],
+    "tiles in the way": ["-o", "taken.dzi"],
+    "more than tiles in the way": ["-o", "taken.dzi", "--overwrite"],
     "a format that is not written": ["-o", "x.gif"],
     "a slip in the suffix": ["-o", "x.pgn"],
     "an input in the way": ["-o", "c.png", "--overwrite"],
@@ -39,6 +49,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Image.linear_gradient("L").convert("RGB").resize((24, 16)).save("c.png")
     Image.radial_gradient("L").convert("RGB").resize((16, 16)).save("s.png")
     Image.new("L", (8, 8)).save("black.png")
+    (tmp_path / "taken_files" / "notes").mkdir(parents=True)
     return tmp_path
 
 
@@ -109,3 +120,56 @@ def test_a_small_style_image_is_said_to_give_soft_strokes(
     recipe = Recipe(height=80, style_scale=[scale])
     plan_run(Path("c.png"), [Path("small.png")], recipe, RunOptions(output_file="x.png"))
     assert any("small.png has 30×20 pixels and is used at 4.0 times" in line for line in caplog.messages) is is_warned
+
+
+class TestLargePictures:
+    @pytest.fixture(autouse=True)
+    def every_picture_is_large(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("impasto.images.load.LARGE_PIXELS", 100)
+        Image.linear_gradient("L").convert("RGB").resize((240, 161)).save("c.png")
+        Image.radial_gradient("L").convert("RGB").resize((170, 160)).save("s.png")
+
+    @pytest.mark.parametrize("values", [
+        {"height": 16}, {"height": 33}, {"size": 50}, {"height": 33, "tileable": True}, {"height": 161},
+        {"height": 400}, {"height": 20, "auto_mask": 2}, {"height": 20, "init_method": "style"},
+        {"height": 20, "style_scale": [0.5]}, {"height": 20, "style_scale": [2.0]},
+    ], ids=str)  # fmt: skip
+    def test_they_are_read_at_the_size_that_the_run_needs(
+        self, values: dict[str, object], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        recipe, options = Recipe(model="compact", **values), RunOptions(output_file=Path("out.png"))
+        small = plan_run(Path("c.png"), [Path("s.png")], recipe, options)
+        monkeypatch.setattr("impasto.images.load.LARGE_PIXELS", 10**9)
+        whole = plan_run(Path("c.png"), [Path("s.png")], recipe, options)
+        assert small.size == whole.size
+        sizes = [[plan.inputs.styles[0].size] for plan in (small, whole)]
+        assert style_sizes(sizes[0], small.size, recipe) == style_sizes(sizes[1], small.size, recipe)
+        content, styles = largest_sizes(whole.inputs.content.size, sizes[1], whole.size, recipe)
+        for picture, own, needed in (
+            (small.inputs.content, whole.inputs.content, content),
+            (small.inputs.styles[0], whole.inputs.styles[0], styles[0]),
+        ):
+            if math.prod(needed) < math.prod(own.size):
+                assert (picture.pixels - resize(own.pixels, picture.size)).abs().max() < 1e-5
+                assert math.prod(needed) <= math.prod(picture.size) < math.prod(own.size)
+            else:
+                assert picture.size == own.size
+            assert picture.sha256 == own.sha256
+
+    def test_masks_are_read_at_the_size_of_their_pictures(self) -> None:
+        Image.linear_gradient("L").resize((300, 200)).save("m.png")
+        options = RunOptions(
+            output_file=Path("out.png"), content_mask=[Path("m.png")], style_mask=[Path("m.png")],
+            lock_mask=Path("m.png"),
+        )  # fmt: skip
+        plan = plan_run(Path("c.png"), [Path("s.png")], Recipe(model="compact", height=16), options)
+        inputs = plan.inputs
+        mask = torch.from_numpy(np.asarray(Image.open("m.png")) / np.float32(255))[None, None]
+        for small, size in (
+            (inputs.content_masks[0], inputs.content.size),
+            (inputs.style_masks[0], inputs.styles[0].size),
+            (inputs.lock_mask, inputs.content.size),
+        ):
+            assert small is not None
+            assert small.size == size
+            assert (small.pixels[:, :1] - resize_mask(mask, size)).abs().max() < 1e-5

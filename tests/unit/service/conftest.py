@@ -8,12 +8,12 @@ import pytest
 from impasto.recipe import Recipe
 from impasto.service.core import Core
 from impasto.service.jobs.records import JobInputs, NewJob
-from impasto.service.settings import Settings
+from tests.service import settings_for
 
 
 @pytest.fixture
 def core(tmp_path: Path) -> Iterator[Core]:
-    core = Core.open(Settings(data=tmp_path / "data", max_queued=50, max_attempts=3))
+    core = Core.open(settings_for(tmp_path / "data", max_queued=50, max_attempts=3))
     yield core
     core.close()
 

@@ -1,14 +1,28 @@
 """Files by key."""
 
+import datetime
+
 import pytest
 
 from impasto.errors import UserError
 from impasto.service.artifacts import Artifacts, MissingArtifactError
+from impasto.service.settings import Settings
+from tests.s3 import s3_server
 
 
-@pytest.fixture(params=["file", "memory"])
-def artifacts(request, tmp_path):
-    return Artifacts((tmp_path / "store").as_uri() if request.param == "file" else "memory:///")
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with s3_server(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture(params=["file", "memory", "s3"])
+def artifacts(request, tmp_path, monkeypatch):
+    if request.param != "s3":
+        return Artifacts((tmp_path / "store").as_uri() if request.param == "file" else "memory:///")
+    for name, value in request.getfixturevalue("server").environment().items():
+        monkeypatch.setenv(name, value)
+    return Artifacts(f"{Settings.load().artifacts}/{tmp_path.name}")
 
 
 def test_what_is_put_is_read(artifacts, tmp_path):
@@ -46,6 +60,13 @@ def test_a_folder_goes_with_all_that_is_in_it(artifacts):
     assert sorted(artifacts.keys("jobs/a")) == ["jobs/a/1", "jobs/a/b/2"]
     artifacts.delete_folder("jobs/a")
     assert list(artifacts.keys("jobs")) == ["jobs/ab"]
+
+
+def test_keys_are_told_by_their_age(artifacts):
+    artifacts.put("jobs/a/1", b"x")
+    moment = datetime.datetime.now(datetime.UTC)
+    assert list(artifacts.keys("jobs", before=moment - datetime.timedelta(hours=1))) == []
+    assert list(artifacts.keys("jobs", before=moment + datetime.timedelta(hours=1))) == ["jobs/a/1"]
 
 
 def test_a_url_of_no_known_kind_is_refused():

@@ -35,3 +35,10 @@ def test_workers_share_the_cores():
     cores = Settings(workers=1).threads_a_worker
     assert Settings(workers=2 * cores).threads_a_worker == 1
     assert Settings(workers=2, threads=3).threads_a_worker == 3
+
+
+def test_workers_share_the_free_memory():
+    alone = Settings(workers=1).memory_a_worker
+    assert 0.3 < Settings(workers=2).memory_a_worker / alone < 0.7
+    assert Settings(workers=2, max_memory=5).memory_a_worker == 5
+    assert Settings(workers=0).memory_a_worker is None

@@ -11,8 +11,9 @@ import torch.nn.functional as F  # noqa: N812
 from impasto.encoders import Encoder, build_encoder
 from impasto.encoders.weights.store import describe, find_weights
 from impasto.formats.decode import decode
-from impasto.formats.encode import CODECS, Frame
+from impasto.formats.encode import CODECS
 from impasto.formats.files import sniff
+from impasto.formats.frame import Frame
 from impasto.pipeline.estimate import estimate
 from impasto.pipeline.segmentation import auto_regions
 from impasto.recipe import Recipe, choices
@@ -76,7 +77,7 @@ def regions(source: str, folder: str, num: int) -> list[str]:
         large = F.interpolate(mask, size=image.shape[-2:], mode="bilinear", align_corners=False)
         levels = (large[0, 0] * 255).round().to(torch.uint8).numpy()[..., None]
         file = Path(folder) / f"region-{number}.png"
-        file.write_bytes(CODECS[".png"].encode(Frame(levels, None, None, None)))
+        CODECS[".png"].save(Frame(levels, None, None, None), file)
         files.append(str(file))
     return files
 

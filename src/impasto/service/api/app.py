@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from impasto.service.advisor.client import Advisor
+from impasto.service.advisor.without_torch import AdvisorWithoutTorch, has_torch
 from impasto.service.api import (
     events,
     health,
@@ -64,7 +65,7 @@ def create_app(
     app.router.lifespan_context = _lifespan
     limits = DecodingLimits(max_pixels=settings.max_pixels)
     edge = Edge(
-        settings, database, artifacts, desk, DecodingPool(limits), Advisor(),
+        settings, database, artifacts, desk, DecodingPool(limits), Advisor() if has_torch() else AdvisorWithoutTorch(),
         Broker(RenderedLog(EventLog(database), database)),
     )  # fmt: skip
     app.state.edge = edge

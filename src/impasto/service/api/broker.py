@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -93,13 +93,20 @@ class Broker:
         self._is_closed = True
         self._wake()
 
-    async def stream(self, owner: str | None, job_id: str | None, after: int | None) -> AsyncIterator[bytes]:
+    async def stream(
+        self,
+        owner: str | None,
+        job_id: str | None,
+        after: int | None,
+        greet: Callable[[], Awaitable[bytes]] | None = None,
+    ) -> AsyncIterator[bytes]:
         """The events of a caller, or of one job, from a place on.
 
         Args:
             owner: Whose; None for everybody's.
             job_id: Of which job; None for all.
             after: The last event that is known; None for those to come.
+            greet: Makes what comes first, once nothing that happens later can be missed.
 
         Yields:
             One or several events as text, or a comment where there was nothing to say for a while.
@@ -109,6 +116,8 @@ class Broker:
         try:
             position = self._newest if after is None else min(after, self._newest)
             yield b"retry: 2000\nid: %d\n\n" % position
+            if greet is not None:
+                yield await greet()
             while not self._is_closed:
                 news = self._news
                 text, position = await self._since(position, owner, job_id)

@@ -171,10 +171,10 @@ def page(edge: Edge, owner: str, **query: Any) -> dict[str, Any]:
 @router.get("/jobs/{job_id}", response_model=schemas.Job, responses=answers(404))
 async def get_job(job_id: JobId, edge: EdgeOf, caller: Reader) -> Response:
     """Look at one job."""
-    return JSONResponse(await call(_look_up, edge, caller.owner, job_id))
+    return JSONResponse(await call(look_up, edge, caller.owner, job_id))
 
 
-def _look_up(edge: Edge, owner: str, job_id: str) -> dict[str, Any]:
+def look_up(edge: Edge, owner: str, job_id: str) -> dict[str, Any]:
     """A job as the API shows it; blocks."""
     return to_jobs(edge.database, [edge.desk.get(owner, job_id)])[0]
 

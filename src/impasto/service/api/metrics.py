@@ -16,6 +16,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from impasto.service.jobs.causes import CAUSES
 from impasto.service.jobs.numbers import EndedJob, FleetNumbers, count_fleet
 from impasto.service.jobs.states import ENDED
 
@@ -64,6 +65,16 @@ class Metrics:
         for state in sorted(ENDED):
             self._fleet["jobs_ended_lately"].labels(state).set(numbers.ended_states.get(state, 0))
         self._fleet["attempts_lost_lately"].set(numbers.lost_attempts)
+        for queue, count in numbers.queues.items():
+            self._fleet["queue_jobs"].labels(queue).set(count)
+        for cause in CAUSES:
+            self._fleet["failures_lately"].labels(cause).set(numbers.failures.get(cause, 0))
+        self._fleet["memory_bytes"].labels("planned").set(numbers.planned_bytes)
+        self._fleet["memory_bytes"].labels("taken").set(numbers.taken_bytes)
+        if numbers.recovery_seconds:
+            for share in QUANTILES:
+                value = _quantile(list(numbers.recovery_seconds), share)
+                self._fleet["recovery_seconds"].labels(str(share)).set(value)
         self._tell_quantiles("wait_seconds", numbers.ended, lambda job: job.wait_seconds)
         self._tell_quantiles("run_seconds", numbers.ended, lambda job: job.run_seconds if job.iterations else None)
         self._tell_quantiles(
@@ -90,10 +101,15 @@ _FLEET: Sequence[tuple[str, str, tuple[str, ...]]] = (
     ("workers", "Workers that are heard of, by what they do.", ("doing",)),
     ("jobs_ended_lately", "Pictures that ended within the last five minutes, by state.", ("state",)),
     ("attempts_lost_lately", "Attempts that ended with their worker within the last five minutes.", ()),
+    ("queue_jobs", "Pictures that wait, by queue; each size of worker has one.", ("queue",)),
+    ("failures_lately", "Pictures that failed within the last five minutes, by cause.", ("cause",)),
+    ("memory_bytes", "Of the jobs that are painted, as planned and as their workers take it now.", ("what",)),
+    ("recovery_seconds", "From a lost worker's last heartbeat to its job's next attempt, of the last five minutes.",
+     ("quantile",)),
     ("wait_seconds", "From order to start, of what ended lately.", ("priority", "size", "quantile")),
     ("run_seconds", "Of painting, of what ended lately.", ("priority", "size", "quantile")),
     ("iterations_per_second", "Of what ended lately.", ("priority", "size", "quantile")),
-)
+)  # fmt: skip
 """Gauges of the whole fleet: name, meaning, labels."""
 
 

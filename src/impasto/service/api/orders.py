@@ -9,8 +9,9 @@ from impasto.recipe import Recipe, choices
 from impasto.service import schemas
 from impasto.service.api import shelf
 from impasto.service.api.command import command_of
-from impasto.service.api.edge import Edge
+from impasto.service.api.edge import Edge, call
 from impasto.service.jobs.records import ImageRecord, JobInputs, NewJob
+from impasto.service.jobs.routing import largest_memory
 
 PLAN = ("peak_bytes", "seconds", "size")
 
@@ -75,7 +76,14 @@ async def estimate(
         return {"recipe": recipe.model_dump(mode="json"), "lowered": [], **dict.fromkeys(PLAN)}
     largest = max(contents, key=lambda image: image.width * image.height)
     sizes = [(style.height, style.width) for style in styles]
-    return await edge.advisor.plan(recipe, (largest.height, largest.width), sizes, edge.settings.max_memory)
+    limit = await call(_memory_of_the_fleet, edge)
+    return await edge.advisor.plan(recipe, (largest.height, largest.width), sizes, limit)
+
+
+def _memory_of_the_fleet(edge: Edge) -> int | None:
+    """What the largest worker can give to a job; blocks."""
+    with edge.database.reading() as session:
+        return largest_memory(session, otherwise=edge.settings.memory_a_worker)
 
 
 def check_model(recipe: Recipe, models: Mapping[str, str]) -> None:

@@ -131,7 +131,7 @@ async def get_thumbnail(job_id: JobId, request: Request, edge: EdgeOf, caller: R
 
 async def _small(edge: Edge, request: Request, job: JobRecord, key: str, size: int) -> Response:
     version = _version(job)
-    small = await shelf.thumbnail(edge, f"jobs/{job.id}/{version}", key, size)
+    small = await shelf.job_thumbnail(edge, job.id, version, key, size)
     name = f"{_stem(job)}-{size}.webp"
     return await artifact_answer(edge, request, small, media_type="image/webp", name=name, etag=f"{version}-{size}")
 

@@ -110,6 +110,7 @@ def to_job(record: JobRecord, images: Mapping[str, ImageRecord]) -> dict[str, An
         "warnings": record.warnings,
         "plan": {name: record.plan.get(name) for name in ("peak_bytes", "seconds", "size")},
         "preview_version": record.preview_version,
+        "revision": record.revision,
         "preview_url": f"{address}/preview{version}" if has_picture else None,
         "result_url": f"{address}/result" if "result" in roles else None,
         "thumbnail_url": f"{address}/thumbnail{version}",

@@ -10,10 +10,12 @@ import pyvips
 
 from impasto.errors import ImageError, ImpastoError, OutputError
 from impasto.formats import exif, icc
-from impasto.formats.decode import Decoded, decode
+from impasto.formats.decode import decode
+from impasto.formats.decoded import Decoded
 from impasto.formats.embedded_recipe import read_recipe_json
-from impasto.formats.encode import CODECS, Frame
+from impasto.formats.encode import CODECS
 from impasto.formats.files import Format, sniff
+from impasto.formats.frame import Frame
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,6 +86,8 @@ def convert(source: str, target: str, name: str, max_pixels: int) -> dict[str, A
     data = Path(source).read_bytes()
     decoded = decode(data, sniff(data, name), name, max_pixels)
     codec = CODECS[Path(target).suffix]
+    if codec.write is None:
+        raise OutputError(f"{codec.name} is no single file. Ask for png or tiff.")
     if max(decoded.samples.shape[:2]) > codec.max_edge:
         raise OutputError(
             f"{codec.name} holds at most {codec.max_edge} pixels an edge, the picture has "
@@ -95,8 +99,9 @@ def convert(source: str, target: str, name: str, max_pixels: int) -> dict[str, A
     if decoded.alpha is not None:
         samples = _with_alpha(samples, decoded.alpha, codec.has_alpha)
     block = decoded.exif and exif.for_output(decoded.exif, keep_gps=False, is_srgb=decoded.profile is None)
-    encoded = codec.encode(Frame(samples, decoded.profile, block, _recipe_in(source)))
-    return {"num_bytes": Path(target).write_bytes(encoded)}
+    with Path(target).open("w+b") as file:
+        codec.write(Frame(samples, decoded.profile, block, _recipe_in(source)), file)
+    return {"num_bytes": Path(target).stat().st_size}
 
 
 def _with_alpha(samples: NDArray[Any], alpha: NDArray[Any], has_alpha: bool) -> NDArray[Any]:

@@ -8,16 +8,21 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from impasto.errors import ImpastoError
+from impasto.service.jobs.causes import DEFECT, LOST
 from impasto.service.jobs.events import log_event, log_job
 from impasto.service.jobs.moves import PICTURE, end_attempt, find_locked, hand_over, move
 from impasto.service.jobs.records import JobRecord
+from impasto.service.jobs.routing import WAITS, Need, abilities, is_waiting, reason_to_wait, route
 from impasto.service.jobs.states import State
 from impasto.service.queue import Queue
 from impasto.service.settings import Settings
 from impasto.service.store.database import Database
-from impasto.service.store.tables import Attempt, Job, now
+from impasto.service.store.tables import Attempt, Job, Worker, now
 
 __all__ = ["Assignment", "Attempts", "LateError", "Orders"]
+
+LOOKED_AT = 200
+"""Jobs that one look at what waits elsewhere takes in."""
 
 
 class LateError(ImpastoError):
@@ -212,11 +217,17 @@ class Attempts:
             self._end(session, job, state)
             return job.artifacts
 
-    def fail(self, assignment: Assignment, sentence: str) -> None:
-        """Ends the job with the reason; its last checkpoint stays, for a retry."""
+    def fail(self, assignment: Assignment, sentence: str, cause: str = DEFECT) -> None:
+        """Ends the job with the reason; its last checkpoint stays, for a retry.
+
+        Args:
+            assignment: The attempt.
+            sentence: For the caller.
+            cause: For who counts; one of `impasto.service.jobs.causes.CAUSES`.
+        """
         with self._database.writing() as session:
             job = self._own(session, assignment)
-            job.error = sentence
+            job.error, job.cause = sentence, cause
             end_attempt(session, job, State.FAILED)
             self._end(session, job, State.FAILED)
 
@@ -242,6 +253,58 @@ class Attempts:
             if job is not None and job.run == run and job.worker is None and job.finished_at is None:
                 self._queue.enqueue(session, job)
 
+    def fetch_for(self, queue: str) -> bool:
+        """Brings a job that waits elsewhere into a queue whose workers have nothing to do.
+
+        Args:
+            queue: Of a worker that is idle.
+
+        Returns:
+            Whether there was one that its workers can take.
+        """
+        waits = is_waiting()
+        with self._database.reading() as session:
+            if session.scalar(sa.select(Job.number).where(waits, Job.queue == queue).limit(1)) is not None:
+                return False
+            if session.scalar(sa.select(Job.number).where(waits, Job.queue != queue).limit(1)) is None:
+                return False
+        with self._database.writing() as session:
+            mine = next((ability for ability in abilities(session) if ability.queue == queue), None)
+            query = (
+                sa.select(Job)
+                .where(waits, Job.queue != queue)
+                .order_by(Job.priority.desc(), Job.turn)
+                .limit(LOOKED_AT)
+                .with_for_update(skip_locked=True)
+            )
+            fitting = (job for job in session.scalars(query) if mine is not None and Need.of(job).is_met_by(mine))
+            job = next(fitting, None)
+            if job is not None:
+                self._send(session, job, queue)
+            return job is not None
+
+    def reroute(self) -> None:
+        """Brings jobs whose queue nobody listens to where they are taken; those that fit nobody say so."""
+        waits = is_waiting()
+        with self._database.reading() as session:
+            found = abilities(session)
+            left_alone = sa.and_(waits, Job.queue.not_in([ability.queue for ability in found]))
+            if not found or session.scalar(sa.select(Job.number).where(left_alone).limit(1)) is None:
+                return
+        with self._database.writing() as session:
+            query = sa.select(Job).where(left_alone).order_by(Job.priority.desc(), Job.turn).limit(LOOKED_AT)
+            for job in session.scalars(query.with_for_update(skip_locked=True)):
+                need = Need.of(job)
+                queue = route(found, need)
+                if queue is not None:
+                    self._send(session, job, queue)
+                else:
+                    _say_why(session, job, reason_to_wait(found, need))
+
+    def _send(self, session: Session, job: Job, queue: str) -> None:
+        _say_why(session, job, None)
+        self._queue.enqueue(session, job, queue)
+
     def lose(self, worker: str, how: str) -> list[str]:
         """Takes back what a worker had that is no more; its jobs wait for another one.
 
@@ -255,8 +318,9 @@ class Attempts:
         with self._database.writing() as session:
             query = sa.select(Job).where(Job.worker == worker, Job.finished_at.is_(None)).with_for_update()
             lost = session.scalars(query).all()
+            last_heard = session.scalar(sa.select(Worker.heartbeat_at).where(Worker.id == worker))
             for job in lost:
-                end_attempt(session, job, f"lost: {how}")
+                end_attempt(session, job, f"lost: {how}", at=last_heard)
                 if job.kind != PICTURE:
                     job.worker = None
                     continue
@@ -277,6 +341,7 @@ class Attempts:
             f"Its worker ended {job.failed_attempts} times in a row before the next checkpoint, so the job is parked."
             f"{how} Make it smaller, or retry it."
         )
+        job.cause = LOST
         if job.kind == PICTURE:
             move(session, self._queue, job, State.FAILED)
         else:
@@ -296,3 +361,11 @@ class Attempts:
         if job is None or (job.attempt, job.worker) != (assignment.attempt, assignment.worker):
             raise LateError(f"Job {assignment.job.id} has gone on without attempt {assignment.attempt}.")
         return job
+
+
+def _say_why(session: Session, job: Job, reason: str | None) -> None:
+    """Says among a job's warnings why it waits; None takes back what was said."""
+    warnings = [warning for warning in job.warnings if not warning.startswith(WAITS)] + ([reason] if reason else [])
+    if warnings != job.warnings:
+        job.warnings = warnings
+        log_job(session, job)

@@ -98,8 +98,7 @@ class Desk:
         """
         variants = variants_of(vary, new.recipe)
         cells = [
-            (new.model_copy(update={"recipe": new.recipe.replace(**variant.changes), "plan": {}}), dict(variant.values))
-            for variant in variants
+            (_cell(new, recipe=new.recipe.replace(**variant.changes)), dict(variant.values)) for variant in variants
         ]
         return self._create_group("sweep", owner, new, cells, {name: list(v) for name, v in vary.items()},
                                   idempotency_key, max_queued)  # fmt: skip
@@ -124,10 +123,7 @@ class Desk:
         """
         if len(contents) > MAX_CELLS:
             raise UserError(f"These are {len(contents):,} contents; {MAX_CELLS:,} are allowed in one batch.")
-        cells = [
-            (new.model_copy(update={"inputs": new.inputs.model_copy(update={"content": content}), "plan": {}}), None)
-            for content in contents
-        ]
+        cells = [(_cell(new, inputs=new.inputs.model_copy(update={"content": content})), None) for content in contents]
         return self._create_group("batch", owner, new, cells, list(contents), idempotency_key, max_queued)
 
     def get(self, owner: str | None, job_id: str, *, with_deleted: bool = False) -> JobRecord:
@@ -354,3 +350,12 @@ def changed(recipe: Recipe, changes: Mapping[str, Any] | Recipe | None) -> Recip
     if isinstance(changes, Recipe):
         changes = {name: getattr(changes, name) for name in changes.model_fields_set}
     return recipe.replace(**(changes or {}))
+
+
+def _cell(new: NewJob, **different: Any) -> NewJob:
+    """A cell of a sweep or batch; of what the whole was estimated to take, the memory holds for each."""
+    cell = new.model_copy(update=different)
+    peak = new.plan.get("peak_bytes")
+    if peak is not None:  # activations grow with the pixels
+        peak = round(peak * max(1.0, cell.recipe.height / new.recipe.height) ** 2)
+    return cell.model_copy(update={"plan": {"peak_bytes": peak}})

@@ -59,5 +59,6 @@ def log_event(session: Session, job: Job, name: str, data: Mapping[str, Any]) ->
 
 def log_job(session: Session, job: Job) -> None:
     """Adds the event that says how a job is now."""
+    job.revision = Job.revision + 1  # by the database: two transactions may be at it
     session.flush()
     log_event(session, job, "job", JobRecord.of(job).model_dump(mode="json"))

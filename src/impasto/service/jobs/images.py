@@ -13,7 +13,7 @@ from impasto.examples import example_path
 from impasto.recipe import size_in_words
 from impasto.service.artifacts import Artifacts
 from impasto.service.jobs.cursors import decode_cursor, encode_cursor
-from impasto.service.jobs.records import ImageRecord, Page, image_key
+from impasto.service.jobs.records import ImageRecord, Page, image_key, thumbnails_of_image
 from impasto.service.jobs.states import ConflictError
 from impasto.service.store.database import Database
 from impasto.service.store.tables import Image, Job, JobImage, now
@@ -81,10 +81,12 @@ def add_image(
     num_bytes = path.stat().st_size
     known = find_image(database, owner, sha256)
     if known is not None:
+        if not artifacts.exists(known.artifact):  # lost with the machine that kept it
+            artifacts.put(known.artifact, path)
         return known, False
     with database.reading() as session:
         _check_stored(session, owner, num_bytes, max_stored_bytes)
-    # The bytes first: a row never points to nothing. Bytes without a row are found by the clean-up.
+    # The bytes first: a row never points to nothing. Bytes without a row are found by the doctor.
     artifacts.put(image_key(sha256), path, is_new=True)
     row = Image(
         id=secrets.token_hex(8), owner=owner, sha256=sha256, name=name, format=format_name, media_type=media_type,
@@ -161,6 +163,7 @@ def delete_image(database: Database, artifacts: Artifacts, owner: str | None, im
         is_last = session.scalar(sa.select(sa.func.count()).where(Image.sha256 == row.sha256)) == 0
         if is_last:  # within the transaction, so that no upload of the same bytes slips in between
             artifacts.delete(image_key(row.sha256))
+            artifacts.delete_folder(thumbnails_of_image(row.sha256))
 
 
 def _find(session: Session, owner: str | None, image_id: str) -> Image:

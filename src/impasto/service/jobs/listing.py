@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from impasto.errors import UserError, did_you_mean
 from impasto.service.jobs.cursors import decode_cursor, encode_cursor
 from impasto.service.jobs.records import JobRecord, Page
+from impasto.service.jobs.searching import is_indexed, with_words, with_words_by_index, words_of
 from impasto.service.jobs.states import State
 from impasto.service.store.database import Database
 from impasto.service.store.tables import Job
@@ -52,14 +53,18 @@ def list_jobs(
     for column, value in filters.items():
         if value is not None:
             query = query.where(column == value)
-    for word in (search or "").lower().split()[:10]:
-        query = query.where(Job.search.contains(word, autoescape=True))
+    number: sa.ColumnElement[int] = Job.__table__.c.number
+    words = words_of(search)
+    if database.is_sqlite and parent_id is None and any(map(is_indexed, words)):
+        query, number = with_words_by_index(query, words, owner=owner, state=state, kind=kind)
+    else:
+        query = with_words(query, words)
     if cursor is not None:
         place = decode_cursor(cursor)
         if not place.isdecimal() or len(place) > 18:
             raise UserError("The cursor is none that this service gave; begin again without one.")
-        query = query.where(Job.number < int(place) if parent_id is None else Job.number > int(place))
-    query = query.order_by(Job.number.desc() if parent_id is None else Job.number).limit(limit + 1)
+        query = query.where(number < int(place) if parent_id is None else number > int(place))
+    query = query.order_by(number.desc() if parent_id is None else number).limit(limit + 1)
     with database.reading() as session:
         rows = session.scalars(query).all()
     page = rows[:limit]

@@ -15,9 +15,11 @@ from impasto.recipe import Recipe
 from impasto.recipe.model_names import is_custom, public_name
 from impasto.service.jobs.images import EXAMPLE, UnknownImageError, check_example
 from impasto.service.jobs.records import NewJob
+from impasto.service.jobs.routing import QUEUE
 from impasto.service.jobs.states import State
 from impasto.service.jobs.turns import next_turn
 from impasto.service.store.tables import Image, Job, JobImage, now
+from impasto.service.tracing import current_traceparent
 
 __all__ = ["IdempotencyError", "QuotaError", "add_job", "check_model", "check_quota", "find_replay", "request_hash"]
 
@@ -101,14 +103,15 @@ def add_job(
     job = Job(
         id=secrets.token_hex(8), owner=owner, idempotency_key=key, request_sha256=request_sha256, kind=kind, name=name,
         search="\n".join(words).lower(), state=State.QUEUED, parent_id=parent_id, priority=new.priority,
-        turn=next_turn(session, owner, new.priority), run=0, attempt=0, failed_attempts=0, worker=None, wanted=None,
-        pending_changes=[], inputs=new.inputs.model_dump(), recipe=set_values(new.recipe),
+        turn=next_turn(session, owner, new.priority), queue=QUEUE, run=0, attempt=0, failed_attempts=0,
+        worker=None, wanted=None, pending_changes=[], inputs=new.inputs.model_dump(), recipe=set_values(new.recipe),
         resolved={**resolved, "total_iterations": new.recipe.num_iterations}, changes=[],
         saving_interval=new.saving_interval, vary=None if vary is None else dict(vary), warnings=list(new.warnings),
         plan={name: value for name, value in new.plan.items() if name != "recipe"}, iteration=0,
         total_iterations=new.recipe.num_iterations, level=0, num_levels=0, size=new.plan.get("size"), losses={},
-        seconds=0.0, eta_seconds=None, stop_reason=None, error=None, pictures=[], preview_version=0, artifacts={},
-        num_cells=0, num_done=0, num_failed=0, created_at=now(), started_at=None, finished_at=None, deleted_at=None,
+        seconds=0.0, eta_seconds=None, stop_reason=None, error=None, cause=None, pictures=[],
+        preview_version=0, revision=0, artifacts={}, num_cells=0, num_done=0, num_failed=0,
+        traceparent=current_traceparent(), created_at=now(), started_at=None, finished_at=None, deleted_at=None,
     )  # fmt: skip
     session.add(job)
     session.flush()

@@ -1,5 +1,6 @@
 """How a job's row changes: every move from state to state goes through here, with its event and its parent's counts."""
 
+import datetime
 from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sa
@@ -40,6 +41,8 @@ def move(session: Session, queue: Queue, job: Job, state: State) -> None:
         job.started_at = now()
     if state is not State.RUNNING:
         job.worker, job.eta_seconds = None, None
+    if state is not State.FAILED:
+        job.cause = None
     if state in ENDED:
         job.finished_at, job.wanted, job.failed_attempts = now(), None, 0
     else:
@@ -57,11 +60,11 @@ def hand_over(session: Session, queue: Queue, job: Job) -> None:
     queue.enqueue(session, job)
 
 
-def end_attempt(session: Session, job: Job, outcome: str) -> None:
-    """Notes how the present attempt ended."""
+def end_attempt(session: Session, job: Job, outcome: str, at: datetime.datetime | None = None) -> None:
+    """Notes how the present attempt ended, and when, if that was before now."""
     row = session.get(Attempt, (job.number, job.attempt))
     if row is not None and row.ended_at is None:
-        row.ended_at, row.outcome = now(), outcome
+        row.ended_at, row.outcome = max(row.started_at, at) if at is not None else now(), outcome
 
 
 def follow_cells(session: Session, queue: Queue, parent: Job) -> None:

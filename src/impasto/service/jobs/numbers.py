@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+from sqlalchemy.orm import aliased
 
 from impasto.service.jobs.states import State
 from impasto.service.store.database import Database
@@ -55,6 +56,12 @@ class FleetNumbers:
         ended_states: How many pictures ended lately, by state.
         ended: What ended lately; the newest, where there are more than quantiles need.
         lost_attempts: Attempts that ended lately with their worker.
+        queues: How many pictures wait in each queue.
+        failures: How many pictures failed lately, by cause.
+        planned_bytes: That the running jobs were expected to take, together.
+        taken_bytes: That the workers which have them take now, together.
+        recovery_seconds: From a lost worker's last heartbeat to the start of its job's next attempt, of those that
+            started lately.
     """
 
     states: Mapping[str, int]
@@ -64,6 +71,11 @@ class FleetNumbers:
     ended_states: Mapping[str, int]
     ended: Sequence[EndedJob]
     lost_attempts: int
+    queues: Mapping[str, int]
+    failures: Mapping[str, int]
+    planned_bytes: int
+    taken_bytes: int
+    recovery_seconds: Sequence[float]
 
 
 def count_fleet(database: Database, lease_seconds: float) -> FleetNumbers:
@@ -97,8 +109,22 @@ def count_fleet(database: Database, lease_seconds: float) -> FleetNumbers:
         Attempt.job_number == Job.number, Job.finished_at.is_(None) | (Job.finished_at >= since),
         Attempt.ended_at >= since, Attempt.outcome.startswith("lost"),
     )  # fmt: skip
+    queues = (
+        sa.select(Job.queue, sa.func.count()).where(unfinished, Job.state == State.QUEUED).group_by(Job.queue)
+    )  # fmt: skip
+    failures = sa.select(Job.cause, sa.func.count()).where(lately, Job.cause.is_not(None)).group_by(Job.cause)
+    running = sa.select(Job.plan, Worker.taken_bytes).where(
+        Job.worker == Worker.id, Job.finished_at.is_(None), Job.kind == "picture"
+    )
+    lost_one, next_one = aliased(Attempt), aliased(Attempt)
+    recoveries = sa.select(lost_one.ended_at, next_one.started_at).where(
+        Job.number == next_one.job_number, Job.finished_at.is_(None) | (Job.finished_at >= since),
+        lost_one.job_number == next_one.job_number, lost_one.attempt == next_one.attempt - 1,
+        next_one.started_at >= since, lost_one.outcome.startswith("lost"),
+    )  # fmt: skip
     with database.reading() as session:
         rows = session.execute(waiting).all()
+        at_work = session.execute(running).all()
         counted: dict[str, int] = dict(session.execute(states).all())
         return FleetNumbers(
             states={state: counted.get(state, 0) for state in (State.QUEUED, State.RUNNING, State.PAUSED)},
@@ -108,6 +134,13 @@ def count_fleet(database: Database, lease_seconds: float) -> FleetNumbers:
             ended_states=dict(session.execute(ended_states).all()),
             ended=[_ended(*row) for row in session.execute(ended)],
             lost_attempts=session.scalar(lost) or 0,
+            queues=dict(session.execute(queues).all()),
+            failures={cause: count for cause, count in session.execute(failures) if cause is not None},
+            planned_bytes=sum(plan.get("peak_bytes") or 0 for plan, _ in at_work),
+            taken_bytes=sum(taken or 0 for _, taken in at_work),
+            recovery_seconds=[
+                (started - ended).total_seconds() for ended, started in session.execute(recoveries) if ended is not None
+            ],
         )
 
 

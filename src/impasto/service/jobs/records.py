@@ -84,10 +84,12 @@ class JobRecord(BaseModel):
     error: str | None
     pictures: list[int]
     preview_version: int
+    revision: int
     artifacts: dict[str, str]
     num_cells: int
     num_done: int
     num_failed: int
+    traceparent: str | None = None
     created_at: datetime.datetime
     started_at: datetime.datetime | None
     finished_at: datetime.datetime | None
@@ -174,3 +176,13 @@ class Page(BaseModel, Generic[Item]):
 def image_key(sha256: str) -> str:
     """Key of an uploaded picture's bytes."""
     return f"images/{sha256}"
+
+
+def thumbnails_of_image(sha256: str) -> str:
+    """Folder of an uploaded picture's thumbnails."""
+    return f"thumbnails/images/{sha256}"
+
+
+def thumbnails_of_job(job_id: str) -> str:
+    """Folder of a job's thumbnails, one folder for each version of its picture."""
+    return f"thumbnails/jobs/{job_id}"

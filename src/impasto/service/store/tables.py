@@ -94,12 +94,21 @@ class Job(Base):
     __table_args__ = (
         UniqueConstraint("owner", "idempotency_key"),
         Index("ix_jobs_owner_number", "owner", "number"),
-        Index("ix_jobs_owner_state_number", "owner", "state", "number"),
         Index("ix_jobs_owner_parent_id_number", "owner", "parent_id", "number"),
+        Index("ix_jobs_owner_parent_id_state_number", "owner", "parent_id", "state", "number"),
+        Index("ix_jobs_owner_parent_id_kind_number", "owner", "parent_id", "kind", "number"),
         Index("ix_jobs_state_worker", "state", "worker"),
         # Few rows at any time, found without a walk over all that are finished.
         Index(
             "ix_jobs_unfinished", "owner", "state",
+            sqlite_where=text("finished_at IS NULL"), postgresql_where=text("finished_at IS NULL"),
+        ),
+        Index(
+            "ix_jobs_waiting", "state", "priority", "turn",
+            sqlite_where=text("finished_at IS NULL"), postgresql_where=text("finished_at IS NULL"),
+        ),
+        Index(
+            "ix_jobs_turns", "owner", "priority", "turn",
             sqlite_where=text("finished_at IS NULL"), postgresql_where=text("finished_at IS NULL"),
         ),
         Index(
@@ -124,6 +133,8 @@ class Job(Base):
     priority: Mapped[int]
     turn: Mapped[int] = mapped_column(BigInteger)
     """Place in the fair order between callers; see `impasto.service.jobs.turns`."""
+    queue: Mapped[str] = mapped_column(server_default="impasto-jobs")
+    """In which it waits or has waited; see `impasto.service.jobs.routing`."""
     run: Mapped[int]
     """How often the job was handed to the queue; part of its workflow's id."""
     attempt: Mapped[int]
@@ -159,15 +170,22 @@ class Job(Base):
     eta_seconds: Mapped[float | None] = mapped_column(Float)
     stop_reason: Mapped[str | None]
     error: Mapped[str | None] = mapped_column(Text)
+    cause: Mapped[str | None] = mapped_column(String(20))
+    """Of a failure, in a word that failures are counted by; see `impasto.service.jobs.causes`."""
     pictures: Mapped[list[Any]]
     """Iterations whose pictures are kept."""
     preview_version: Mapped[int]
+    revision: Mapped[int] = mapped_column(BigInteger, default=0)
+    """Counts the events that say how the job is, so that readers know the newer of two."""
     artifacts: Mapped[dict[str, Any]]
     """Keys of the artifacts by role: checkpoint, losses, preview, result, sheet, report."""
 
     num_cells: Mapped[int]
     num_done: Mapped[int]
     num_failed: Mapped[int]
+
+    traceparent: Mapped[str | None]
+    """Of the request that ordered it, as W3C's Trace Context has it; None without tracing."""
 
     created_at: Mapped[datetime.datetime]
     started_at: Mapped[datetime.datetime | None]
@@ -196,6 +214,7 @@ class Attempt(Base):
     iteration: Mapped[int]
     """At which it began."""
     ended_at: Mapped[datetime.datetime | None]
+    """When it ended; of a lost worker the last heartbeat."""
     outcome: Mapped[str | None] = mapped_column(Text)
     """How it ended: a state, "handed back", or "lost"."""
 
@@ -204,7 +223,11 @@ class Event(Base):
     """A line of the log that event streams read; ids increase in the order in which they become visible."""
 
     __tablename__ = "events"
-    __table_args__ = (Index("ix_events_job_id_id", "job_id", "id"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        Index("ix_events_job_id_id", "job_id", "id"),
+        Index("ix_events_owner_id", "owner", "id"),
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
     owner: Mapped[str]
@@ -225,6 +248,16 @@ class Worker(Base):
     started_at: Mapped[datetime.datetime]
     heartbeat_at: Mapped[datetime.datetime]
     is_draining: Mapped[bool] = mapped_column(Boolean)
+    queue: Mapped[str] = mapped_column(server_default="impasto-jobs")
+    """That it takes jobs from."""
+    device: Mapped[str] = mapped_column(server_default="")
+    """Where it computes, as torch names it."""
+    memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    """That a job may take; None for no limit."""
+    models: Mapped[list[Any]] = mapped_column(server_default="[]")
+    """Custom models that it has, by the names that callers use."""
+    taken_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    """That it takes now: of its device where that has memory of its own, else of the machine."""
 
 
 class Key(Base):

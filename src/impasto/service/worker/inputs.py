@@ -7,7 +7,7 @@ from impasto.examples import example_path
 from impasto.recipe import Recipe
 from impasto.recipe.model_names import is_custom, public_name
 from impasto.runs.outputs import short_stem
-from impasto.service.artifacts import Artifacts
+from impasto.service.artifacts import ArtifactError, Artifacts, MissingArtifactError
 from impasto.service.jobs.images import EXAMPLE, get_images
 from impasto.service.jobs.records import ImageRecord, JobRecord
 from impasto.service.store.database import Database
@@ -62,5 +62,10 @@ def _fetch(artifacts: Artifacts, image: ImageRecord, folder: Path) -> Path:
     # The name was cleaned when it came; that it stays in the folder does not depend on that.
     name = PureWindowsPath(image.name.replace("\0", "")).name.lstrip(".") or "picture"
     path = folder / (short_stem(Path(name).stem) + Path(name).suffix[:10])
-    artifacts.fetch(image.artifact, path)
+    try:
+        artifacts.fetch(image.artifact, path)
+    except MissingArtifactError:
+        raise ArtifactError(
+            f"The picture '{image.name}' is lost from the store; upload it once more and make a new job."
+        ) from None
     return path

@@ -12,6 +12,7 @@ from impasto.runs.sweep_plan import Cell, plan_cells, variants_of
 from impasto.runs.sweep_results import CellResult, CellState, Results
 from impasto.service.core import Core
 from impasto.service.jobs.attempts import Assignment, LateError
+from impasto.service.jobs.causes import cause_of
 from impasto.service.jobs.listing import MAX_LIMIT, list_jobs
 from impasto.service.jobs.records import JobRecord
 from impasto.service.jobs.states import State
@@ -59,7 +60,7 @@ class Overview:
         except LateError:
             return Outcome.LATE
         except (ImpastoError, OSError) as error:
-            self._core.attempts.fail(me, f"The sheet of the sweep cannot be made: {error}")
+            self._core.attempts.fail(me, f"The sheet of the sweep cannot be made: {error}", cause_of(error))
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
         return Outcome.ENDED

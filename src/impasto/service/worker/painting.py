@@ -32,6 +32,7 @@ from impasto.runs.run import RunReport, run
 from impasto.service.artifacts import ArtifactError
 from impasto.service.core import Core
 from impasto.service.jobs.attempts import Assignment, LateError
+from impasto.service.jobs.causes import cause_of
 from impasto.service.jobs.states import State
 from impasto.service.worker.inputs import InputFiles, fetch_inputs, own_recipe
 
@@ -179,7 +180,7 @@ class Painting:
         except ImpastoError as error:  # the store is full or out of reach
             self.abandon()
             self._thread.join()
-            self._attempts.fail(self.assignment, self._cleaned(str(error)))
+            self._attempts.fail(self.assignment, self._cleaned(str(error)), cause_of(error))
             self._clear()
             return Outcome.ENDED
 
@@ -234,7 +235,7 @@ class Painting:
             error = self._error
             if not isinstance(error, ImpastoError):
                 logger.error("job failed by a defect", extra={"job_id": me.job.id, "error": _where(error)})
-            self._attempts.fail(me, self._cleaned(_sentence(error)))
+            self._attempts.fail(me, self._cleaned(_sentence(error)), cause_of(error))
             return Outcome.ENDED
         result = report.result
         is_stopped = result.stop_reason is StopReason.STOPPED
@@ -321,7 +322,7 @@ class Painting:
             output_file=self._out, content_mask=files.content_masks, style_mask=files.style_masks,
             lock_mask=files.lock_mask, saving_interval=self.assignment.job.saving_interval,
             checkpoint_every=settings.checkpoint_seconds, resume=resume, device=settings.device,
-            threads=self._threads, trust=trust, max_memory=settings.max_memory, max_pixels=settings.max_pixels,
+            threads=self._threads, trust=trust, max_memory=settings.memory_a_worker, max_pixels=settings.max_pixels,
         )  # fmt: skip
         return run(
             files.content, files.styles, recipe, options,

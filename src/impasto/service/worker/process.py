@@ -15,6 +15,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, cast
 
 import sqlalchemy as sa
 import torch
@@ -25,15 +27,18 @@ from impasto.encoders import Encoder
 from impasto.errors import ImpastoError
 from impasto.pipeline.build import encoder_of
 from impasto.recipe import Recipe
+from impasto.recipe.model_names import public_name
 from impasto.runs.sweep import encoder_key
 from impasto.service.core import Core
 from impasto.service.jobs.attempts import Assignment, LateError
 from impasto.service.jobs.moves import PICTURE
+from impasto.service.jobs.routing import queue_of
 from impasto.service.logs import configure_logs
-from impasto.service.queue import APPLICATION, QUEUE, VERSION
+from impasto.service.queue import APPLICATION, VERSION
 from impasto.service.reaper import Reaper
 from impasto.service.settings import Settings
 from impasto.service.store.tables import Worker, now
+from impasto.service.tracing import Tracing
 from impasto.service.worker.overview import Overview
 from impasto.service.worker.painting import Outcome, Painting
 from impasto.service.worker.workflow import serve
@@ -42,9 +47,10 @@ __all__ = ["WorkerProcess", "main", "work"]
 
 logger = logging.getLogger("impasto.service.worker.process")  # the module runs as __main__
 
-BEAT_SECONDS = 1.0
+BEATS_A_LEASE = 6
 ORDERS_SECONDS = 0.2
-QUEUE_SECONDS = 0.2
+QUEUE_SECONDS = 0.5
+"""Time between two looks into the queue. It is most of what an idle worker computes, and up to so long a job waits."""
 
 
 class WorkerProcess:
@@ -59,11 +65,13 @@ class WorkerProcess:
     def __init__(self, core: Core, *, worker_id: str | None = None, has_parent: bool = False) -> None:
         self.id = worker_id or f"{socket.gethostname()[:100]}-{os.getpid()}-{secrets.token_hex(4)}"
         self._core, self._has_parent = core, has_parent
+        self._queue = queue_of(core.settings.max_memory, core.settings.models)
         self._work: Painting | Overview | None = None
         self._encoder: tuple[object, Encoder] | None = None
         self._draining = threading.Event()
         self._lock = threading.Lock()
         self._reaper = Reaper(core)
+        self._tracing = Tracing.of_environment("worker")
 
     # as `impasto.service.worker.workflow.Painter`
 
@@ -72,7 +80,10 @@ class WorkerProcess:
         if self._draining.is_set():
             self._core.attempts.pass_on(job_id, run)
             return None
-        return self._core.attempts.begin(job_id, run, self.id)
+        assignment = self._core.attempts.begin(job_id, run, self.id)
+        if assignment is not None:
+            self._tracing.begin(assignment)
+        return assignment
 
     def step(self, assignment: Assignment) -> Outcome:
         """Paints to the next checkpoint."""
@@ -82,7 +93,8 @@ class WorkerProcess:
                 self._work = self._new_work(assignment)
             if self._draining.is_set():
                 self._work.hand_back()
-        outcome = self._work.step()
+        with self._tracing.step(assignment):
+            outcome = self._work.step()
         if outcome is not Outcome.MORE:
             logger.info("job %s", outcome, extra={"job_id": assignment.job.id, "attempt": assignment.attempt})
             self._work = None
@@ -98,7 +110,7 @@ class WorkerProcess:
         key = encoder_key(recipe)
         if self._encoder is None or self._encoder[0] != key:
             self._encoder = None
-            self._encoder = key, encoder_of(recipe, pick_device(self._core.settings.device), trust=trust)
+            self._encoder = key, encoder_of(recipe, self._device, trust=trust)
         return self._encoder[1]
 
     # the process
@@ -107,6 +119,7 @@ class WorkerProcess:
         """Works until it is told to end."""
         settings = self._core.settings
         torch.set_num_threads(settings.threads_a_worker)
+        self._device = pick_device(settings.device)
         self._sign_on()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._draining.set())
@@ -124,10 +137,10 @@ class WorkerProcess:
                 "max_executor_threads": 8,
             }
         )
-        DBOS.listen_queues([QUEUE])
+        DBOS.listen_queues([self._queue])
         DBOS.launch()
         DBOS.register_queue(
-            QUEUE, worker_concurrency=1, polling_interval_sec=QUEUE_SECONDS, on_conflict="always_update"
+            self._queue, worker_concurrency=1, polling_interval_sec=QUEUE_SECONDS, on_conflict="always_update"
         )
         logger.info("worker ready", extra={"worker": self.id})
         watch = threading.Thread(target=self._watch, name="watch", daemon=True)
@@ -154,15 +167,19 @@ class WorkerProcess:
         is_clean = self._work is None
         DBOS.destroy(workflow_completion_timeout_sec=1 if is_clean else 0)
         self._reaper.bury(self.id, "it was told to end, and did not come to its next checkpoint in time")
+        self._tracing.close()
         logger.info("worker ended", extra={"worker": self.id, "is_clean": is_clean})
         logging.shutdown()
         os._exit(0)  # a thread deep in torch is waited for by nobody
 
     def _sign_on(self) -> None:
+        settings = self._core.settings
         with self._core.database.writing() as session:
             session.add(
                 Worker(id=self.id, host=socket.gethostname()[:200], pid=os.getpid(), started_at=now(),
-                       heartbeat_at=now(), is_draining=False)
+                       heartbeat_at=now(), is_draining=False, queue=self._queue, device=str(self._device),
+                       memory_bytes=settings.max_memory, models=sorted(map(public_name, settings.models)),
+                       taken_bytes=None)
             )  # fmt: skip
 
     def _watch(self) -> None:
@@ -172,7 +189,9 @@ class WorkerProcess:
             clock = time.monotonic()
             if clock >= next_beat:
                 _careful(self._beat)
-                next_beat = clock + BEAT_SECONDS
+                if self._work is None and not self._draining.is_set():
+                    _careful(functools.partial(self._core.attempts.fetch_for, self._queue))
+                next_beat = clock + self._core.settings.lease_seconds / BEATS_A_LEASE
             work = self._work
             if work is not None:
                 _careful(functools.partial(self._follow, work))
@@ -189,11 +208,21 @@ class WorkerProcess:
 
     def _beat(self) -> None:
         with self._core.database.writing() as session:
-            session.execute(
+            told = session.execute(
                 sa.update(Worker)
                 .where(Worker.id == self.id)
-                .values(heartbeat_at=now(), is_draining=self._draining.is_set())
+                .values(heartbeat_at=now(), is_draining=self._draining.is_set(), taken_bytes=taken_bytes(self._device))
             )
+        if not cast(sa.CursorResult[Any], told).rowcount:  # it was silent for so long that it was taken for dead
+            self._sign_on()
+
+
+def taken_bytes(device: torch.device) -> int | None:
+    """Bytes that this process takes now: of a device with memory of its own, else of the machine; None if unknown."""
+    if device.type == "cuda":
+        return torch.cuda.memory_reserved(device)
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if statm.is_file() else None
 
 
 def _careful(action: Callable[[], object]) -> None:

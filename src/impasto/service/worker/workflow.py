@@ -7,7 +7,7 @@ from the last checkpoint.
 
 import logging
 import os
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from dbos import DBOS
 
@@ -47,7 +47,10 @@ def paint_to_checkpoint(job_id: str, attempt: int) -> str:
     painter, assignment = _Post.painter, _Current.assignment
     if painter is None or assignment is None:
         raise RuntimeError("no painter serves in this process")
-    return painter.step(assignment)
+    try:
+        return painter.step(assignment)
+    except Exception as error:  # DBOS would keep it, and raise it again in every worker that resumes the workflow
+        _end(job_id, error)
 
 
 class _Current:
@@ -68,6 +71,10 @@ def paint(job_id: str, run: int) -> str:
             outcome = paint_to_checkpoint(job_id, _Current.assignment.attempt)
         return outcome
     except Exception as error:
-        # The job's row says that this process works on it, and nobody would ever take it back while the process lives.
-        logger.error("the worker cannot go on, and ends", extra={"job_id": job_id, "error": type(error).__name__})
-        os._exit(70)
+        _end(job_id, error)
+
+
+def _end(job_id: str, error: Exception) -> NoReturn:
+    """Ends the process: the job's row says that it works on it, and nobody would take it back while it lives."""
+    logger.error("the worker cannot go on, and ends", extra={"job_id": job_id, "error": type(error).__name__})
+    os._exit(70)

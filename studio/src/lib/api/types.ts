@@ -1,7 +1,7 @@
 /** What goes over the wire, from the API's own document (`npm run api`), narrowed where that says less than it could. */
 import type * as wire from './generated';
 
-export type { Example, FieldProblem, LossPoint, Progress } from './generated';
+export type { Example, FieldProblem, LossPoint, Preset, Progress } from './generated';
 
 /** Anything that can be painted or painted from: an upload or a bundled example. */
 export type Picture = Pick<wire.Image, 'id' | 'name' | 'width' | 'height' | 'thumbnail_url' | 'file_url'> &

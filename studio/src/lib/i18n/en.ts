@@ -68,23 +68,15 @@ export const en = {
   presets: 'Presets',
   preset: {
     sketch: 'Sketch',
-    draft: 'Sketch',
     balanced: 'Balanced',
-    everyday: 'Balanced',
     fine: 'Fine',
     poster: 'Poster',
-    portrait: 'Portrait',
-    classic: 'Classic',
   } as Record<string, string>,
   presetHelp: {
     sketch: 'A first look in seconds.',
-    draft: 'A first look in seconds.',
     balanced: 'For the screen.',
-    everyday: 'For the screen.',
     fine: 'Large, with a last touch by the full network.',
     poster: 'Large strokes, bold forms.',
-    portrait: 'Forms and colors stay where they were.',
-    classic: 'The recipe of the literature.',
   } as Record<string, string>,
   look: {
     painterly: 'Painterly',

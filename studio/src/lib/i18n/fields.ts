@@ -93,6 +93,18 @@ export const FIELD_WORDS: Record<string, Words> = {
     helpPl:
       'Warstwy porównania ze stylem, z wagami, np. relu1_1:1,relu2_1:0.5. Domyślnie własne warstwy sieci.',
   },
+  tile_edge: {
+    en: 'Edge of tiles',
+    pl: 'Bok kafelków',
+    helpPl:
+      'Liczy obraz w kafelkach o mniej więcej takim boku: ten sam cel w ułamku pamięci, za najwyżej dwukrotny czas. Domyślnie w całości, jeśli mieści się w pamięci, w przeciwnym razie największe kafelki, które się mieszczą.',
+  },
+  kept_targets: {
+    en: 'Kept targets',
+    pl: 'Przechowywane cele',
+    helpPl:
+      'Jak obraz w kafelkach przechowuje to, z czym porównywane są jego cechy, miejsce po miejscu: tak jak są, w połowie precyzji albo wcale, czyli liczone na nowo w każdej iteracji (bez skutku dla obrazu w jednym kawałku).',
+  },
   layer_falloff: {
     en: 'Falloff of layers',
     pl: 'Spadek wag warstw',

@@ -66,23 +66,15 @@ export const pl: Messages = {
   presets: 'Gotowe ustawienia',
   preset: {
     sketch: 'Szkic',
-    draft: 'Szkic',
     balanced: 'Zrównoważone',
-    everyday: 'Zrównoważone',
     fine: 'Dokładne',
     poster: 'Plakat',
-    portrait: 'Portret',
-    classic: 'Klasyczne',
   },
   presetHelp: {
     sketch: 'Pierwsze spojrzenie w kilka sekund.',
-    draft: 'Pierwsze spojrzenie w kilka sekund.',
     balanced: 'Na ekran.',
-    everyday: 'Na ekran.',
     fine: 'Duży obraz, wykończony pełną siecią.',
     poster: 'Duże pociągnięcia, mocne formy.',
-    portrait: 'Formy i kolory zostają na miejscu.',
-    classic: 'Przepis z literatury.',
   },
   look: {
     painterly: 'Malarski',

@@ -1,13 +1,7 @@
 /** What the service offers: parameters, looks, presets, encoders, example pictures. Fetched once a visit. */
 import { get, post } from '../api/client';
-import type { Example, Model, Recipe } from '../api/types';
+import type { Example, Model, Preset } from '../api/types';
 import { fieldsOf, type Field, type JsonSchema, type Look } from '../schema';
-
-export interface Preset {
-  name: string;
-  summary: string;
-  recipe: Recipe;
-}
 
 interface RecipeForm {
   json_schema: JsonSchema;
@@ -25,20 +19,35 @@ class Catalog {
   examples = $state.raw<Example[]>([]);
   version = $state('');
 
+  #asking: Promise<void> | null = null;
+
   async load(): Promise<void> {
-    const [form, models, examples, version] = await Promise.all([
+    // The service loads its network to answer this, which takes seconds; the page does not wait for it.
+    this.knowModels().catch(() => undefined);
+    const [form, examples, version] = await Promise.all([
       get<RecipeForm>('/recipe/schema'),
-      get<Model[]>('/models'),
       get<Example[]>('/examples'),
       get<{ version: string }>('/version'),
     ]);
     this.fields = fieldsOf(form.json_schema, form.live_tunable);
     this.looks = form.looks;
     this.presets = form.presets;
-    this.models = models;
     this.examples = examples;
     this.version = version.version;
     this.isReady = true;
+  }
+
+  /** Is over once it is known which encoders are ready: what is sent depends on it. */
+  async knowModels(): Promise<void> {
+    if (this.models.length) return;
+    this.#asking ??= get<Model[]>('/models')
+      .then((models) => {
+        this.models = models;
+      })
+      .finally(() => {
+        this.#asking = null;
+      });
+    await this.#asking;
   }
 
   field(name: string): Field | undefined {

@@ -246,6 +246,7 @@ class Draft {
     const [contentMasks, lock] = await Promise.all([
       masks.upload(this.styles.map(({ key }) => key)),
       masks.upload([LOCK]),
+      catalog.knowModels(),
     ]);
     return {
       content: this.content?.id,

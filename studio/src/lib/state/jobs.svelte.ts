@@ -59,7 +59,7 @@ class Jobs {
   async refresh(): Promise<void> {
     try {
       const page = await get<Page<Job>>('/jobs', { limit: STRIP });
-      for (const job of page.items) this.byId.set(job.id, job);
+      for (const job of page.items) this.know(job);
       this.recent = page.items.filter((job) => !job.parent_id).map((job) => job.id);
       this.isLoaded = true;
       this.epoch += 1;
@@ -71,7 +71,7 @@ class Jobs {
 
   put(job: Job): void {
     const before = this.byId.get(job.id);
-    this.byId.set(job.id, job);
+    if (!this.know(job)) return;
     if (!before && !job.parent_id && !this.recent.includes(job.id)) {
       const isNewest = this.recent.every((id) => (this.byId.get(id)?.created_at ?? '') <= job.created_at);
       if (isNewest) this.recent = [job.id, ...this.recent].slice(0, STRIP);
@@ -80,9 +80,12 @@ class Jobs {
     if (before && isLive(before) && !isLive(job)) this.onEnd.forEach((tell) => tell(job));
   }
 
-  /** Keeps a job that a list came with, without telling of it. */
-  know(job: Job): void {
+  /** Keeps a job without telling of it; not one that an event has overtaken. Returns whether it was kept. */
+  know(job: Job): boolean {
+    const known = this.byId.get(job.id);
+    if (known && known.revision > job.revision) return false;
     this.byId.set(job.id, job);
+    return true;
   }
 
   async fetch(id: string): Promise<void> {

@@ -1,5 +1,7 @@
 """Event streams over HTTP: each event once, resumed where they broke off."""
 
+import json
+
 from httpx import Client
 
 from tests.service import API, ORDER, Service
@@ -45,6 +47,15 @@ def test_a_stream_goes_on_after_the_last_event_that_came(made: tuple[Client, Ser
     first = read(client, "events", 2, last_id=0)
     rest = read(client, "events", 2, last_id=first[-1][0])
     assert len({number for number, _ in first + rest}) == 4
+
+
+def test_who_comes_late_to_a_job_hears_how_it_ended(made: tuple[Client, Service]) -> None:
+    client, _ = made
+    job = client.post(f"{API}/jobs", json=ORDER).json()["id"]
+    client.post(f"{API}/jobs/{job}/cancel")
+    with client.stream("GET", f"{API}/jobs/{job}/events", timeout=20) as response:
+        data = next(line for line in response.iter_lines() if line.startswith("data: "))
+    assert json.loads(data.removeprefix("data: "))["state"] == "cancelled"
 
 
 def test_progress_and_previews_have_what_the_studio_needs(made: tuple[Client, Service]) -> None:

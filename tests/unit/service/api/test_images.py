@@ -83,10 +83,12 @@ def test_a_picture_that_a_job_needs_stays(client: Client) -> None:
     assert job["content"]["id"] == image["id"]
 
 
-def test_a_picture_can_be_deleted(client: Client) -> None:
+def test_a_picture_can_be_deleted_with_its_thumbnails(client: Client, rooms: Service) -> None:
     image = upload(client, COFFEE).json()
+    assert list(rooms.artifacts.keys("thumbnails"))
     assert client.delete(f"{API}/images/{image['id']}").status_code == 204
     assert client.get(f"{API}/images/{image['id']}").status_code == 404
+    assert [*rooms.artifacts.keys("images"), *rooms.artifacts.keys("thumbnails")] == []
 
 
 def test_lists_come_in_pages(client: Client) -> None:

@@ -202,9 +202,13 @@ def test_a_batch_is_a_job_for_each_content(client: Client) -> None:
     assert {cell["content"]["id"] for cell in cells} == set(body["contents"])
 
 
-def test_a_job_whose_memory_cannot_do_is_refused_at_once(tmp_path: Path) -> None:
-    with api(tmp_path / "data", is_quick=False, max_memory=150_000_000) as (client, _):
-        answer = create(client, recipe={"model": "compact", "height": 5000})
+@pytest.mark.parametrize(("max_memory", "height"), [(150_000_000, 5000), (None, 60_000)])
+def test_a_job_whose_memory_cannot_do_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, max_memory: int | None, height: int
+) -> None:
+    monkeypatch.setattr("impasto.service.settings.free_memory", lambda: 10**9)
+    with api(tmp_path / "data", is_quick=False, max_memory=max_memory) as (client, _):
+        answer = create(client, recipe={"model": "compact", "height": height})
     assert answer.status_code == 422
     assert "memory" in answer.json()["detail"]
 

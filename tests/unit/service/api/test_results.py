@@ -8,6 +8,7 @@ from httpx import Client
 from PIL import Image
 
 from impasto.examples import example_path
+from impasto.service.jobs.records import thumbnails_of_job
 from impasto.service.jobs.states import State
 from tests.service import API, ORDER, Service
 
@@ -66,6 +67,16 @@ def test_small_versions_are_cached_by_their_tag(client: Client, job: str) -> Non
             f"{API}/jobs/{job}/{address}", params={"size": 128}, headers={"If-None-Match": answer.headers["etag"]}
         )
         assert (again.status_code, again.content) == (304, b"")
+
+
+def test_thumbnails_of_older_pictures_of_a_job_go(
+    client: Client, rooms: Service, job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = f"{thumbnails_of_job(job)}/older/128.webp"
+    rooms.artifacts.put(old, b"x")
+    monkeypatch.setattr("impasto.service.api.shelf.SUPERSEDED_SECONDS", 0)
+    assert client.get(f"{API}/jobs/{job}/thumbnail", params={"size": 128}).status_code == 200
+    assert not rooms.artifacts.exists(old)
 
 
 def test_a_job_without_a_picture_shows_its_content(client: Client) -> None:

@@ -8,6 +8,7 @@ from impasto.service.jobs.desk import IdempotencyError, QuotaError, UnknownJobEr
 from impasto.service.jobs.images import UnknownImageError
 from impasto.service.jobs.records import JobInputs
 from impasto.service.jobs.states import ConflictError, State
+from tests.service import table_of_workflows
 from tests.unit.service.conftest import new_job
 
 
@@ -21,7 +22,9 @@ def test_a_new_job_waits_in_the_queue(core):
     assert job.state is State.QUEUED
     assert job.name == "coffee in oil"
     with core.database.reading() as session:
-        assert session.execute(sa.text("SELECT status FROM workflow_status")).scalars().all() == ["ENQUEUED"]
+        assert session.execute(sa.text(f"SELECT status FROM {table_of_workflows(core.database)}")).scalars().all() == [
+            "ENQUEUED"
+        ]
 
 
 def test_the_same_idempotency_key_gives_the_same_job(core):
@@ -191,6 +194,7 @@ class TestGroups:
 
 def waiting(core):
     """Ids of what the queue holds, in its order."""
-    query = "SELECT workflow_uuid FROM workflow_status WHERE status = 'ENQUEUED' ORDER BY priority, created_at"
+    table = table_of_workflows(core.database)
+    query = f"SELECT workflow_uuid FROM {table} WHERE status = 'ENQUEUED' ORDER BY priority, created_at"
     with core.database.reading() as session:
         return [name.partition(".")[0] for name in session.scalars(sa.text(query))]

@@ -29,3 +29,10 @@ def test_a_change_that_is_rolled_back_leaves_no_event(core):
         assert core.events.newest_id() == before
     else:
         raise AssertionError("the quota was not kept")
+
+
+def test_a_later_answer_has_the_higher_revision(core):
+    job, _ = core.desk.create("ann", new_job())
+    paused = core.desk.pause("ann", job.id)
+    assert paused.revision > job.revision
+    assert core.events.read(0, 10)[-1].data["revision"] == paused.revision

@@ -34,6 +34,42 @@ def test_words_are_looked_for_in_names_of_jobs_and_pictures(core):
     assert not list_jobs(core.database, "ann", search="100%").items
 
 
+@pytest.mark.parametrize(
+    ("search", "found"),
+    [("goo", True), ("OOD", True), ("g", True), ("e one g", True), ('"quoted"', True), ("50%", True), ("5_%", False),
+     ("goo nowhere", False), ("z", False), ("search : good", False), ("goo*", False)],
+)  # fmt: skip
+def test_words_of_any_length_and_sign_are_found_within_names(core, search, found):
+    core.desk.create("ann", new_job(name='The Good One "quoted" 50%'))
+    assert bool(list_jobs(core.database, "ann", search=search).items) is found
+    assert not list_jobs(core.database, "anna", search=search).items
+
+
+def test_what_was_found_is_paged_and_filtered(core):
+    jobs = [core.desk.create("ann", new_job(name=f"coffee {number}"))[0] for number in range(5)]
+    core.desk.create("bob", new_job(name="coffee"))
+    core.desk.cancel("ann", jobs[1].id)
+    core.desk.delete("ann", jobs[2].id)
+    first = list_jobs(core.database, "ann", search="coffee", state="queued", limit=2)
+    second = list_jobs(core.database, "ann", search="coffee", state="queued", limit=2, cursor=first.next_cursor)
+    assert names(first) + names(second) == ["coffee 4", "coffee 3", "coffee 0"]
+    assert second.next_cursor is None
+
+
+def test_a_new_name_is_found_and_the_old_one_is_not(core):
+    job, _ = core.desk.create("ann", new_job(name="before"))
+    core.desk.rename("ann", job.id, "after")
+    assert names(list_jobs(core.database, "ann", search="after")) == ["after"]
+    assert not list_jobs(core.database, "ann", search="before").items
+
+
+def test_the_operator_searches_among_all_callers(core):
+    core.desk.create("ann", new_job(name="coffee"))
+    core.desk.create("bo", new_job(name="coffee"))
+    assert len(list_jobs(core.database, None, search="coffee").items) == 2
+    assert len(list_jobs(core.database, "bo", search="coffee").items) == 1
+
+
 def test_states_and_kinds_filter(core):
     job, _ = core.desk.create("ann", new_job())
     core.desk.create_batch("ann", new_job(), ["example:coffee"])

@@ -1,10 +1,14 @@
 """Numbers of the fleet, from a service without workers."""
 
+import datetime
 from pathlib import Path
 
+import sqlalchemy as sa
+
+from impasto.service.jobs.attempts import Assignment
 from impasto.service.jobs.numbers import count_fleet
 from impasto.service.jobs.states import State
-from impasto.service.store.tables import Worker, now
+from impasto.service.store.tables import Attempt, Worker, now
 from tests.service import API, ORDER, Service, api
 
 
@@ -73,3 +77,35 @@ def test_an_attempt_that_ends_with_its_worker_is_told(tmp_path: Path) -> None:
         numbers = count_fleet(service.database, 15)
         assert numbers.lost_attempts == 1
         assert numbers.states["queued"] == 1
+
+
+def test_failures_are_counted_by_cause_and_memory_by_what_was_planned(tmp_path: Path) -> None:
+    with api(tmp_path) as (client, service):
+        ids = [client.post(f"{API}/jobs", json=ORDER).raise_for_status().json()["id"] for _ in range(2)]
+        for worker, job_id in zip(("one", "two"), ids, strict=True):
+            sign_on(service, worker)
+            assert service.attempts.begin(job_id, 1, worker) is not None
+        with service.database.writing() as session:
+            session.execute(sa.update(Worker).values(taken_bytes=5))
+        numbers = count_fleet(service.database, 15)
+        assert (numbers.planned_bytes, numbers.taken_bytes) == (2 * 10**8, 10)
+        assignment = Assignment(service.desk.get(None, ids[0]), 1, "one")
+        service.attempts.fail(assignment, "Memory ran out.", "memory")
+        assert count_fleet(service.database, 15).failures == {"memory": 1}
+        service.desk.retry(None, ids[0])
+        assert count_fleet(service.database, 15).failures == {}
+
+
+def test_recovery_is_from_the_last_heartbeat_to_the_next_attempt(tmp_path: Path) -> None:
+    with api(tmp_path) as (client, service):
+        job_id = client.post(f"{API}/jobs", json=ORDER).raise_for_status().json()["id"]
+        sign_on(service, "gone")
+        assert service.attempts.begin(job_id, 1, "gone") is not None
+        with service.database.writing() as session:
+            session.execute(sa.update(Attempt).values(started_at=now() - datetime.timedelta(seconds=60)))
+            session.execute(sa.update(Worker).values(heartbeat_at=now() - datetime.timedelta(seconds=20)))
+        assert service.attempts.lose("gone", "no word") == [job_id]
+        assert count_fleet(service.database, 15).queues == {"impasto-jobs": 1}
+        assert service.attempts.begin(job_id, 1, "another") is not None
+        (seconds,) = count_fleet(service.database, 15).recovery_seconds
+        assert seconds >= 20

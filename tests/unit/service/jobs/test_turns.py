@@ -3,12 +3,14 @@
 import sqlalchemy as sa
 
 from impasto.service.store.tables import Job
+from tests.service import table_of_workflows
 from tests.unit.service.conftest import new_job
 
 
 def order(core):
     """Whose jobs the queue gives out, one after the other."""
-    query = "SELECT workflow_uuid FROM workflow_status WHERE status = 'ENQUEUED' ORDER BY priority, created_at"
+    table = table_of_workflows(core.database)
+    query = f"SELECT workflow_uuid FROM {table} WHERE status = 'ENQUEUED' ORDER BY priority, created_at"
     with core.database.reading() as session:
         ids = [name.partition(".")[0] for name in session.scalars(sa.text(query))]
         owners = dict(session.execute(sa.select(Job.id, Job.owner)).all())

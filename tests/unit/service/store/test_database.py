@@ -18,10 +18,14 @@ def database(tmp_path):
     database.close()
 
 
+def is_ours(_, name, *__):
+    return not name.startswith("job_words")  # SQLite's index of words, which looks like tables
+
+
 def test_migrations_lead_to_the_tables_as_they_are_declared(database):
     database.migrate()
     with database.engine.connect() as connection:
-        options = {"version_table": "impasto_schema"}
+        options = {"version_table": "impasto_schema", "include_object": is_ours}
         assert compare_metadata(MigrationContext.configure(connection, opts=options), Base.metadata) == []
 
 

@@ -12,9 +12,9 @@ from impasto.recipe import Recipe, RunOptions
 from impasto.runs.run import run
 from impasto.service.core import Core
 from impasto.service.jobs.states import State
-from impasto.service.settings import Settings
 from impasto.service.worker.inputs import fetch_inputs
 from impasto.service.worker.painting import Outcome, Painting
+from tests.service import settings_for
 from tests.unit.service.conftest import new_job
 
 LONG = 100_000
@@ -24,7 +24,7 @@ LONG = 100_000
 @pytest.fixture
 def quick(tmp_path):
     """A core whose jobs have a checkpoint after each iteration."""
-    core = Core.open(Settings(data=tmp_path / "data", checkpoint_seconds=1e-6, preview_seconds=0.001))
+    core = Core.open(settings_for(tmp_path / "data", checkpoint_seconds=1e-6, preview_seconds=0.001))
     yield core
     core.close()
 

@@ -568,6 +568,12 @@ export type Job = {
      */
     preview_version: number;
     /**
+     * Revision
+     *
+     * Rises with each change of the job; of two answers, the higher one is newer.
+     */
+    revision: number;
+    /**
      * Preview Url
      */
     preview_url: string | null;
@@ -1135,6 +1141,18 @@ export type Recipe = {
      * Shortest edge below which auto adds no coarser level.
      */
     min_size?: number;
+    /**
+     * Tile Edge
+     *
+     * Evaluate the picture in tiles of about this edge: the same objective in a fraction of the memory, and up to twice the time. Default: whole where it fits into memory, else as large as fits.
+     */
+    tile_edge?: number | null;
+    /**
+     * Kept Targets
+     *
+     * How a picture in tiles keeps what its features are compared with, place by place: as they are, in half precision, or not at all, which computes them anew in each iteration (no effect on a picture in one piece).
+     */
+    kept_targets?: 'float32' | 'float16' | 'none';
     /**
      * Bit Depth
      *
