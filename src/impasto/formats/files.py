@@ -214,7 +214,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             with temporary.open("x+b") as file:
                 yield file
                 file.flush()
-                _flush_to_disk(file.fileno())
+                _flush(file.fileno())
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
@@ -234,12 +234,21 @@ def _checked(path: Path) -> Path:
     return path
 
 
-def _flush_to_disk(descriptor: int) -> None:
-    """Waits until a file is on the disk, where the place can do that; some network shares cannot."""
+def flush_to_disk(path: Path) -> None:
+    """Waits until a file is on the disk, where the place can do that.
+
+    Raises:
+        OSError: If the disk fails.
+    """
+    with path.open("r+b") as file:
+        _flush(file.fileno())
+
+
+def _flush(descriptor: int) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):  # some network shares cannot
             raise
 
 
