@@ -177,21 +177,23 @@ def test_no_limit_of_pillow_stands_in_the_way(tmp_path: Path, monkeypatch: pytes
 
 
 MEASURED = """
-import resource, sys
+import sys
 from pathlib import Path
-import numpy as np, torch
 from impasto.images import load_picture
-import impasto.formats.decode
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+def peak():
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
+
+before = peak()
 picture = load_picture(sys.argv[1], shrink_to=lambda size: (200, 300))
 assert picture.size == (200, 300), picture.size
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+print(peak() - before)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="units of peak memory differ")
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells the peak")
 @pytest.mark.parametrize(
-    ("suffix", "copies", "most"), [(".tif", 24, 140), pytest.param(".png", 40, 250, marks=pytest.mark.slow)]
+    ("suffix", "copies", "most"), [(".tif", 24, 140), pytest.param(".png", 40, 380, marks=pytest.mark.slow)]
 )
 def test_a_large_picture_takes_less_memory_than_its_samples(
     suffix: str, copies: int, most: int, tmp_path: Path

@@ -63,6 +63,15 @@ def test_a_folder_receives_pictures_by_iteration_the_final_one_and_the_losses(pa
     assert (report.final, report.folder) == (tmp_path / "out" / "final.png", tmp_path / "out")
 
 
+def test_pictures_in_between_are_no_larger_than_a_screen(paint, tmp_path, monkeypatch):
+    monkeypatch.setattr("impasto.runs.run.SCREEN_EDGE", 10)
+    report = paint(tmp_path / "out", saving_interval=2)
+    assert max(report.result.image.shape[-2:]) > 10
+    for path in (tmp_path / "out").glob("0*.png"):
+        assert max(load_picture(path).size) == 10
+    assert load_picture(report.final).size == tuple(report.result.image.shape[-2:])
+
+
 def test_pictures_of_coarse_levels_are_enlarged_to_the_final_size(paint, tmp_path):
     paint(tmp_path / "out", saving_interval=1)
     sizes = {load_picture(path).size for path in (tmp_path / "out").glob("*.png")}
