@@ -32,7 +32,8 @@ def _compile_in_order(join: _InOrder, compiler: Any, **options: Any) -> str:
 
 def words_of(search: str | None) -> list[str]:
     """What is looked for; the words all have to occur, in any case."""
-    return (search or "").lower().split()[:MAX_WORDS]
+    text = (search or "").replace("\0", " ")  # which neither database takes in a text
+    return text.lower().split()[:MAX_WORDS]
 
 
 def with_words(query: sa.Select[Job], words: Sequence[str]) -> sa.Select[Job]:

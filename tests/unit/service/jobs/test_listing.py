@@ -32,6 +32,7 @@ def test_words_are_looked_for_in_names_of_jobs_and_pictures(core):
     assert names(list_jobs(core.database, "ann", search="good ONE")) == ["The Good One"]
     assert len(list_jobs(core.database, "ann", search="coffee").items) == 2
     assert not list_jobs(core.database, "ann", search="100%").items
+    assert len(list_jobs(core.database, "ann", search="coff\0\0ee\0").items) == 2
 
 
 @pytest.mark.parametrize(
