@@ -8,7 +8,6 @@ is the time from a kill to the first progress of the job that the killed worker 
 """
 
 import argparse
-import json
 import os
 import random
 import signal
@@ -17,51 +16,34 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from PIL import Image
+from benchmarks.under_fire import Outcome, judge, num_ended, order, pixels, recoveries, tell
 
-from impasto.recipe import Recipe
 from impasto.service.core import Core
-from impasto.service.jobs.records import JobInputs, NewJob
 from impasto.service.settings import Settings
-from impasto.service.store.tables import Attempt, Event, Job, Worker, now
+from impasto.service.store.tables import Job, Worker, now
 
 OWNER = "chaos"
 VARIANTS = 8
-STYLES = ("oil", "mosaic", "waves")
 
 
 @dataclass
-class Report:
+class Report(Outcome):
     """What came of it."""
 
-    jobs: int
     workers: int
     kill_every_seconds: float
-    seconds: float = 0.0
     worker_kills: int = 0
     kills_amid_a_job: int = 0
     service_kills: int = 0
-    done: int = 0
-    not_done: dict[str, int] = field(default_factory=dict)
-    committed_twice: int = 0
-    other_pixels: int = 0
-    attempts: int = 0
     recovery_median_seconds: float | None = None
     recovery_worst_seconds: float | None = None
     restart_recovery_worst_seconds: float | None = None
-    load_average: float = 0.0
-
-    @property
-    def is_clean(self) -> bool:
-        """Whether every promise was kept."""
-        return self.done == self.jobs and not self.committed_twice and not self.other_pixels
 
 
 class Service:
@@ -115,10 +97,7 @@ def main() -> int:
     report = chaos(
         given.jobs, given.workers, given.kill_every, given.restarts, given.iterations, given.timeout, given.seed
     )
-    text = json.dumps(asdict(report), indent=1)
-    print(text)
-    if given.output:
-        given.output.write_text(text + "\n")
+    tell(report, given.output)
     return 0 if report.is_clean else 1
 
 
@@ -159,16 +138,6 @@ def _paint(data: Path, count: int, workers: int, iterations: int, timeout: float
     return painted
 
 
-def order(variant: int, iterations: int) -> NewJob:
-    """A short job; each variant is another picture."""
-    recipe = Recipe(
-        model="compact", height=48, init_method="random", seed=variant, strength=30 + 5 * variant,
-        total_iterations=iterations,
-    )  # fmt: skip
-    inputs = JobInputs(content="example:coffee", styles=[f"example:{STYLES[variant % len(STYLES)]}"])
-    return NewJob(inputs=inputs, recipe=recipe, saving_interval=0)
-
-
 class _Storm:
     """The jobs under fire."""
 
@@ -185,9 +154,9 @@ class _Storm:
         start = time.monotonic()
         service = Service(self._data, report.workers, checkpoint_seconds=1.0)
         next_kill = time.monotonic() + report.kill_every_seconds
-        while (num_ended := self._num_ended()) < report.jobs and time.monotonic() - start < timeout:
+        while (ended := num_ended(core)) < report.jobs and time.monotonic() - start < timeout:
             time.sleep(0.1)
-            is_time = num_ended >= report.jobs * (report.service_kills + 1) / (restarts + 1)
+            is_time = ended >= report.jobs * (report.service_kills + 1) / (restarts + 1)
             if report.service_kills < restarts and is_time:
                 self._note_kills(self._workers(), is_service=True)
                 service.kill([worker.pid for worker in self._workers()])
@@ -205,10 +174,6 @@ class _Storm:
         self._judge(ids, expected)
         core.close()
 
-    def _num_ended(self) -> int:
-        with self._core.database.reading() as session:
-            return session.scalar(sa.select(sa.func.count()).where(Job.finished_at.is_not(None))) or 0
-
     def _workers(self) -> list[Worker]:
         with self._core.database.reading() as session:
             return list(session.scalars(sa.select(Worker)))
@@ -220,46 +185,24 @@ class _Storm:
 
     def _judge(self, ids: list[str], expected: dict[int, bytes]) -> None:
         report, core = self._report, self._core
-        records = [core.desk.get(None, job) for job in ids]
-        report.done = sum(record.state == "done" for record in records)
-        report.not_done = dict(Counter(f"{r.state}: {r.error}" for r in records if r.state != "done"))
-        with core.database.reading() as session:
-            events = session.execute(sa.select(Event.job_id, Event.data).where(Event.name == "job")).all()
-            report.attempts = session.scalar(sa.select(sa.func.count()).select_from(Attempt)) or 0
-            progress = session.execute(
-                sa.select(Event.job_id, Event.created_at).where(Event.name == "progress").order_by(Event.id)
-            ).all()
-        commits = Counter(job for job, data in events if data["state"] in ("done", "stopped"))
-        files = Counter(key.split("/")[1] for key in core.artifacts.keys("jobs") if key.endswith("result.png"))
-        report.committed_twice = sum(count > 1 for count in commits.values()) + sum(n > 1 for n in files.values())
-        report.other_pixels = sum(
-            pixels(core, record.artifacts["result"]) != expected[number % VARIANTS]
-            for number, record in enumerate(records)
-            if "result" in record.artifacts
-        )
-        recoveries: dict[bool, list[float]] = {False: [], True: []}
-        for job, killed, is_service in self._kills:
-            later = [(at - killed).total_seconds() for other, at in progress if other == job and at > killed]
-            if later:
-                recoveries[is_service].append(later[0])
-        report.kills_amid_a_job = len(recoveries[False])
-        if recoveries[False]:
-            report.recovery_median_seconds = round(statistics.median(recoveries[False]), 2)
-            report.recovery_worst_seconds = round(max(recoveries[False]), 2)
-        if recoveries[True]:
-            report.restart_recovery_worst_seconds = round(max(recoveries[True]), 2)
+        for number, record in enumerate(judge(core, ids, report)):
+            if "result" in record.artifacts:
+                report.other_pixels += pixels(core, record.artifacts["result"]) != expected[number % VARIANTS]
+        seconds: dict[bool, list[float]] = {False: [], True: []}
+        went_on = recoveries(core, [(job, killed) for job, killed, _ in self._kills])
+        for (_, killed, is_service), at in zip(self._kills, went_on, strict=True):
+            if at is not None:
+                seconds[is_service].append((at - killed).total_seconds())
+        report.kills_amid_a_job = len(seconds[False])
+        if seconds[False]:
+            report.recovery_median_seconds = round(statistics.median(seconds[False]), 2)
+            report.recovery_worst_seconds = round(max(seconds[False]), 2)
+        if seconds[True]:
+            report.restart_recovery_worst_seconds = round(max(seconds[True]), 2)
 
 
 def _open(data: Path) -> Core:
     return Core.open(Settings.load(data=data))
-
-
-def pixels(core: Core, key: str) -> bytes:
-    """The pixels of a picture that the service keeps."""
-    with tempfile.NamedTemporaryFile(suffix=".png") as file:
-        core.artifacts.fetch(key, Path(file.name))
-        with Image.open(file.name) as image:
-            return image.tobytes()
 
 
 def _kill(pid: int) -> None:

@@ -10,7 +10,6 @@ same recipe. Recovery is the time from a kill to the first progress of the job t
 """
 
 import argparse
-import json
 import os
 import random
 import statistics
@@ -18,15 +17,15 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import sqlalchemy as sa
-from benchmarks.chaos import order, pixels
 from benchmarks.machines import Fleet, Retries, to_json
+from benchmarks.under_fire import Outcome, judge, num_ended, order, pixels, recoveries, tell
 
-from impasto.service.store.tables import Attempt, Event, Job, Worker, now
+from impasto.service.store.tables import Job, Worker, now
 
 VARIANTS = 4
 NEVER_RETURNS = 1 / 3
@@ -38,14 +37,12 @@ AWAY_SECONDS = 3.0
 
 
 @dataclass
-class Report:
+class Report(Outcome):
     """What came of it."""
 
-    jobs: int
     workers: int
     apis: int
     kill_every_seconds: float
-    seconds: float = 0.0
     worker_kills: int = 0
     never_returned: int = 0
     api_kills: int = 0
@@ -53,30 +50,11 @@ class Report:
     store_restarts: int = 0
     cuts: int = 0
     requests_repeated: int = 0
-    done: int = 0
-    not_done: dict[str, int] = field(default_factory=dict)
-    committed_twice: int = 0
-    other_pixels: int = 0
-    attempts: int = 0
     kills_amid_a_job: int = 0
     recovery_median_seconds: float | None = None
     recovery_worst_seconds: float | None = None
     kills_amid_an_outage: int = 0
     outage_recovery_worst_seconds: float | None = None
-    load_average: float = 0.0
-
-    @property
-    def is_clean(self) -> bool:
-        """Whether every promise was kept."""
-        return self.done == self.jobs and not self.committed_twice and not self.other_pixels
-
-
-@dataclass(frozen=True)
-class Kill:
-    """A worker that was switched off amid a job."""
-
-    job: str
-    at: datetime
 
 
 def main() -> int:
@@ -96,10 +74,7 @@ def main() -> int:
         Report(given.jobs, given.workers, given.apis, given.kill_every), restarts=given.restarts,
         iterations=given.iterations, timeout=given.timeout, seed=given.seed,
     )  # fmt: skip
-    text = json.dumps(asdict(report), indent=1)
-    print(text)
-    if given.output:
-        given.output.write_text(text + "\n")
+    tell(report, given.output)
     return 0 if report.is_clean else 1
 
 
@@ -133,7 +108,7 @@ class _Storm:
     def __init__(self, fleet: Fleet, report: Report, seed: int) -> None:
         self._fleet, self._report, self._core = fleet, report, fleet.core
         self._chance = random.Random(seed)
-        self._kills: list[Kill] = []
+        self._kills: list[tuple[str, datetime]] = []
         self._outages: list[tuple[datetime, datetime]] = []
         self._num_machines = report.workers
 
@@ -154,23 +129,19 @@ class _Storm:
         self._chance.shuffle(blows)
         num_blows, start = len(blows), time.monotonic()
         next_kill, ended_at_kill = start + report.kill_every_seconds, -1
-        while (num_ended := self._num_ended()) < report.jobs and time.monotonic() - start < timeout:
+        while (ended := num_ended(self._core)) < report.jobs and time.monotonic() - start < timeout:
             fleet.tend()
-            if blows and num_ended >= report.jobs * (num_blows - len(blows) + 1) / (num_blows + 2):
+            if blows and ended >= report.jobs * (num_blows - len(blows) + 1) / (num_blows + 2):
                 blows.pop()()
-            elif time.monotonic() >= next_kill and num_ended > ended_at_kill and self._kill_worker():
+            elif time.monotonic() >= next_kill and ended > ended_at_kill and self._kill_worker():
                 # Not before another job has ended, so that it comes to an end on a machine of any speed.
-                next_kill, ended_at_kill = time.monotonic() + self._pause(), num_ended
+                next_kill, ended_at_kill = time.monotonic() + self._pause(), ended
             time.sleep(0.1)
         report.seconds = round(time.monotonic() - start, 1)
         report.requests_repeated = retries.count
         for job in ids:  # any API knows all of them
             fleet.ask("GET", f"/jobs/{job}", retries=retries).raise_for_status()
         self._judge(ids)
-
-    def _num_ended(self) -> int:
-        with self._core.database.reading() as session:
-            return session.scalar(sa.select(sa.func.count()).where(Job.finished_at.is_not(None))) or 0
 
     # blows
 
@@ -187,7 +158,7 @@ class _Storm:
                 return False
             victim = self._chance.choice(alive)
             query = sa.select(Job.id).join(Worker, Worker.id == Job.worker).where(Worker.host == victim.name)
-            self._kills += [Kill(job, now()) for job in session.scalars(query)]
+            self._kills += [(job, now()) for job in session.scalars(query)]
         report.worker_kills += 1
         if self._chance.random() < NEVER_RETURNS:
             report.never_returned += 1
@@ -234,32 +205,16 @@ class _Storm:
 
     def _judge(self, ids: list[str]) -> None:
         report, core = self._report, self._core
-        records = [core.desk.get(None, job) for job in ids]
-        report.done = sum(record.state == "done" for record in records)
-        report.not_done = dict(Counter(f"{r.state}: {r.error}" for r in records if r.state != "done"))
-        with core.database.reading() as session:
-            events = session.execute(sa.select(Event.job_id, Event.data).where(Event.name == "job")).all()
-            report.attempts = session.scalar(sa.select(sa.func.count()).select_from(Attempt)) or 0
-            query = sa.select(Event.job_id, Event.created_at).where(Event.name == "progress").order_by(Event.id)
-            progress = session.execute(query).all()
-        commits = Counter(job for job, data in events if data["state"] in ("done", "stopped"))
-        files = Counter(key.split("/")[1] for key in core.artifacts.keys("jobs") if key.endswith("result.png"))
-        report.committed_twice = sum(count > 1 for count in commits.values()) + sum(n > 1 for n in files.values())
         found: dict[int, Counter[bytes]] = {}
-        for number, record in enumerate(records):
+        for number, record in enumerate(judge(core, ids, report)):
             if "result" in record.artifacts:
                 found.setdefault(number % VARIANTS, Counter())[pixels(core, record.artifacts["result"])] += 1
         report.other_pixels = sum(counts.total() - max(counts.values()) for counts in found.values())
-        self._tell_recovery(progress)
-
-    def _tell_recovery(self, progress: "list[sa.Row[str, datetime]]") -> None:
-        report = self._report
         calm, rough = list[float](), list[float]()
-        for kill in self._kills:
-            later = [at for job, at in progress if job == kill.job and at > kill.at]
-            if later:
-                is_rough = any(start <= later[0] and end >= kill.at for start, end in self._outages)
-                (rough if is_rough else calm).append((later[0] - kill.at).total_seconds())
+        for (_, killed), at in zip(self._kills, recoveries(core, self._kills), strict=True):
+            if at is not None:
+                is_rough = any(start <= at and end >= killed for start, end in self._outages)
+                (rough if is_rough else calm).append((at - killed).total_seconds())
         report.kills_amid_a_job, report.kills_amid_an_outage = len(calm), len(rough)
         if calm:
             report.recovery_median_seconds = round(statistics.median(calm), 2)

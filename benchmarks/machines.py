@@ -135,10 +135,15 @@ class Machine:
         self.process.wait()
         self.returns_at = time.monotonic() + returns_after
 
+    def tell_to_end(self) -> None:
+        """Tells it to end in order, if it runs."""
+        if self.process is not None and self.is_alive:
+            self.process.send_signal(signal.SIGTERM)
+
     def end(self) -> None:
         """Tells it to end in order, and waits."""
         if self.process is not None and self.is_alive:
-            self.process.send_signal(signal.SIGTERM)
+            self.tell_to_end()
             try:
                 self.process.wait(60)
             except subprocess.TimeoutExpired:
@@ -246,8 +251,7 @@ class Fleet:
     def close(self) -> None:
         """Ends all."""
         for machine in [*self.workers, *self.apis]:
-            if machine.is_alive:
-                machine.process.send_signal(signal.SIGTERM)  # type: ignore[union-attr]
+            machine.tell_to_end()
         for machine in [*self.workers, *self.apis]:
             machine.end()
         self._stack.close()

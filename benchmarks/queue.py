@@ -10,18 +10,18 @@ that were ordered one by one. Needs a PostgreSQL server's programs.
 """
 
 import argparse
-import json
 import os
 import statistics
 import sys
 import tempfile
 import threading
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
-from benchmarks.chaos import order
+from benchmarks.under_fire import order, tell
 from tests.postgres import postgres_server
 
 from impasto.service.core import Core
@@ -98,10 +98,7 @@ def main() -> int:
     parser.add_argument("--output", type=Path)
     given = parser.parse_args()
     reports = measure(given.waiting, given.claimers, given.claims)
-    text = json.dumps([asdict(report) for report in reports], indent=1)
-    print(text)
-    if given.output:
-        given.output.write_text(text + "\n")
+    tell(reports, given.output)
     return 1 if any(report.claimed_twice for report in reports) else 0
 
 
@@ -187,9 +184,9 @@ def _count(core: Core) -> None:
     count_fleet(core.database, 15)
 
 
-def _timed(action: object) -> float:
+def _timed(action: Callable[[], object]) -> float:
     start = time.perf_counter()
-    action()  # type: ignore[operator]
+    action()
     return time.perf_counter() - start
 
 

@@ -17,13 +17,13 @@ import threading
 import time
 from collections import Counter
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import sqlalchemy as sa
-from benchmarks.chaos import order
 from benchmarks.machines import Fleet, Retries, to_json
+from benchmarks.under_fire import num_ended, order, tell
 
 from impasto.service.store.tables import Attempt, Job
 
@@ -65,10 +65,7 @@ def main() -> int:
     parser.add_argument("--output", type=Path)
     given = parser.parse_args()
     report = roll(Report(given.jobs, given.workers, given.apis), given.timeout)
-    text = json.dumps(asdict(report), indent=1)
-    print(text)
-    if given.output:
-        given.output.write_text(text + "\n")
+    tell(report, given.output)
     return 0 if report.is_clean else 1
 
 
@@ -112,16 +109,15 @@ def _roll(fleet: Fleet, report: Report, timeout: float) -> None:
         except (httpx.HTTPError, TimeoutError):
             report.requests_failed += 1
         report.requests += 1
-        with fleet.core.database.reading() as session:
-            num_ended = session.scalar(sa.select(sa.func.count()).where(Job.finished_at.is_not(None))) or 0
-        if machines and num_ended >= report.jobs * (report.restarts + 1) / (len(fleet.apis) + len(fleet.workers) + 2):
+        ended = num_ended(fleet.core)
+        if machines and ended >= report.jobs * (report.restarts + 1) / (len(fleet.apis) + len(fleet.workers) + 2):
             machine = machines.pop(0)
             machine.end()
             machine.start()
             report.restarts += 1
             if machine in fleet.apis:  # the next one ends when this one serves
                 fleet.wait_for_api(fleet.apis.index(machine))
-        if num_ended == report.jobs and not machines:
+        if ended == report.jobs and not machines:
             break
         time.sleep(ASK_SECONDS)
     report.seconds = round(time.monotonic() - start, 1)

@@ -2,14 +2,13 @@
 
 import ctypes
 import logging
-import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 
 import torch
 
 from impasto.errors import RecipeError
+from impasto.free_memory import free_memory, own_memory
 
 logger = logging.getLogger(__name__)
 
@@ -92,33 +91,8 @@ def allowed_bytes(device: torch.device) -> int | None:
     if device.type == "cuda":
         free, total = torch.cuda.mem_get_info(device)
         return total - free + int((1 - KEPT_FREE) * free)
-    own = _kilobytes("/proc/self/status", "VmRSS")
-    free_bytes = [found for found in (_kilobytes("/proc/meminfo", "MemAvailable"), *_free_in_containers()) if found]
-    return own + int((1 - KEPT_FREE) * min(free_bytes)) if own and free_bytes else None
-
-
-def _kilobytes(path: str, name: str) -> int | None:
-    """A value of a file of the system's, in bytes."""
-    with suppress(OSError):
-        match = re.search(rf"^{name}:\s+(\d+) kB", Path(path).read_text("ascii", "replace"), re.MULTILINE)
-        return int(match[1]) * 1024 if match else None
-    return None
-
-
-def _free_in_containers() -> Iterator[int]:
-    """What each control group around the process leaves free, caches of files not counted as used."""
-    with suppress(OSError):
-        group = next(
-            (line[3:] for line in Path("/proc/self/cgroup").read_text().splitlines() if line[:3] == "0::"), "/"
-        )
-        folder = Path("/sys/fs/cgroup") / group.lstrip("/")
-        for place in (folder, *folder.parents):
-            with suppress(OSError, ValueError):
-                limit, used = (int((place / name).read_text()) for name in ("memory.max", "memory.current"))
-                cached = re.search(r"^inactive_file (\d+)", (place / "memory.stat").read_text(), re.MULTILINE)
-                yield max(1, limit - used + (int(cached[1]) if cached else 0))
-            if place == Path("/sys/fs/cgroup"):
-                break
+    own, free_bytes = own_memory(), free_memory()
+    return None if own is None or free_bytes is None else own + int((1 - KEPT_FREE) * free_bytes)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

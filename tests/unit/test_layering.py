@@ -12,7 +12,7 @@ import impasto
 PACKAGE = Path(impasto.__file__).parent
 
 ROOMS = [
-    "errors", "recipe", "formats", "devices", "images", "losses", "encoders", "objective", "optimizers",
+    "errors", "free_memory", "recipe", "formats", "devices", "images", "losses", "encoders", "objective", "optimizers",
     "engine", "pipeline", "examples", "bench", "runs", "service", "cli", "__main__",
 ]  # fmt: skip
 """From the ground up: a room may import those before it."""

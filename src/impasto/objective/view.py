@@ -51,18 +51,9 @@ class View:
         edge: int | None = None, margin: int = 0, *, wraps: bool = False, interpolates: bool = False,
         layers: Collection[str] | None = None,
     ) -> "View":  # fmt: skip
-        """The view of a picture of a height and width; arguments as the attributes.
+        """The view of a picture of a height and width in pixels; other arguments are the attributes, and `layers`.
 
-        Args:
-            size: Height and width in pixels.
-            encoder: See `View`.
-            looker: See `View`.
-            asked: See `View`.
-            edge: See `View`.
-            margin: See `View`.
-            wraps: See `View`.
-            interpolates: See `View`.
-            layers: Those that are looked at, if they are not the asked ones.
+        These are the layers that decide the halo, where they are not those that are asked for.
 
         Raises:
             RecipeError: If the edge is given and the encoder cannot say how far it looks.

@@ -249,7 +249,7 @@ def _within_memory(
             **{name: begun[name] for name in PLANNED if name in begun and name not in recipe.model_fields_set}
         )
     sizes = memory_sizes(inputs, recipe)
-    has_scratch = execution.scratch is not None and device.type == "cpu"
+    has_scratch = execution.scratch is not None
     plan = plan_within(encoders, recipe, sizes, device, execution.max_memory, has_scratch=has_scratch)
     for sentence in plan.lowered:
         logger.warning("%s", sentence)

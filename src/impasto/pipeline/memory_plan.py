@@ -9,16 +9,17 @@ import torch
 from impasto.devices import allowed_bytes
 from impasto.encoders import Encoder
 from impasto.errors import OutOfMemoryError
+from impasto.objective.view import is_tiled
 from impasto.objective.weighting import texture_layers_of
 from impasto.optimizers.lbfgs import LEAST_HISTORY
 from impasto.pipeline.build import for_encoder
 from impasto.pipeline.memory import Sizes, peak_bytes, view_of
-from impasto.recipe import Recipe, size_in_words
+from impasto.recipe import Recipe, choices, size_in_words
 
 EDGES = (4096, 3072, 2048, 1536, 1024, 768, 512, 384, 256, 128)
 """Edges of tiles that a plan considers, in pixels."""
 
-KEPT = ("float32", "float16", "none")
+KEPT = choices("kept_targets")
 """How targets are kept, from the most memory to the least."""
 
 PLANNED = ("tile_edge", "kept_targets", "history_size")
@@ -36,7 +37,7 @@ class MemoryPlan:
         recipe: With the edge of tiles, what is kept, and a shorter history if memory requires it.
         is_low_memory: Whether encoders store activations as bytes; the gradient stays the same.
         peak_bytes: Expected peak of the process.
-        lowered: A sentence for each saving.
+        lowered: A sentence for each saving, and for what tiles do without.
         slowdown: Time of an iteration of the finest level, in those of the whole picture.
         uses_scratch: Whether the history of L-BFGS is in files.
     """
@@ -115,11 +116,15 @@ def plan_within(
         sizes: As there.
         device: Where it computes.
         limit: Bytes that were allowed; None for what is free, within which the plan stays if it can.
-        has_scratch: As there.
+        has_scratch: As there; no use on an accelerator, whose memory is not the machine's.
     """
-    if limit is not None:
-        return plan_memory(encoders, recipe, sizes, limit, has_scratch=has_scratch)
-    return plan_memory(encoders, recipe, sizes, allowed_bytes(device), is_strict=False, has_scratch=has_scratch)
+    most = allowed_bytes(device) if limit is None else limit
+    has_scratch = has_scratch and device.type == "cpu"
+    plan = plan_memory(encoders, recipe, sizes, most, is_strict=limit is not None, has_scratch=has_scratch)
+    if plan.recipe.is_corrected and is_tiled(sizes.output, plan.recipe.tile_edge):
+        sentence = f"In tiles, {recipe.model} is not corrected by the encoder that finishes."
+        plan = replace(plan, lowered=(*plan.lowered, sentence))
+    return plan
 
 
 def slowdown_of(encoder: Encoder, recipe: Recipe, size: tuple[int, int]) -> float:

@@ -349,8 +349,9 @@ class _Seconds:
             if options.threads is not None:
                 torch.set_num_threads(options.threads)
             estimated = estimate(
-                recipe, content, known_styles, options.device, trust=options.trust, max_memory=options.max_memory
-            )
+                recipe, content, known_styles, options.device, trust=options.trust, max_memory=options.max_memory,
+                has_scratch=options.scratch is not None,
+            )  # fmt: skip
             self._known[key] = estimated.seconds
             self.peak_bytes = max(self.peak_bytes, estimated.memory.peak_bytes)
         return self._known[key]

@@ -15,7 +15,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from impasto.errors import UserError
-from impasto.service.memory import free_memory
+from impasto.free_memory import free_memory
 
 __all__ = ["LOOPBACK", "Settings"]
 

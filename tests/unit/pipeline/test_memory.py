@@ -181,6 +181,15 @@ def test_a_run_fits_into_what_is_free_unless_it_cannot() -> None:
     assert free is None or plan.recipe.tile_edge is not None
 
 
+def test_a_picture_in_tiles_is_said_to_do_without_the_correction() -> None:
+    recipe = Recipe(look="classic", model="compact", finish="vgg19:8", tile_edge=64)
+    cpu, encoders = torch.device("cpu"), [TinyEncoder(), TinyEncoder()]
+    sentence = "In tiles, compact is not corrected by the encoder that finishes."
+    assert sentence in plan_within(encoders, recipe, SIZES, cpu, None).lowered
+    for other in (recipe.replace(tile_edge=None), recipe.replace(finish=None)):
+        assert sentence not in plan_within(encoders, other, SIZES, cpu, 10**12).lowered
+
+
 def test_a_lowered_history_is_in_the_recipe_and_the_plan_is_told(caplog: pytest.LogCaptureFixture) -> None:
     content, style = torch.rand(3, 64, 96), torch.rand(3, 64, 64)
     plans: list[Any] = []

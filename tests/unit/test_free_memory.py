@@ -2,7 +2,7 @@
 
 import pytest
 
-from impasto.service.memory import free_memory
+from impasto.free_memory import free_memory, own_memory
 
 UNLIMITED = str(2**63 - 4096)
 """How version 1 says that there is no limit."""
@@ -36,6 +36,18 @@ def test_a_container_gives_no_more_than_its_limit(machine, group, file):
     assert free_memory(root) == 2_000_000_000
 
 
+@pytest.mark.parametrize(
+    ("group", "folder", "limit", "used", "cached"),
+    [("0::/\n", "", "memory.max", "memory.current", "inactive_file"),
+     ("4:memory:/\n", "memory/", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")],
+)  # fmt: skip
+def test_a_container_gives_what_is_left_and_what_caches_can_give_back(machine, group, folder, limit, used, cached):
+    place = f"sys/fs/cgroup/{folder}"
+    root = machine(**{"proc/self/cgroup": group, place + limit: "2000000000\n", place + used: "1500000000\n",
+                      f"{place}memory.stat": f"anon 5\n{cached} 300000000\n"})  # fmt: skip
+    assert free_memory(root) == 800_000_000
+
+
 @pytest.mark.parametrize("limit", ["max", UNLIMITED])
 def test_a_group_without_a_limit_gives_all(machine, limit):
     root = machine(**{"proc/self/cgroup": "0::/\n4:memory:/\n", "sys/fs/cgroup/memory.max": limit,
@@ -49,3 +61,7 @@ def test_a_system_that_says_nothing_sets_no_limit(tmp_path):
 
 def test_this_machine_has_memory():
     assert free_memory() > 10**8
+
+
+def test_this_process_has_memory():
+    assert own_memory() > 10**6
