@@ -1,12 +1,18 @@
 """The style term of nearest-neighbor features: matches, masks, several styles."""
 
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from impasto.losses.neighbors import Matching
+from impasto.encoders.compact import load_compact
+from impasto.images.load import load_picture
+from impasto.images.resizing import resize
+from impasto.losses.neighbors import Matching, Search
 from impasto.objective.masks import Style
 from impasto.objective.neighbor_term import NeighborTerm, content_share
 from impasto.objective.objective import Objective
@@ -18,6 +24,10 @@ SIZE = (48, 64)
 
 def picture(seed: int, size: tuple[int, int] = SIZE) -> Tensor:
     return torch.rand((1, 3, *size), generator=torch.Generator().manual_seed(seed))
+
+
+def bundled(name: str) -> Tensor:
+    return resize(load_picture(Path(str(files("impasto.examples"))) / name).pixels, (128, 192))
 
 
 def objective(encoder: TinyEncoder, content: Tensor, *styles: Style | Tensor, **values: Any) -> Objective:
@@ -144,3 +154,26 @@ def test_the_border_of_the_picture_feels_it_too(tiny_encoder: TinyEncoder) -> No
     gradient = objective(tiny_encoder, picture(0), picture(1)).evaluate(picture(2)).gradient.abs().mean(1)[0]
     border = torch.cat([gradient[0], gradient[-1], gradient[:, 0], gradient[:, -1]])
     assert border.mean() > gradient.mean() / 5
+
+
+def test_a_search_in_few_components_keeps_99_percent_of_the_similarity(monkeypatch: pytest.MonkeyPatch) -> None:
+    photo, painting = (bundled(name) for name in ("content/chelsea.jpg", "style/munch.jpg"))
+    similarities: list[tuple[Tensor, Tensor]] = []
+    given: list[Tensor] = []
+
+    class Compared(Search):
+        def nearest(self, queries: Tensor, mean: Tensor) -> Tensor:
+            found = super().nearest(queries, mean)
+            assert self._basis is not None
+            exact = F.normalize(queries - mean, dim=1) @ F.normalize(given[-1] - given[-1].mean(0), dim=1).mT
+            similarities.append((exact.gather(1, found[:, None]).mean(), exact.amax(1).mean()))
+            return found
+
+    def search(keys: Tensor, num_queries: int) -> Search:
+        given.append(keys)
+        return Compared(keys, num_queries)
+
+    monkeypatch.setattr("impasto.objective.neighbor_term.Search", search)
+    objective(load_compact(), photo, painting, matching=Matching.OF_CONTENT)
+    ((found, exact),) = similarities
+    assert 0.99 * exact < found <= exact
