@@ -6,11 +6,10 @@ waits for this very order.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from impasto.service.jobs.routing import QUEUE, Need, abilities, route
@@ -21,7 +20,7 @@ from impasto.service.store.tables import Job
 if TYPE_CHECKING:
     from dbos import DBOSClient
 
-__all__ = ["APPLICATION", "VERSION", "WORKFLOW", "Queue", "workflow_id"]
+__all__ = ["APPLICATION", "VERSION", "WORKFLOW", "Queue", "parse_workflow_id", "workflow_id"]
 
 APPLICATION = "impasto"
 WORKFLOW = "paint"
@@ -78,27 +77,19 @@ class Queue:
             job.run,
         )
 
-    def resume_of(self, worker: str) -> int:
-        """Puts back what a lost worker had taken; returns how much that was."""
+    def taken(self, worker: str | None = None) -> dict[str, str]:
+        """Workflows that have been taken from the queue and not ended, with the ids of their workers.
+
+        Args:
+            worker: Only those of this one.
+        """
         found = self._client.list_workflows(executor_id=worker, status="PENDING", load_input=False, load_output=False)
-        if found:
-            queues = self._queues_of([workflow.workflow_id for workflow in found])
-            for workflow in found:
-                self._client.resume_workflow(
-                    workflow.workflow_id, queue_name=queues.get(workflow.workflow_id.partition(".")[0], QUEUE)
-                )
-        return len(found)
+        return {workflow.workflow_id: workflow.executor_id for workflow in found if workflow.executor_id}
 
-    def _queues_of(self, workflow_ids: Sequence[str]) -> dict[str, str]:
-        """By the ids of their jobs."""
-        ids = [name.partition(".")[0] for name in workflow_ids]
-        with self._database.reading() as session:
-            return dict(session.execute(sa.select(Job.id, Job.queue).where(Job.id.in_(ids))).all())
-
-    def executors(self) -> set[str]:
-        """Workers that have taken something from the queue which has not ended."""
-        found = self._client.list_workflows(status="PENDING", load_input=False, load_output=False)
-        return {workflow.executor_id for workflow in found if workflow.executor_id}
+    def call_off(self, workflow_ids: Collection[str]) -> None:
+        """Ends workflows that stand for nothing any more: nobody begins them, and who is in one comes to an end."""
+        if workflow_ids:
+            self._client.cancel_workflows(list(workflow_ids))
 
     def find_waiting(self, workflow_ids: Sequence[str]) -> set[str]:
         """Which of some workflows wait in the queue, or have been taken from it and not ended."""
@@ -139,3 +130,9 @@ class Queue:
 def workflow_id(job_id: str, run: int) -> str:
     """The id of the workflow that stands for one handing over of a job."""
     return f"{job_id}.{run}"
+
+
+def parse_workflow_id(name: str) -> tuple[str, int]:
+    """The job and the run that a workflow stands for."""
+    job_id, _, run = name.partition(".")
+    return job_id, int(run)

@@ -2,13 +2,14 @@
 
 DBOS itself resumes only what belongs to a process that comes back under its own id. Here every worker has a heartbeat
 in a table; whoever looks (the service, and every worker) buries those that went silent, or whose process on this
-machine has gone, and resumes their workflows.
+machine has gone, and hands over anew what they had.
 """
 
 import datetime
 import logging
 import os
 import socket
+from collections.abc import Collection
 
 import sqlalchemy as sa
 
@@ -31,6 +32,7 @@ class Reaper:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._host = socket.gethostname()[:200]
+        self._not_begun: set[str] = set()
 
     def look(self) -> list[str]:
         """Buries every worker that is lost, and finds others for what waits; returns the ids of the jobs taken back."""
@@ -43,19 +45,30 @@ class Reaper:
                 jobs += self.bury(worker.id, "its worker was not heard of any more")
             elif worker.host == self._host and not _is_alive(worker.pid):
                 jobs += self.bury(worker.id, "its worker's process ended")
-        for stranger in self._strangers({worker.id for worker in workers}):
+        taken = self._core.queue.taken()
+        for stranger in self._strangers({worker.id for worker in workers}, set(taken.values())):
             jobs += self.bury(stranger, "its worker was not heard of any more")
+        self._give_back_unknown(taken)
         self._core.attempts.reroute()
         return jobs
 
-    def _strangers(self, known: set[str]) -> set[str]:
+    def _give_back_unknown(self, taken: Collection[str]) -> None:
+        """Finds others for what a worker took and does not know of: the database's answer was lost on the way.
+
+        It has had the time from one look to the next to begin.
+        """
+        not_begun = self._core.attempts.find_not_begun(taken)
+        self._core.attempts.hand_over_anew(not_begun & self._not_begun)
+        self._not_begun = not_begun - self._not_begun
+
+    def _strangers(self, known: set[str], takers: set[str]) -> set[str]:
         """Workers that are in no list and have work: buried while they lived, they took more before they ended."""
         with self._core.database.reading() as session:
             query = sa.select(Job.worker).where(
                 Job.finished_at.is_(None), Job.state == State.RUNNING, Job.worker.is_not(None)
             )
             busy = {worker for worker in session.scalars(query) if worker is not None}
-            strangers = (busy | self._core.queue.executors()) - known
+            strangers = (busy | takers) - known
             # Who has signed on since is none.
             return strangers - set(session.scalars(sa.select(Worker.id).where(Worker.id.in_(strangers))))
 

@@ -52,18 +52,69 @@ def test_a_process_that_has_gone_is_not_waited_for(core):
     assert Reaper(core).look() == [job.id]
 
 
-def test_what_was_taken_from_the_queue_and_not_begun_goes_back(core):
-    core.desk.create("ann", new_job())
+def take(core, worker):
+    """As DBOS does when a worker takes what waits."""
     with core.database.writing() as session:
+        table = table_of_workflows(core.database)
         session.execute(
-            sa.text(f"UPDATE {table_of_workflows(core.database)} SET status = 'PENDING', executor_id = 'gone'")
+            sa.text(f"UPDATE {table} SET status = 'PENDING', executor_id = '{worker}' WHERE status = 'ENQUEUED'")
         )
+
+
+def statuses(core):
+    with core.database.reading() as session:
+        rows = session.execute(sa.text(f"SELECT workflow_uuid, status FROM {table_of_workflows(core.database)}"))
+        return dict(rows.all())
+
+
+def test_what_was_taken_from_the_queue_and_not_begun_is_handed_over_anew(core):
+    job, _ = core.desk.create("ann", new_job())
+    take(core, "gone")
     sign_on(core, "gone", host="another machine", age=60)
     Reaper(core).look()
-    with core.database.reading() as session:
-        assert session.execute(
-            sa.text(f"SELECT status, queue_name FROM {table_of_workflows(core.database)}")
-        ).all() == [("ENQUEUED", "impasto-jobs")]
+    assert statuses(core) == {f"{job.id}.1": "CANCELLED", f"{job.id}.2": "ENQUEUED"}
+
+
+def test_what_a_worker_at_work_took_and_does_not_know_of_is_handed_over_anew(core):
+    job, _ = core.desk.create("ann", new_job())
+    take(core, "here")
+    sign_on(core, "here")
+    reaper = Reaper(core)
+    reaper.look()
+    assert statuses(core) == {f"{job.id}.1": "PENDING"}  # it may be about to begin
+    reaper.look()
+    assert statuses(core) == {f"{job.id}.1": "CANCELLED", f"{job.id}.2": "ENQUEUED"}
+
+
+def test_what_a_worker_has_begun_is_left_alone(core):
+    sign_on(core, "here")
+    job = begun(core, "here")
+    take(core, "here")
+    reaper = Reaper(core)
+    for _ in range(3):
+        assert reaper.look() == []
+    assert statuses(core) == {f"{job.id}.1": "PENDING"}
+
+
+def test_a_job_that_two_take_back_at_once_waits_once_and_outlives_another_loss(core):
+    job = begun(core, "silent")
+    take(core, "silent")
+    seen = core.queue.taken("silent")
+    assert Reaper(core).bury("silent", "it was silent") == [job.id]
+    assert core.attempts.begin(job.id, 2, "next") is not None
+    take(core, "next")
+    core.attempts.hand_over_anew(seen)  # by one who saw the same, and is late
+    assert core.queue.taken() == {f"{job.id}.2": "next"}
+    Reaper(core).bury("next", "it was silent, too")
+    assert statuses(core) == {f"{job.id}.1": "CANCELLED", f"{job.id}.2": "CANCELLED", f"{job.id}.3": "ENQUEUED"}
+
+
+def test_a_late_worker_that_ends_its_workflow_before_it_is_called_off_takes_no_job_along(core):
+    job = begun(core, "late")
+    with core.database.writing() as session:
+        session.execute(sa.text(f"UPDATE {table_of_workflows(core.database)} SET status = 'SUCCESS'"))
+    Reaper(core).bury("late", "it was silent")
+    assert statuses(core) == {f"{job.id}.1": "SUCCESS", f"{job.id}.2": "ENQUEUED"}
 
 
 def test_a_worker_that_took_work_after_it_was_buried_is_missed(core):
@@ -74,9 +125,7 @@ def test_a_worker_that_took_work_after_it_was_buried_is_missed(core):
 
 def test_what_a_buried_worker_took_from_the_queue_and_did_not_begin_goes_back(core):
     job, _ = core.desk.create("ann", new_job())
-    with core.database.writing() as session:
-        table = table_of_workflows(core.database)
-        session.execute(sa.text(f"UPDATE {table} SET status = 'PENDING', executor_id = 'buried'"))
+    take(core, "buried")
     Reaper(core).look()
-    assert core.queue.executors() == set()
-    assert core.queue.find_waiting([f"{job.id}.1"])
+    assert core.queue.taken() == {}
+    assert core.queue.find_waiting([f"{job.id}.2"])

@@ -1,6 +1,6 @@
 """The workers' side of jobs. An attempt number fences off whoever is late: what it writes is refused from then on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from impasto.service.jobs.moves import PICTURE, end_attempt, find_locked, hand_o
 from impasto.service.jobs.records import JobRecord
 from impasto.service.jobs.routing import WAITS, Need, abilities, is_waiting, reason_to_wait, route
 from impasto.service.jobs.states import State
-from impasto.service.queue import Queue
+from impasto.service.queue import Queue, parse_workflow_id, workflow_id
 from impasto.service.settings import Settings
 from impasto.service.store.database import Database
 from impasto.service.store.tables import Attempt, Job, Worker, now
@@ -323,17 +323,37 @@ class Attempts:
                 end_attempt(session, job, f"lost: {how}", at=last_heard)
                 if job.kind != PICTURE:
                     job.worker = None
+                    self._queue.enqueue(session, job)
                     continue
                 job.error = how if job.failed_attempts >= self._settings.max_attempts else None
-                wishes = {"cancel": State.CANCELLED, "pause": State.PAUSED}
-                state = wishes.get(job.wanted or "", State.QUEUED)
-                if state is State.PAUSED:
+                if job.wanted == "cancel":
+                    move(session, self._queue, job, State.CANCELLED)
+                elif job.wanted == "pause":
                     job.wanted = None
-                move(session, self._queue, job, state)
-        # The workflows come after the rows: one that is resumed finds its job waiting. If this process ends in
-        # between, the next one that looks for lost workers goes on here.
-        self._queue.resume_of(worker)
+                    move(session, self._queue, job, State.PAUSED)
+                else:
+                    hand_over(session, self._queue, job)
+        # What it had taken comes after the rows. If this process ends in between, the next one that looks for lost
+        # workers goes on here.
+        self.hand_over_anew(self._queue.taken(worker))
         return [job.id for job in lost]
+
+    def find_not_begun(self, workflow_ids: Collection[str]) -> set[str]:
+        """Which of some workflows that were taken from the queue their jobs still wait for."""
+        job_ids = [parse_workflow_id(name)[0] for name in workflow_ids]
+        query = sa.select(Job.id, Job.run).where(is_waiting(), Job.id.in_(job_ids))
+        with self._database.reading() as session:
+            return {workflow_id(row.id, row.run) for row in session.execute(query)}.intersection(workflow_ids)
+
+    def hand_over_anew(self, workflow_ids: Collection[str]) -> None:
+        """Calls off workflows that were taken from the queue; jobs that wait for them get others.
+
+        They are not put back themselves: one that two processes put back at once would be carried out and still be
+        there, and then be taken for what a later loss of its worker left behind.
+        """
+        for name in self.find_not_begun(workflow_ids):
+            self.pass_on(*parse_workflow_id(name))
+        self._queue.call_off(workflow_ids)
 
     def _park(self, session: Session, job: Job) -> None:
         how = f" The last time: {job.error}" if job.error else ""

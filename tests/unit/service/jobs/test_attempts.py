@@ -20,7 +20,7 @@ def test_a_job_is_begun_by_one_worker(core, job):
 def test_a_late_worker_cannot_write(core, job):
     late = core.attempts.begin(job.id, 1, "first")
     core.attempts.lose("first", "it was killed")
-    new = core.attempts.begin(job.id, 1, "second")
+    new = core.attempts.begin(job.id, 2, "second")
     for write in (
         lambda: core.attempts.tell_progress(late, {"iteration": 9}),
         lambda: core.attempts.tell_checkpoint(late, {"checkpoint": "late"}),
@@ -60,9 +60,9 @@ def test_what_was_asked_of_a_lost_worker_is_done(core, job, ask, state):
 
 def test_a_job_that_takes_down_its_workers_is_parked_with_the_reason(core, job):
     for number in range(3):
-        assert core.attempts.begin(job.id, 1, f"worker-{number}") is not None
+        assert core.attempts.begin(job.id, number + 1, f"worker-{number}") is not None
         core.attempts.lose(f"worker-{number}", "killed by SIGKILL")
-    assert core.attempts.begin(job.id, 1, "another") is None
+    assert core.attempts.begin(job.id, 4, "another") is None
     parked = core.desk.get(None, job.id)
     assert parked.state is State.FAILED
     assert "3 times in a row" in parked.error
@@ -71,7 +71,7 @@ def test_a_job_that_takes_down_its_workers_is_parked_with_the_reason(core, job):
 
 def test_a_checkpoint_shows_that_a_job_gets_ahead(core, job):
     for number in range(5):
-        assignment = core.attempts.begin(job.id, 1, f"worker-{number}")
+        assignment = core.attempts.begin(job.id, number + 1, f"worker-{number}")
         core.attempts.tell_checkpoint(assignment, {"checkpoint": f"c{number}"})
         core.attempts.lose(f"worker-{number}", "killed")
     assert core.desk.get(None, job.id).state is State.QUEUED

@@ -106,6 +106,6 @@ def test_recovery_is_from_the_last_heartbeat_to_the_next_attempt(tmp_path: Path)
             session.execute(sa.update(Worker).values(heartbeat_at=now() - datetime.timedelta(seconds=20)))
         assert service.attempts.lose("gone", "no word") == [job_id]
         assert count_fleet(service.database, 15).queues == {"impasto-jobs": 1}
-        assert service.attempts.begin(job_id, 1, "another") is not None
+        assert service.attempts.begin(job_id, 2, "another") is not None
         (seconds,) = count_fleet(service.database, 15).recovery_seconds
         assert seconds >= 20
