@@ -3,23 +3,21 @@
     python -m benchmarks.chaos                     # 200 jobs, 2 workers, a kill every 5 seconds, 2 restarts
     python -m benchmarks.chaos --jobs 12 --kill-every 4 --restarts 1
 
-Every job must end done, with exactly one committed result, and with the pixels of a run that nobody disturbed. Recovery
-is the time from a kill to the first progress of the job that the killed worker had.
+Every job must end done, with exactly one committed result, and with the pixels of a run that nobody disturbed.
 """
 
 import argparse
 import os
 import random
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 from benchmarks.under_fire import Outcome, judge, num_ended, order, pixels, recoveries, tell
@@ -39,11 +37,7 @@ class Report(Outcome):
     workers: int
     kill_every_seconds: float
     worker_kills: int = 0
-    kills_amid_a_job: int = 0
     service_kills: int = 0
-    recovery_median_seconds: float | None = None
-    recovery_worst_seconds: float | None = None
-    restart_recovery_worst_seconds: float | None = None
 
 
 class Service:
@@ -145,7 +139,8 @@ class _Storm:
         self._core = _open(data)
         self._data, self._report, self._iterations = data, report, iterations
         self._chance = random.Random(seed)
-        self._kills: list[tuple[str, Any, bool]] = []  # job, time, and whether the whole service went
+        self._kills: list[tuple[str, datetime]] = []
+        self._service_kills: list[datetime] = []
 
     def run(self, expected: dict[int, bytes], restarts: int, timeout: float) -> None:
         """All of it."""
@@ -158,14 +153,15 @@ class _Storm:
             time.sleep(0.1)
             is_time = ended >= report.jobs * (report.service_kills + 1) / (restarts + 1)
             if report.service_kills < restarts and is_time:
-                self._note_kills(self._workers(), is_service=True)
+                self._service_kills.append(now())
+                self._note_kills(self._workers())
                 service.kill([worker.pid for worker in self._workers()])
                 report.service_kills += 1
                 service.start()
                 next_kill = time.monotonic() + report.kill_every_seconds
             elif time.monotonic() >= next_kill and (workers := self._workers()):
                 victim = self._chance.choice(workers)
-                self._note_kills([victim], is_service=False)
+                self._note_kills([victim])
                 _kill(victim.pid)
                 report.worker_kills += 1
                 next_kill = time.monotonic() + self._chance.uniform(0.5, 1.5) * report.kill_every_seconds
@@ -178,27 +174,17 @@ class _Storm:
         with self._core.database.reading() as session:
             return list(session.scalars(sa.select(Worker)))
 
-    def _note_kills(self, victims: list[Worker], *, is_service: bool) -> None:
+    def _note_kills(self, victims: list[Worker]) -> None:
         with self._core.database.reading() as session:
             query = sa.select(Job.id).where(Job.worker.in_([worker.id for worker in victims]))
-            self._kills += [(job, now(), is_service) for job in session.scalars(query)]
+            self._kills += [(job, now()) for job in session.scalars(query)]
 
     def _judge(self, ids: list[str], expected: dict[int, bytes]) -> None:
         report, core = self._report, self._core
         for number, record in enumerate(judge(core, ids, report)):
             if "result" in record.artifacts:
                 report.other_pixels += pixels(core, record.artifacts["result"]) != expected[number % VARIANTS]
-        seconds: dict[bool, list[float]] = {False: [], True: []}
-        went_on = recoveries(core, [(job, killed) for job, killed, _ in self._kills])
-        for (_, killed, is_service), at in zip(self._kills, went_on, strict=True):
-            if at is not None:
-                seconds[is_service].append((at - killed).total_seconds())
-        report.kills_amid_a_job = len(seconds[False])
-        if seconds[False]:
-            report.recovery_median_seconds = round(statistics.median(seconds[False]), 2)
-            report.recovery_worst_seconds = round(max(seconds[False]), 2)
-        if seconds[True]:
-            report.restart_recovery_worst_seconds = round(max(seconds[True]), 2)
+        report.recovery = recoveries(core, self._kills, [(at, at) for at in self._service_kills])
 
 
 def _open(data: Path) -> Core:

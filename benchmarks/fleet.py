@@ -6,13 +6,12 @@
 Needs a PostgreSQL server's programs and the extra `dev`. Every process has the name of a machine of its own, so that
 one that is killed is missed by its heartbeat alone, as on another machine; one in three never comes back, and a new one
 takes its place. Every job must end done, with exactly one committed result, whose pixels are those of all jobs of the
-same recipe. Recovery is the time from a kill to the first progress of the job that the killed worker had.
+same recipe.
 """
 
 import argparse
 import os
 import random
-import statistics
 import sys
 import tempfile
 import time
@@ -50,11 +49,6 @@ class Report(Outcome):
     store_restarts: int = 0
     cuts: int = 0
     requests_repeated: int = 0
-    kills_amid_a_job: int = 0
-    recovery_median_seconds: float | None = None
-    recovery_worst_seconds: float | None = None
-    kills_amid_an_outage: int = 0
-    outage_recovery_worst_seconds: float | None = None
 
 
 def main() -> int:
@@ -210,17 +204,7 @@ class _Storm:
             if "result" in record.artifacts:
                 found.setdefault(number % VARIANTS, Counter())[pixels(core, record.artifacts["result"])] += 1
         report.other_pixels = sum(counts.total() - max(counts.values()) for counts in found.values())
-        calm, rough = list[float](), list[float]()
-        for (_, killed), at in zip(self._kills, recoveries(core, self._kills), strict=True):
-            if at is not None:
-                is_rough = any(start <= at and end >= killed for start, end in self._outages)
-                (rough if is_rough else calm).append((at - killed).total_seconds())
-        report.kills_amid_a_job, report.kills_amid_an_outage = len(calm), len(rough)
-        if calm:
-            report.recovery_median_seconds = round(statistics.median(calm), 2)
-            report.recovery_worst_seconds = round(max(calm), 2)
-        if rough:
-            report.outage_recovery_worst_seconds = round(max(rough), 2)
+        report.recovery = recoveries(core, self._kills, self._outages)
 
 
 if __name__ == "__main__":

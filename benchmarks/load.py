@@ -8,6 +8,7 @@ write HTTP by hand onto sockets, so that they take little of the processor that 
 import argparse
 import asyncio
 import contextlib
+import datetime
 import json
 import os
 import platform
@@ -31,7 +32,7 @@ from impasto.examples import example_path
 from impasto.service.core import Core
 from impasto.service.jobs.records import JobInputs, NewJob
 from impasto.service.settings import PREFIX, Settings
-from impasto.service.store.tables import Job
+from impasto.service.store.tables import Job, Worker, now
 
 RESULTS = Path(__file__).parent / "results" / "load.json"
 API = "/api/v1"
@@ -180,6 +181,10 @@ def measure_reads(server: Server, seconds: float) -> dict[str, Any]:
 def measure_streams(server: Server, seconds: float) -> dict[str, Any]:
     """500 readers, 25 at each of 20 jobs; workers tell progress meanwhile."""
     core = server.core
+    moment = now()
+    later = moment + datetime.timedelta(days=1)  # as if it were on another machine, and heard of all the time
+    with core.database.writing() as session:
+        session.add(Worker(id="bench", host="bench", pid=1, started_at=moment, heartbeat_at=later, is_draining=False))
     assignments = []
     for _ in range(NUM_STREAMED_JOBS):
         record, _ = core.desk.create("local", new_job(height=64))

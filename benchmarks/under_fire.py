@@ -1,13 +1,14 @@
 """Jobs under fire: what the benchmarks of one machine and of a fleet order, and how they judge what came of it."""
 
 import json
+import statistics
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import sqlalchemy as sa
 from PIL import Image
@@ -18,6 +19,20 @@ from impasto.service.jobs.records import JobInputs, JobRecord, NewJob
 from impasto.service.store.tables import Attempt, Event, Job
 
 STYLES = ("oil", "mosaic", "waves")
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """How long kills were felt, in seconds."""
+
+    kills: int
+    median: float
+    worst: float
+
+    @classmethod
+    def of(cls, seconds: Sequence[float]) -> Self:
+        """Of at least one kill."""
+        return cls(len(seconds), round(statistics.median(seconds), 2), round(max(seconds), 2))
 
 
 @dataclass
@@ -32,6 +47,7 @@ class Outcome:
         committed_twice: Jobs with more than one result.
         other_pixels: Jobs whose picture is not that of their recipe.
         attempts: In all.
+        recovery: From the kill of a worker amid a job to the job's next progress, by what befell it meanwhile.
         load_average: Of the machine, over five minutes.
     """
 
@@ -43,6 +59,7 @@ class Outcome:
     committed_twice: int = 0
     other_pixels: int = 0
     attempts: int = 0
+    recovery: dict[str, Recovery] = field(default_factory=dict)
     load_average: float = 0.0
 
     @property
@@ -81,12 +98,34 @@ def judge(core: Core, ids: Sequence[str], outcome: Outcome) -> list[JobRecord]:
     return records
 
 
-def recoveries(core: Core, kills: Sequence[tuple[str, datetime]]) -> list[datetime | None]:
-    """When each job of a killed worker went on: its first progress after the kill; None if there was none."""
+def recoveries(
+    core: Core, kills: Sequence[tuple[str, datetime]], outages: Sequence[tuple[datetime, datetime]]
+) -> dict[str, Recovery]:
+    """How long jobs of killed workers took to go on, from the kill to the first progress after it.
+
+    Args:
+        core: The service's.
+        kills: Jobs with the time of the kill.
+        outages: Times in which more than a worker was away.
+
+    Returns:
+        By what else befell the job meanwhile: ``nothing``, ``outage``, or ``another kill`` of its worker.
+    """
     with core.database.reading() as session:
         query = sa.select(Event.job_id, Event.created_at).where(Event.name == "progress").order_by(Event.id)
         progress = session.execute(query).all()
-    return [next((at for other, at in progress if other == job and at > killed), None) for job, killed in kills]
+    seconds: dict[str, list[float]] = {}
+    for job, killed in kills:
+        went_on = next((at for other, at in progress if other == job and at > killed), None)
+        if went_on is None:
+            continue
+        what = "nothing"
+        if any(start <= went_on and end >= killed for start, end in outages):
+            what = "outage"
+        elif any(other == job and killed < at < went_on for other, at in kills):
+            what = "another kill"
+        seconds.setdefault(what, []).append((went_on - killed).total_seconds())
+    return {what: Recovery.of(each) for what, each in seconds.items()}
 
 
 def pixels(core: Core, key: str) -> bytes:

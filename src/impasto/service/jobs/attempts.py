@@ -356,7 +356,7 @@ class Attempts:
         self._queue.call_off(workflow_ids)
 
     def _park(self, session: Session, job: Job) -> None:
-        how = f" The last time: {job.error}" if job.error else ""
+        how = f" The last time: {job.error}." if job.error else ""
         job.error = (
             f"Its worker ended {job.failed_attempts} times in a row before the next checkpoint, so the job is parked."
             f"{how} Make it smaller, or retry it."

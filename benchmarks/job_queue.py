@@ -1,7 +1,7 @@
 """How fast jobs are put into the queue and taken from it while many wait: 8 claimers on PostgreSQL.
 
-    python -m benchmarks.queue --output benchmarks/results/queue.json
-    python -m benchmarks.queue --waiting 200 --claims 40
+    python -m benchmarks.job_queue --output benchmarks/results/job_queue.json
+    python -m benchmarks.job_queue --waiting 200 --claims 40
 
 A claim is what a worker does from its look into the queue to a job that is its own: DBOS's dequeue, the lock on the
 job's row, its move to running, the event that says so. A claimer then ends the job at once and takes the next, so
@@ -29,7 +29,7 @@ from impasto.service.jobs.listing import list_jobs
 from impasto.service.jobs.routing import QUEUE
 from impasto.service.jobs.states import State
 from impasto.service.jobs.turns import queue_priority
-from impasto.service.queue import VERSION
+from impasto.service.queue import VERSION, parse_workflow_id
 from impasto.service.settings import Settings
 from impasto.service.store.tables import Job
 
@@ -81,11 +81,10 @@ class Claimer:
             taken, _ = database.start_queued_workflows(self._queue, self._name, VERSION, None, owner_xid=self._name)
             if not taken:
                 continue  # others were faster
-            job_id, _, run = taken[0].partition(".")
-            assignment = self._core.attempts.begin(job_id, int(run), self._name)
+            assignment = self._core.attempts.begin(*parse_workflow_id(taken[0]), self._name)
             self.seconds.append(time.perf_counter() - start)
-            self.jobs.append(job_id)
             assert assignment is not None
+            self.jobs.append(assignment.job.id)
             self._core.attempts.finish(assignment, State.DONE, {})
 
 
