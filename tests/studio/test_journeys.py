@@ -212,6 +212,8 @@ def test_a_sweep_fills_its_contact_sheet_and_gives_its_recipe(studio: Studio, se
     cells.nth(1).wait_for()
     studio.wait_for_state("done")
     assert cells.count() == 2
+    here = studio.page.get_by_role("navigation").locator("[aria-current=page]")
+    expect(here.first).to_have_text(studio.word("sweep"))
     studio.button("take_recipe").nth(1).click()
     studio.painted.wait_for()
     expect(studio.slider("strength")).to_have_value("80")
@@ -276,6 +278,13 @@ def test_a_value_out_of_range_is_refused_beside_its_field(studio: Studio, server
     studio.page.get_by_role("alert").first.wait_for(state="detached")
     studio.page.get_by_role("searchbox", name=studio.word("search")).fill("xyzzy")
     studio.page.get_by_text(studio.word("nothing_found")).wait_for()
+
+
+def test_a_photo_that_is_gone_is_said_to_be(studio: Studio, server: Server) -> None:
+    studio.expect("status of 404")
+    studio.page.route("**/api/v1/images/*/file", lambda route: route.fulfill(status=404))
+    studio.open(draft=draft_of(server, "coffee", "oil"))
+    studio.page.get_by_text(studio.word("picture_lost")).wait_for()
 
 
 def test_a_deleted_picture_comes_back(studio: Studio, server: Server) -> None:

@@ -70,11 +70,8 @@ export class Mask {
   }
 
   get isEmpty(): boolean {
-    return !this.data.some((value) => value > 1);
-  }
-
-  get isDrawing(): boolean {
-    return this.#stroke !== null;
+    for (let index = 0; index < this.data.length; index++) if (this.data[index]! > 1) return false;
+    return true;
   }
 
   /** Starts a stroke with a dab. Returns what changed. */

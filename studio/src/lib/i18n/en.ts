@@ -26,6 +26,7 @@ export const en = {
   notifyMe: 'Notify me when a picture is done',
   signOut: 'Forget the key',
   version: (version: string) => `Impasto ${version}`,
+  pictureLost: 'The service does not have this picture any more.',
   connectionLost: 'Connection lost. Trying again…',
   noAnswer: 'The service does not answer. Is it running?',
   loading: 'Loading…',

@@ -26,6 +26,7 @@ export const pl: Messages = {
   notifyMe: 'Powiadom, gdy obraz będzie gotowy',
   signOut: 'Zapomnij klucz',
   version: (version) => `Impasto ${version}`,
+  pictureLost: 'Usługa nie ma już tego obrazu.',
   connectionLost: 'Utracono połączenie. Ponawiam…',
   noAnswer: 'Usługa nie odpowiada. Czy jest uruchomiona?',
   loading: 'Wczytywanie…',
