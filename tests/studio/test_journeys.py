@@ -157,16 +157,23 @@ def test_a_picture_is_paused_changed_and_resumed(studio: Studio, server: Server)
     studio.painted.wait_for()
     studio.button("pause").click()
     studio.wait_for_state("paused")
+    strength = studio.slider("strength")
+    strength.fill("60")
+    for step in range(1, 6):  # each from where the one before has led
+        strength.press("ArrowRight")
+        expect(strength).to_have_value(str(60 + step))
     studio.button("resume").click()
     studio.wait_for_state("painting")
-    studio.slider("strength").fill("80")
+    expect(strength).to_have_value("65")
+    strength.fill("80")
     studio.page.wait_for_function(
-        "id => fetch(`/api/v1/jobs/${id}`).then((answer) => answer.json()).then((job) => job.changes.length > 0)",
+        "id => fetch(`/api/v1/jobs/${id}`).then((answer) => answer.json())"
+        ".then((job) => job.changes.at(-1)?.values.strength === 80)",
         arg=job,
     )
     studio.button("stop").click()
     studio.wait_for_state("stopped")
-    assert server.get(f"/jobs/{job}")["changes"][0]["values"]["strength"] == 80
+    assert server.get(f"/jobs/{job}")["changes"][-1]["values"]["strength"] == 80
 
 
 def test_twenty_pictures_in_a_row_are_cancelled(studio: Studio, server: Server) -> None:

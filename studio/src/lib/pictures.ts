@@ -12,7 +12,9 @@ export function previewOf(job: Job | undefined): string | null {
 export function thumbnailOf(job: Job, size: 128 | 256 | 512 = 256): string | null {
   if (!job.preview_version) return null;
   // Not the job's own address, which is as old as its last change of state.
-  return address(`/jobs/${job.id}/thumbnail`, { size, version: job.preview_version });
+  // The finished picture has the number of the last preview, and must not be taken for it.
+  const version = `${job.attempt}-${job.state}`;
+  return address(`/jobs/${job.id}/thumbnail`, { size, version: job.preview_version, v: version });
 }
 
 export function thumbnail(picture: Picture, size: 128 | 256 | 512 | 1024 = 256): string {

@@ -26,6 +26,8 @@ export const en = {
   notifyMe: 'Notify me when a picture is done',
   signOut: 'Forget the key',
   version: (version: string) => `Impasto ${version}`,
+  whyItEnded: 'Why it ended',
+  backToSheet: 'All of this sheet',
   pictureLost: 'The service does not have this picture any more.',
   connectionLost: 'Connection lost. Trying again…',
   noAnswer: 'The service does not answer. Is it running?',
@@ -224,6 +226,7 @@ export const en = {
   painted: 'painted',
   maskHint:
     'Paint where a style goes. Styles without a mask take what the others leave; where nothing is painted on “Stays a photo”, everything is painted.',
+  maskHintLock: 'Paint what stays as it is in the photo; the rest is painted.',
   maskHintOne: 'Paint where the style goes; the rest stays a photo.',
   brush: 'Brush',
   eraser: 'Eraser',

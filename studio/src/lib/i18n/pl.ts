@@ -26,6 +26,8 @@ export const pl: Messages = {
   notifyMe: 'Powiadom, gdy obraz będzie gotowy',
   signOut: 'Zapomnij klucz',
   version: (version) => `Impasto ${version}`,
+  whyItEnded: 'Powód zakończenia',
+  backToSheet: 'Cały arkusz',
   pictureLost: 'Usługa nie ma już tego obrazu.',
   connectionLost: 'Utracono połączenie. Ponawiam…',
   noAnswer: 'Usługa nie odpowiada. Czy jest uruchomiona?',
@@ -220,6 +222,7 @@ export const pl: Messages = {
   painted: 'namalowana',
   maskHint:
     'Zamaluj, gdzie ma trafić styl. Style bez maski biorą to, co zostawią inne; jeśli na „Zostaje zdjęciem” nic nie ma, malowane jest wszystko.',
+  maskHintLock: 'Zamaluj, co ma zostać jak na zdjęciu; reszta będzie namalowana.',
   maskHintOne: 'Zamaluj, gdzie ma trafić styl; reszta zostaje zdjęciem.',
   brush: 'Pędzel',
   eraser: 'Gumka',
