@@ -96,6 +96,15 @@ def test_what_a_worker_has_begun_is_left_alone(core):
     assert statuses(core) == {f"{job.id}.1": "PENDING"}
 
 
+def test_what_is_begun_at_the_last_moment_is_not_called_off(core):
+    job, _ = core.desk.create("ann", new_job())
+    take(core, "here")
+    seen = core.queue.taken("here")
+    assert core.attempts.begin(job.id, 1, "here") is not None
+    core.attempts.hand_over_anew(seen)
+    assert statuses(core) == {f"{job.id}.1": "PENDING"}
+
+
 def test_a_job_that_two_take_back_at_once_waits_once_and_outlives_another_loss(core):
     job = begun(core, "silent")
     take(core, "silent")

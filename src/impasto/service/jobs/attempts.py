@@ -340,20 +340,26 @@ class Attempts:
 
     def find_not_begun(self, workflow_ids: Collection[str]) -> set[str]:
         """Which of some workflows that were taken from the queue their jobs still wait for."""
-        job_ids = [parse_workflow_id(name)[0] for name in workflow_ids]
-        query = sa.select(Job.id, Job.run).where(is_waiting(), Job.id.in_(job_ids))
-        with self._database.reading() as session:
-            return {workflow_id(row.id, row.run) for row in session.execute(query)}.intersection(workflow_ids)
+        return self._standing(workflow_ids, is_waiting())
 
     def hand_over_anew(self, workflow_ids: Collection[str]) -> None:
         """Calls off workflows that were taken from the queue; jobs that wait for them get others.
 
         They are not put back themselves: one that two processes put back at once would be carried out and still be
-        there, and then be taken for what a later loss of its worker left behind.
+        there, and then be taken for what a later loss of its worker left behind. One that was begun at last is left
+        to its worker.
         """
         for name in self.find_not_begun(workflow_ids):
             self.pass_on(*parse_workflow_id(name))
-        self._queue.call_off(workflow_ids)
+        begun = self._standing(workflow_ids, Job.worker.is_not(None))
+        self._queue.call_off(set(workflow_ids) - begun)
+
+    def _standing(self, workflow_ids: Collection[str], where: sa.ColumnElement[bool]) -> set[str]:
+        """Which of some workflows are the newest of their jobs, of those jobs that meet a condition."""
+        job_ids = [parse_workflow_id(name)[0] for name in workflow_ids]
+        query = sa.select(Job.id, Job.run).where(where, Job.id.in_(job_ids))
+        with self._database.reading() as session:
+            return {workflow_id(row.id, row.run) for row in session.execute(query)}.intersection(workflow_ids)
 
     def _park(self, session: Session, job: Job) -> None:
         how = f" The last time: {job.error}." if job.error else ""
