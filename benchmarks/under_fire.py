@@ -15,6 +15,7 @@ from PIL import Image
 
 from impasto.recipe import Recipe
 from impasto.service.core import Core
+from impasto.service.doctor import Ailment, Doctor
 from impasto.service.jobs.records import JobInputs, JobRecord, NewJob
 from impasto.service.store.tables import Attempt, Event, Job
 
@@ -44,7 +45,9 @@ class Outcome:
         seconds: From the first order to the last end.
         done: Jobs.
         not_done: Others, by state and error.
-        committed_twice: Jobs with more than one result.
+        committed_twice: Jobs that came to an end with a picture more than once.
+        left_behind: Files that no job names: of workers that were killed after they had stored a picture, and before
+            they could commit it or tidy up. `impasto doctor` removes them.
         other_pixels: Jobs whose picture is not that of their recipe.
         attempts: In all.
         recovery: From the kill of a worker amid a job to the job's next progress, by what befell it meanwhile.
@@ -57,6 +60,7 @@ class Outcome:
     done: int = 0
     not_done: dict[str, int] = field(default_factory=dict)
     committed_twice: int = 0
+    left_behind: int = 0
     other_pixels: int = 0
     attempts: int = 0
     recovery: dict[str, Recovery] = field(default_factory=dict)
@@ -93,8 +97,9 @@ def judge(core: Core, ids: Sequence[str], outcome: Outcome) -> list[JobRecord]:
         events = session.execute(sa.select(Event.job_id, Event.data).where(Event.name == "job")).all()
         outcome.attempts = session.scalar(sa.select(sa.func.count()).select_from(Attempt)) or 0
     commits = Counter(job for job, data in events if data["state"] in ("done", "stopped"))
-    files = Counter(key.split("/")[1] for key in core.artifacts.keys("jobs") if key.endswith("result.png"))
-    outcome.committed_twice = sum(count > 1 for count in [*commits.values(), *files.values()])
+    outcome.committed_twice = sum(count > 1 for count in commits.values())
+    findings = Doctor(core, min_age_hours=0).examine()
+    outcome.left_behind = sum(finding.ailment is Ailment.ORPHAN_FILE for finding in findings)
     return records
 
 

@@ -260,7 +260,7 @@ class Painting:
         return Outcome.ENDED
 
     def _drop_all_but(self, kept: Mapping[str, str]) -> None:
-        """Removes checkpoints, and what earlier attempts have left; what fails here, the clean-up finds later."""
+        """Removes checkpoints, and what earlier attempts have left; what fails here, `impasto doctor` finds."""
         folder = f"jobs/{self.assignment.job.id}"
         with suppress(ArtifactError):
             for key in list(self._artifacts.keys(folder)):
