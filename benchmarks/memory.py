@@ -1,20 +1,25 @@
 """Peak memory as expected and as it was: five sizes with two optimizers, other settings, and runs with --max-memory.
 
 Each run is the command line in a process of its own; the expectation is the one that it prints before its first
-iteration, the peak is what the system counted. ``python benchmarks/memory.py``; the JSON is kept in
-``benchmarks/results/memory_cpu.json``. VGG19 is taken where its weights are on this machine.
+iteration, the peak is what the system counted. Some are repeated with half of what they took above the bare process (a
+run of 16 pixels), and the two pictures compared: their signal-to-noise ratio in decibels.
+``python benchmarks/memory.py``; the JSON is kept in ``benchmarks/results/memory_cpu.json``. VGG19 is taken where its
+weights are on this machine.
 """
 
 import argparse
 import json
+import math
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 
 from impasto.examples import example_path
 
@@ -69,8 +74,8 @@ def cases(*, has_vgg19: bool, is_short: bool) -> list[Case]:
     return sorted(rows, key=lambda case: f"{HEIGHTS[-1]} px" in case.name)  # the longest last
 
 
-def run(case: Case, folder: Path, *more: str) -> dict[str, object]:
-    """Runs a case in a fresh process and reads its first line and its peak."""
+def run(case: Case, folder: Path, *more: str) -> tuple[dict[str, Any], Image.Image | None]:
+    """Runs a case in a fresh process; gives what it printed and took, and its picture."""
     content = picture("coffee", case.content, folder)
     style = picture("oil", case.style, folder)
     command = [
@@ -82,7 +87,7 @@ def run(case: Case, folder: Path, *more: str) -> dict[str, object]:
     output, errors = process.stdout.read(), process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
     events = [json.loads(line) for line in output.splitlines()]
-    return {
+    measured = {
         "options": case.options,
         "content": case.content,
         "style": case.style,
@@ -92,6 +97,13 @@ def run(case: Case, folder: Path, *more: str) -> dict[str, object]:
         "warnings": [event["message"] for event in events if event["event"] == "warning"],
         "error": errors.strip(),
     }
+    return measured, None if measured["exit_code"] else Image.open(folder / "out.png").convert("RGB")
+
+
+def decibels(one: Image.Image, other: Image.Image) -> float | None:
+    """The peak signal-to-noise ratio of two pictures; None if they are equal."""
+    squares = statistics.fmean(value**2 for value in ImageStat.Stat(ImageChops.difference(one, other)).rms)
+    return None if squares == 0 else round(10 * math.log10(255**2 / squares), 1)
 
 
 def picture(name: str, size: tuple[int, int], folder: Path) -> str:
@@ -113,16 +125,21 @@ def main() -> None:
     report = {"command": "python benchmarks/memory.py", "environment": environment(), "cases": {}}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        print(f"{'case':36}{'expected':>10}{'peak MB':>10}{'off':>8}{'half allowed':>14}{'peak MB':>10}")
+        smallest = Case("bare process", options(16, "compact", "adam", 1, "--levels=1"), (16, 16), (16, 16))
+        bare = run(smallest, folder)[0]["peak_bytes"]
+        report["bare_bytes"] = bare
+        print(f"{'case':36}{'expected':>10}{'peak MB':>10}{'off':>8}{'half allowed':>14}{'peak MB':>10}{'dB':>8}")
         for case in cases(has_vgg19=describe("vgg19").path is not None, is_short=arguments.short):
-            row = run(case, folder)
+            row, whole = run(case, folder)
             report["cases"][case.name] = row
             off = (row["expected_bytes"] or 0) / row["peak_bytes"] - 1
             line = f"{case.name:36}{(row['expected_bytes'] or 0) / 1e6:10.0f}{row['peak_bytes'] / 1e6:10.0f}{off:+8.1%}"
             if case.is_halved:
-                limit = row["peak_bytes"] // 2
-                row["half"] = half = {"limit_bytes": limit} | run(case, folder, f"--max-memory={limit}")
-                line += f"{limit / 1e6:14.0f}{half['peak_bytes'] / 1e6:10.0f} {half['error']}"
+                limit = bare + (row["peak_bytes"] - bare) // 2
+                half, picture_of_half = run(case, folder, f"--max-memory={limit}")
+                same = decibels(whole, picture_of_half) if whole and picture_of_half else None
+                row["half"] = {"limit_bytes": limit, "decibels": same} | half
+                line += f"{limit / 1e6:14.0f}{half['peak_bytes'] / 1e6:10.0f}{same or 0:8.1f} {half['error']}"
             print(f"{line} {row['error']}", flush=True)
             save(arguments.out, report)  # after each row, as a whole table takes a while
     print(f"kept in {arguments.out}")

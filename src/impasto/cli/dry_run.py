@@ -38,7 +38,7 @@ def show_plan(
         event = {
             "event": "plan", "path": str(outputs.final), "recipe": plan.recipe.model_dump(mode="json"),
             "levels": levels, "seconds": round(plan.seconds, 1), "peak_bytes": plan.memory.peak_bytes,
-            "lowered": plan.memory.lowered,
+            "lowered": plan.memory.lowered, "is_busy": plan.is_busy,
         }  # fmt: skip
         show(json.dumps(event) + "\n")
         return
@@ -51,6 +51,7 @@ def show_plan(
         printable(f"# {content} in the style of {', '.join(map(str, styles))}, to {outputs.final}"),
         *levels_in_words,
         f"# about {duration(plan.seconds)} and {size_in_words(plan.memory.peak_bytes)} of memory",
+        *(["# Other programs are at work on this machine; it takes longer while they are."] if plan.is_busy else []),
         *(f"# {sentence}" for sentence in plan.memory.lowered),
         plan.recipe.to_toml(),
     ]

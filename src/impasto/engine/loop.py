@@ -43,7 +43,8 @@ class Engine:
         losses: The objective and its parts at the best picture so far.
         iteration: Evaluations so far.
         stop_reason: Why the run ended; None before that.
-        gradient_share: Each term's share of the gradient at the end; empty if the run was ended from outside.
+        gradient_share: Each term's share of the gradient at the end; empty if the run was ended from outside, or
+            evaluated in tiles.
     """
 
     def __init__(
@@ -67,7 +68,6 @@ class Engine:
         self._asked = sum(level.iterations for level in levels)  # before any live change
         self._spent = [0]  # iterations, of each level that has begun
         self._begin: Tensor | None = None  # what the current level began with, if its objective needs that
-        self._gradient: Tensor | None = None  # at the best picture, unless that is from before a resumption
         self._level_bests: list[float] = []
         self._enlarged: Tensor | None = None
         self._num_changes = 0  # of the recipe's, done so far
@@ -95,7 +95,6 @@ class Engine:
             self._optimizer.resize(self._best_at(self.levels[len(self._spent)].size), self._problem.resample)
             self._spent.append(0)
             self._begin = self._optimizer.best_image if self._level.keeps_begin else None
-            self._gradient = None
             self._level_bests = []
             yield from self._run_level()
         self._enlarged = self._best_at(self.levels[-1].size)  # a checkpoint can still resume on a coarse level
@@ -125,8 +124,7 @@ class Engine:
                 if objective is None:
                     begin = self._optimizer.best_image if self._begin is None else self._begin
                     objective = self._problem.objective(level, self.recipe.at(self.iteration), begin)
-                evaluation = objective.evaluate(self._optimizer.candidate)
-                total, parts = self._optimizer.update(evaluation)
+                total, parts = self._optimizer.update(objective.evaluate(self._optimizer.candidate))
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
                     raise
@@ -138,19 +136,19 @@ class Engine:
             self.iteration += 1
             self._spent[-1] += 1
             losses = {"total": total, **dict(zip(TERMS, parts, strict=True))}
-            is_best = self._optimizer.best_loss < best_before
-            if is_best:
-                self._gradient = evaluation.gradient
-            if is_best or not self.losses:
+            if self._optimizer.best_loss < best_before or not self.losses:
                 self.losses = losses
             self._level_bests.append(self._optimizer.best_loss)
             self._clock.lap(work_of_one(level, self.recipe), pause)
             yield self._progress(losses)
 
     def _measure_gradient_share(self, objective: Objective) -> None:
+        if objective.num_tiles > 1:  # it takes the time of two iterations, and more memory than they do
+            return
         try:
             image = self._optimizer.best_image
-            gradient = objective.evaluate(image).gradient if self._gradient is None else self._gradient
+            known = self._optimizer.best_gradient
+            gradient = objective.evaluate(image).gradient if known is None else known
             self.gradient_share = objective.gradient_share(image, gradient)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
@@ -191,7 +189,7 @@ class Engine:
                 self.levels = rebudget(self.levels, self._spent, int(values["total_iterations"]))
         if any(set(values) - {"total_iterations"} for values in due):
             self._optimizer.reset_curvature()
-            self._level_bests, self._gradient = [], None
+            self._level_bests = []
             return True
         return False
 

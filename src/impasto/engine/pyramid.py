@@ -24,6 +24,10 @@ finish, uses up its budget."""
 TEACHER_COST = 6.0
 """Time of an iteration of the finishing encoder, over that of the student that it finishes for."""
 
+FULL_SHARE_PIXELS = 2**20
+"""Levels of up to so many pixels get equal shares of the budget. A larger one gets less in proportion, so that all
+large levels take about the same time: its strokes are laid out by then, and only to be sharpened."""
+
 MATCHINGS = 2
 """How often nearest neighbors are found at each size of the pyramid but the coarsest, in each of two manners at the
 finest."""
@@ -83,7 +87,7 @@ def build_pyramid(size: tuple[int, int], recipe: Recipe) -> list[Level]:
     sizes = [_scaled(size, 2 ** (count - 1 - index)) for index in range(count)]
     if recipe.style_loss == "neighbors":
         return _with_matching(sizes, total, last)
-    levels = [Level(size, iterations) for size, iterations in zip(sizes, _split(total, count), strict=True)]
+    levels = [Level(size, iterations) for size, iterations in zip(sizes, _split(total, sizes), strict=True)]
     if not last:
         return levels
     corrected = int(CORRECTED_SHARE * levels[-1].iterations) if recipe.is_corrected else 0
@@ -103,8 +107,7 @@ def _with_matching(sizes: Sequence[tuple[int, int]], total: int, finish: int) ->
     plan += [(sizes[-1], Matching.BY_LAYER)] * MATCHINGS
     plan = plan[len(plan) - min(len(plan), max(1, total)) :]
     weights = [MATCHINGS if matching is Matching.OF_CONTENT else 1 for _, matching in plan]
-    counts = [total * weight // sum(weights) for weight in weights]
-    counts[-1] += total - sum(counts)
+    counts = _split(total, [size for size, _ in plan], weights)
     levels = [
         Level(size, iterations, matching=matching)
         for (size, matching), iterations in zip(plan, counts, strict=True)
@@ -154,10 +157,23 @@ def _scaled(size: tuple[int, int], divisor: int) -> tuple[int, int]:
     return height, width
 
 
-def _split(total: int, count: int) -> Sequence[int]:
-    """Equal shares, the finest level taking the remainder."""
-    share = total // count
-    return [*[share] * (count - 1), total - share * (count - 1)]
+def _split(total: int, sizes: Sequence[tuple[int, int]], weights: Sequence[int] | None = None) -> Sequence[int]:
+    """Shares of a budget for levels of these sizes; they are equal, times the weights, but for large levels.
+
+    What is left over by rounding goes to the finest level that gets a full share, or to the coarsest. Each level gets
+    one iteration if there are enough.
+    """
+    shares = [
+        weight * min(1.0, FULL_SHARE_PIXELS / math.prod(size))
+        for size, weight in zip(sizes, weights or [1] * len(sizes), strict=True)
+    ]
+    counts = [int(total * share / sum(shares)) for share in shares]
+    is_full = [math.prod(size) <= FULL_SHARE_PIXELS for size in sizes]
+    counts[max((index for index, full in enumerate(is_full) if full), default=0)] += total - sum(counts)
+    while 0 in counts and max(counts) > 1:
+        counts[counts.index(max(counts))] -= 1
+        counts[len(counts) - 1 - counts[::-1].index(0)] += 1
+    return counts
 
 
 def extend_pyramid(planned: Sequence[Level], spent: Sequence[int], fresh: Sequence[Level]) -> Sequence[Level]:
@@ -193,7 +209,7 @@ def extend_pyramid(planned: Sequence[Level], spent: Sequence[int], fresh: Sequen
 def rebudget(planned: Sequence[Level], spent: Sequence[int], total: int) -> Sequence[Level]:
     """The levels of a run whose budget changes during the run.
 
-    What is left of the new budget is split evenly between the current level and the later ones; a finish keeps its own.
+    What is left of the new budget is split between the current level and the later ones; a finish keeps its own.
 
     Args:
         planned: The levels so far.
@@ -206,7 +222,7 @@ def rebudget(planned: Sequence[Level], spent: Sequence[int], total: int) -> Sequ
     if over >= len(levels):
         return [*planned[:-1], replace(planned[-1], iterations=spent[over] + left)]
     finish = [replace(level, iterations=min(level.iterations, left)) for level in finish]
-    shares = _split(left - sum(level.iterations for level in finish), len(levels) - over)
+    shares = _split(left - sum(level.iterations for level in finish), [level.size for level in levels[over:]])
     return [*_with_budgets(levels, [*spent[:over], spent[over] + shares[0], *shares[1:]]), *finish]
 
 

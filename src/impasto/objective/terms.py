@@ -234,7 +234,8 @@ class StyleTerm(Term):
         visible: Tensor | None = None,
         share: float = 1.0,
     ) -> None:
-        self.layers, self.styles, self.shares, self.share = layers, styles, style_shares(styles), share
+        self.layers, self.shares, self.share = layers, style_shares(styles), share
+        self._is_everywhere = [style.content_mask is None for style in styles]
         self._view = view
         self.loss = STYLE_LOSSES[recipe.style_loss]
         self.knee = style_knee(recipe, view.encoder.style_underestimate)
@@ -269,9 +270,10 @@ class StyleTerm(Term):
     def value(self, sums: Sums) -> Tensor:
         """See `Term.value`."""
         values = []
-        for style, distance, share in zip(self.styles, self._distances(sums), self.shares, strict=True):
+        distances = self._distances(sums)
+        for is_everywhere, distance, share in zip(self._is_everywhere, distances, self.shares, strict=True):
             scaled = self.loss.scale * distance
-            is_blended = self.is_blend and style.content_mask is None
+            is_blended = self.is_blend and is_everywhere
             values.append(share * (self.blended_slope * scaled if is_blended else soft_thresholded(scaled, self.knee)))
         return torch.stack(values).sum()
 

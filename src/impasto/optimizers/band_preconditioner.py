@@ -57,7 +57,8 @@ class Bands:
         Args:
             image: Shape (1, 3, H, W), of any range.
         """
-        return self._in_row.mT @ (_numbers(self._spectrum(image)).square_() @ self._count_in_column)
+        squares = [_numbers(self._spectrum(image, channel)).square_() @ self._count_in_column for channel in range(3)]
+        return self._in_row.mT @ torch.stack(squares)
 
     def scaled(self, image: Tensor, gains: Tensor) -> Tensor:
         """The picture with each band multiplied by its gain; a symmetric map.
@@ -66,20 +67,21 @@ class Bands:
             image: Shape (1, 3, H, W), of any range.
             gains: Shape (3, rows, columns).
         """
-        spectrum = self._spectrum(image)
-        _numbers(spectrum).mul_(self._in_row @ gains @ self._in_column.mT)
-        opponent = torch.fft.irfft2(spectrum, s=self.size, norm="ortho")
-        return _mixed(self._opponent.mT, opponent)[None]
+        scaled = torch.zeros_like(image)
+        for channel, colors in enumerate(self._opponent):
+            spectrum = self._spectrum(image, channel)
+            _numbers(spectrum).mul_(self._in_row @ gains[channel] @ self._in_column.mT)
+            scaled.addcmul_(colors.view(1, 3, 1, 1), torch.fft.irfft2(spectrum, s=self.size, norm="ortho"))
+        return scaled
 
-    def _spectrum(self, image: Tensor) -> Tensor:
-        """Shape (3, H, W // 2 + 1), complex."""
-        spectrum: Tensor = torch.fft.rfft2(_mixed(self._opponent, image[0]), norm="ortho").contiguous()
+    def _spectrum(self, image: Tensor, channel: int) -> Tensor:
+        """Of one opponent color, shape (H, W // 2 + 1), complex.
+
+        One after the other, as a large picture has no room for the spectra of all.
+        """
+        opponent = (self._opponent[channel] @ image.flatten(2)[0]).view(self.size)
+        spectrum: Tensor = torch.fft.rfft2(opponent, norm="ortho").contiguous()
         return spectrum
-
-
-def _mixed(matrix: Tensor, channels: Tensor) -> Tensor:
-    """Combinations of channels, shape (3, H, W)."""
-    return (matrix @ channels.flatten(1)).view_as(channels)
 
 
 def _numbers(spectrum: Tensor) -> Tensor:

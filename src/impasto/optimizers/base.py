@@ -38,11 +38,14 @@ class PixelOptimizer(ABC):
         stop_reason: Why the optimizer cannot go on; None while it can.
     """
 
+    not_in_state = frozenset({"_best_gradient"})
+
     def __init__(self, image: Tensor) -> None:
         self.candidate = image.detach().clamp(0, 1).contiguous()
         self.best_image = self.candidate
         self.best_loss = math.inf
         self.stop_reason: StopReason | None = None
+        self._best_gradient: Tensor | None = None
         self._num_not_finite = 0
         self._unit = 0.0  # objective and gradient are divided by it, so that no square underflows or overflows
 
@@ -50,25 +53,27 @@ class PixelOptimizer(ABC):
         """Takes in the objective at the candidate and moves on to the next candidate.
 
         Args:
-            evaluation: The objective at `candidate`.
+            evaluation: The objective at `candidate`; its gradient is taken over, and changed.
 
         Returns:
             The objective and its parts at the candidate, as numbers; they may be infinite or NaN.
         """
-        gradient = evaluation.gradient / self._unit if self._unit else evaluation.gradient
-        on_device = [evaluation.total, gradient.abs().mean(), *evaluation.parts, *self._extra_scalars(gradient)]
+        gradient = evaluation.gradient.div_(self._unit) if self._unit else evaluation.gradient
+        size = torch.linalg.vector_norm(gradient, 1) / gradient.numel()
+        on_device = [evaluation.total, size, *evaluation.parts, *self._extra_scalars(gradient)]
         loss, magnitude, *rest = torch.stack([value.float() for value in on_device]).tolist()
         num_parts = len(evaluation.parts)
         parts, answers = rest[:num_parts], rest[num_parts:]
         if math.isfinite(loss) and math.isfinite(magnitude):
             self._num_not_finite = 0
             if loss < self.best_loss:
-                self.best_loss, self.best_image = loss, self.candidate
+                self.best_loss, self.best_image, self._best_gradient = loss, self.candidate, gradient
             if magnitude == 0:
                 self.stop_reason = StopReason.CONVERGED
                 return loss, parts
             if not self._unit:
-                self._unit, gradient = magnitude, gradient / magnitude
+                self._unit = magnitude
+                gradient.div_(magnitude)
             self._move(loss / self._unit, gradient, answers)
         else:
             self._num_not_finite += 1
@@ -77,6 +82,11 @@ class PixelOptimizer(ABC):
             else:
                 self._backtrack()
         return loss, parts
+
+    @property
+    def best_gradient(self) -> Tensor | None:
+        """The objective's gradient at the best picture, shape (1, 3, H, W); None if that is from before a change."""
+        return None if self._best_gradient is None else self._best_gradient * self._unit
 
     def _extra_scalars(self, gradient: Tensor) -> list[Tensor]:
         """Further scalars on the device that `_move` needs, fetched in the same synchronization."""
@@ -93,7 +103,7 @@ class PixelOptimizer(ABC):
     def reset_curvature(self) -> None:
         """Drops curvature and best before the objective changes; the picture stays."""
         self._unit = 0.0
-        self.best_image = self.candidate
+        self.best_image, self._best_gradient = self.candidate, None
         self.best_loss, self.stop_reason = math.inf, None
 
     def save_memory(self) -> str:
@@ -113,16 +123,18 @@ class PixelOptimizer(ABC):
         before = self.best_image.numel()
         self.candidate = self.best_image = image
         self._unit *= before / self.best_image.numel()  # a mean's gradient is spread over the pixels
-        self.best_loss, self.stop_reason = math.inf, None
+        self.best_loss, self._best_gradient, self.stop_reason = math.inf, None, None
 
     def state(self) -> dict[str, Any]:
         """Everything that the rest of the run depends on: tensors, numbers, strings and lists of them."""
         return {
-            name.lstrip("_"): copy(value) if isinstance(value, list) else value for name, value in vars(self).items()
+            name.lstrip("_"): copy(value) if isinstance(value, list) else value
+            for name, value in vars(self).items()
+            if name not in self.not_in_state
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Continues from a `state`."""
-        for name in vars(self):
+        for name in vars(self).keys() - self.not_in_state:
             value = state[name.lstrip("_")]
             setattr(self, name, copy(value) if isinstance(value, list) else value)

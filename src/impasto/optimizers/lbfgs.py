@@ -31,6 +31,9 @@ SUFFICIENT_DECREASE = 1e-4
 ROUNDING = 2e-7
 """Relative rounding noise of the objective in float32; a rise below it counts as none."""
 
+PIECE = 2**24
+"""Values of pictures that are compared at a time: the difference of two large ones would take as much as they do."""
+
 MAX_REJECTED = 4
 """Rejected steps in a row after which L-BFGS drops its curvature."""
 
@@ -53,6 +56,8 @@ class LBFGS(PixelOptimizer):
     float32 objective on large pictures); no tolerance ends a run silently; every evaluation adds its curvature, that of
     a rejected step too.
     """
+
+    not_in_state = PixelOptimizer.not_in_state | {"scratch"}
 
     def __init__(self, image: Tensor, history_size: int, scratch: Scratch | None = None) -> None:
         super().__init__(image)
@@ -78,13 +83,19 @@ class LBFGS(PixelOptimizer):
     def _extra_scalars(self, gradient: Tensor) -> list[Tensor]:
         if self._gradient is None:
             return []
-        step, change = self.candidate - self._image, gradient - self._gradient
-        pairs = ((self._gradient, step), (step, change), (change, change), (step, step))
-        return [_inner_product(a, b) for a, b in pairs]
+        products = []
+        pictures = (self.candidate, self._image, gradient, self._gradient)
+        pieces = [torch.split(picture.flatten(), PIECE) for picture in pictures]
+        for candidate, image, after, before in zip(*pieces, strict=True):
+            step, change = candidate - image, after - before
+            pairs = ((before, step), (step, change), (change, change), (step, step))
+            products.append([torch.dot(a, b) for a, b in pairs])
+        return [sum(of_pieces[1:], start=of_pieces[0]) for of_pieces in zip(*products, strict=True)]
 
     def _move(self, loss: float, gradient: Tensor, answers: list[float]) -> None:
         if self._gradient is None:
             self._accept(loss, gradient)
+            self._propose()
             return
         slope, curvature, squared_change, squared_step = answers
         self._num_fruitless = 0 if loss < self._lowest else self._num_fruitless + 1
@@ -92,46 +103,54 @@ class LBFGS(PixelOptimizer):
         if self._num_fruitless > MAX_FRUITLESS:
             self.stop_reason = StopReason.NO_PROGRESS
             return
-        self._remember(self.candidate - self._image, gradient - self._gradient, curvature, squared_change, squared_step)
-        if self._is_tiny(squared_step) and self._steps:
+        is_lower = loss <= self._loss + SUFFICIENT_DECREASE * min(slope, 0.0) + ROUNDING * abs(self._loss)
+        is_dead_end = self._is_tiny(squared_step) and bool(self._steps)
+        is_accepted = is_lower and not is_dead_end
+        if is_accepted:
+            self._direction = None
+        pair = None
+        if self._is_telling(curvature, squared_change, squared_step):
+            pair = self._kept(self.candidate - self._image), self._kept(gradient - self._gradient)
+        if is_accepted:  # before the pair is looked at, so that what it was made of is no longer in memory
+            self._accept(loss, gradient)
+        if pair is not None:
+            self._remember(*pair, curvature, squared_step)
+        if is_dead_end:
             self._forget_curvature()
             self._propose()
-        elif loss <= self._loss + SUFFICIENT_DECREASE * min(slope, 0.0) + ROUNDING * abs(self._loss):
-            self._accept(loss, gradient)
+        elif is_accepted:
+            self._propose()
         else:
             self._reject(loss, slope)
 
-    def _remember(
-        self, step: Tensor, change: Tensor, curvature: float, squared_change: float, squared_step: float
-    ) -> None:
-        """Adds a curvature pair, unless it is rounding noise or its curvature is not positive."""
+    def _accept(self, loss: float, gradient: Tensor) -> None:
+        self._image, self._loss, self._gradient = self.candidate, loss, gradient
+        self._num_rejected, self._step_length, self._direction = 0, 1.0, None
+
+    def _is_telling(self, curvature: float, squared_change: float, squared_step: float) -> bool:
+        """Whether a pair is more than rounding noise, and its curvature is positive."""
         if self._is_tiny(squared_step) or curvature <= 1e-8 * math.sqrt(squared_change * squared_step):
-            return
-        if squared_change <= torch.finfo(torch.float32).tiny:  # squares of float32 that have vanished
-            return
-        if self.scratch is not None:
-            step, change = self.scratch.keep(step), self.scratch.keep(change)
+            return False
+        return squared_change > torch.finfo(torch.float32).tiny  # else squares of float32 have vanished
+
+    def _kept(self, picture: Tensor) -> Tensor:
+        return picture if self.scratch is None else self.scratch.keep(picture)
+
+    def _remember(self, step: Tensor, change: Tensor, curvature: float, squared_step: float) -> None:
+        """Adds a curvature pair."""
         self._steps.append(step)
         self._changes.append(change)
         self._curvatures.append(curvature)
         self._last_curvature = curvature / squared_step
-        self._step_norms.append(self._bands.squared_norms(step) / squared_step)
-        self._change_norms.append(self._bands.squared_norms(change) / squared_step)
-        release(step)
-        release(change)
+        for picture, norms in ((step, self._step_norms), (change, self._change_norms)):
+            norms.append(self._bands.squared_norms(picture) / squared_step)
+            release(picture)
         if len(self._steps) > self.history_size:
             for pairs in self._history:
                 del pairs[0]
 
     def _is_tiny(self, squared_step: float) -> bool:
         return math.sqrt(squared_step / self._image.numel()) < SMALLEST_STEP
-
-    def _accept(self, loss: float, gradient: Tensor) -> None:
-        self._image, self._loss, self._gradient = self.candidate, loss, gradient
-        self._num_rejected = 0
-        self._step_length = 1.0
-        self._direction = None
-        self._propose()
 
     def _reject(self, loss: float, slope: float) -> None:
         """Undoes the step and tries a shorter one: the minimum of the parabola through the known values."""
@@ -182,20 +201,22 @@ class LBFGS(PixelOptimizer):
                 self._is_cautious = False
         self.candidate = (self._image + self._step_length * self._direction).clamp_(0, 1)
 
-    def _free_gradient(self) -> tuple[Tensor, Tensor]:
-        """The gradient, 0 at pixels that it would push out of the box; and a mask: 0 at these pixels, 1 elsewhere."""
+    def _free(self) -> Tensor:
+        """0 at pixels that the gradient would push out of the box, 1 elsewhere."""
         assert self._gradient is not None  # noqa: S101  for the type checker
-        free = (self._image - self._gradient).clamp_(0, 1).sub_(self._image).sign_().abs_()  # faster than booleans are
-        return self._gradient * free, free
+        return (self._image - self._gradient).clamp_(0, 1).sub_(self._image).sign_().abs_()  # faster than booleans are
+
+    def _free_gradient(self) -> Tensor:
+        assert self._gradient is not None  # noqa: S101  for the type checker
+        return self._free().mul_(self._gradient)
 
     def _gradient_direction(self) -> Tensor:
-        gradient, _ = self._free_gradient()
+        gradient = self._free_gradient()
         size = gradient.square().mean().sqrt()
         return gradient * (-self._bare_step / size.clamp(min=torch.finfo(size.dtype).tiny))
 
     def _quasi_newton_direction(self) -> Tensor:
-        gradient, free = self._free_gradient()
-        direction = gradient.neg_()
+        direction = self._free_gradient().neg_()
         coefficients: list[Tensor] = []
         for step, change, curvature in zip(
             reversed(self._steps), reversed(self._changes), reversed(self._curvatures), strict=True
@@ -211,7 +232,7 @@ class LBFGS(PixelOptimizer):
             direction.addcmul_(step, coefficient)
             release(step)
             release(change)
-        return direction.mul_(free)
+        return direction.mul_(self._free())
 
     def _first_estimate(self) -> Tensor:
         """The initial inverse Hessian by band; the last pair sets its scale."""
@@ -233,16 +254,10 @@ class LBFGS(PixelOptimizer):
         self.reset_curvature()
         return f"history_size is {LEAST_HISTORY} instead of {before} from here on, so a rerun will differ"
 
-    def state(self) -> dict[str, Any]:
-        """See `PixelOptimizer.state`; where it is kept is none of it."""
-        return {name: value for name, value in super().state().items() if name != "scratch"}
-
     def load_state(self, state: dict[str, Any]) -> None:
         """See `PixelOptimizer.load_state`."""
-        scratch = self.scratch
-        super().load_state(state | {"scratch": scratch})
-        if scratch is not None:
-            self._steps, self._changes = ([scratch.keep(t) for t in kept] for kept in (self._steps, self._changes))
+        super().load_state(state)
+        self._steps, self._changes = ([self._kept(t) for t in kept] for kept in (self._steps, self._changes))
 
     def _forget_position(self) -> None:
         self._image, self._loss, self._gradient = self.candidate, math.inf, None
@@ -258,9 +273,12 @@ class LBFGS(PixelOptimizer):
         self._forget_curvature()
         self._forget_position()
         for before_step, before_change in pairs:
-            step, change = resample(before_step, size), resample(before_change, size)
-            dots = (float((a * b).sum()) for a, b in ((step, change), (change, change), (step, step)))
-            self._remember(step, change, *dots)
+            step, change = self._kept(resample(before_step, size)), self._kept(resample(before_change, size))
+            release(before_step)
+            release(before_change)
+            dots = [float((a * b).sum()) for a, b in ((step, change), (change, change), (step, step))]
+            if self._is_telling(*dots):
+                self._remember(step, change, dots[0], dots[2])
         self._is_cautious = self.best_image.shape == before
 
 

@@ -45,7 +45,7 @@ class Result:
         stop_reason: Why the run ended; its `sentence` says it in words.
         losses: ``total`` and its weighted parts at the picture.
         gradient_share: Share of ``content``, ``style`` and ``tv`` in the gradient at the end, adding up to 1;
-            empty if the run was stopped or cancelled.
+            empty if the run was stopped or cancelled, or the picture was evaluated in tiles.
         is_cancelled: Whether the run was cancelled.
         weights_sha256: Of the encoder's weights.
         finish_sha256: Of the finishing encoder's weights, empty if there was none.

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +15,7 @@ from impasto.objective.objective import Objective
 from impasto.pipeline.build import complete, encoder_of, for_encoder
 from impasto.pipeline.level_images import noise, style_sizes, target_size
 from impasto.pipeline.memory import Sizes
-from impasto.pipeline.memory_plan import MemoryPlan, plan_within, slowdown_of
+from impasto.pipeline.memory_plan import AS_BYTES, MemoryPlan, plan_within, slowdown_of
 from impasto.recipe import Recipe
 
 SEARCHED = 2048
@@ -23,6 +23,10 @@ SEARCHED = 2048
 
 TIMED_SIZE = (96, 144)
 """Height and width of the picture on which an iteration is timed."""
+
+BUSY_ALONE, BUSY_TOGETHER = 1.3, 0.9
+"""Time that passes, over what one thread computes, above which other programs are at work: for one thread, and for
+several, which take about half of that on two idle processors."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +38,14 @@ class Estimate:
         levels: Height, width and iterations of each level, coarse to fine.
         seconds: Time of all iterations.
         memory: Expected peak memory of the process, and the savings that are switched on.
+        is_busy: Whether other programs take part of the processor now, so that a run would take longer.
     """
 
     recipe: Recipe
     levels: Sequence[tuple[int, int, int]]
     seconds: float
     memory: MemoryPlan
+    is_busy: bool = False
 
 
 def estimate(
@@ -79,7 +85,8 @@ def estimate(
     sizes = Sizes(size, [content_size, *file_sizes], style_sizes(file_sizes, size, recipe))
     plan = plan_within(encoders, recipe, sizes, place, max_memory, has_scratch=has_scratch)
     levels = build_pyramid(size, recipe)
-    seconds_a_pixel = [_seconds_a_pixel(encoder, for_encoder(recipe, encoder), place) for encoder in encoders]
+    timed = [_time_a_pixel(encoder, for_encoder(recipe, encoder), place) for encoder in encoders]
+    seconds_a_pixel = [seconds for seconds, _ in timed]
     return Estimate(
         recipe=plan.recipe,
         levels=[(*level.size, level.iterations) for level in levels],
@@ -90,8 +97,10 @@ def estimate(
             * slowdown_of(encoders[level.is_finish], plan.recipe, level.size)
             for level in levels
         )
+        * (AS_BYTES if plan.is_low_memory else 1.0)
         + _search_seconds(encoders[0], recipe, levels, sizes, place),
         memory=plan,
+        is_busy=any(is_busy for _, is_busy in timed),
     )
 
 
@@ -127,12 +136,30 @@ def _search_seconds(
     return best / (SEARCHED**2 * columns.shape[1]) * products
 
 
-def _seconds_a_pixel(encoder: Encoder, recipe: Recipe, device: torch.device) -> float:
+def _time_a_pixel(encoder: Encoder, recipe: Recipe, device: torch.device) -> tuple[float, bool]:
+    """Seconds of an iteration, a pixel, while nothing else is at work; and whether something is.
+
+    Threads that wait for each other, while other programs have their processors, take up to a hundred times as long as
+    they do alone. One thread, by the time that it computes, does not see other programs, and several are never slower.
+    """
     image = noise(TIMED_SIZE, seed=0).to(device)
     objective = Objective(encoder, image, [image], recipe)
-    best = math.inf
-    for _ in range(3):  # the first one warms up
-        start = time.perf_counter()
-        objective.evaluate(image).total.item()
-        best = min(best, time.perf_counter() - start)
-    return best / math.prod(TIMED_SIZE)
+
+    def best_of(clock: Callable[[], float], count: int) -> float:
+        best = math.inf
+        for _ in range(count):
+            start = clock()
+            objective.evaluate(image).total.item()
+            best = min(best, clock() - start)
+        return best / math.prod(TIMED_SIZE)
+
+    together = best_of(time.perf_counter, 3)  # the first one warms up
+    if device.type != "cpu":
+        return together, False
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        alone = best_of(time.thread_time, 2)
+    finally:
+        torch.set_num_threads(num_threads)
+    return min(together, alone), together > alone * (BUSY_ALONE if num_threads == 1 else BUSY_TOGETHER)

@@ -14,6 +14,7 @@ from impasto.images import Picture, fill, output_size, resample, resize
 from impasto.losses.neighbors import Matching
 from impasto.objective.masks import Style, check_pairs, resize_mask
 from impasto.objective.objective import Objective
+from impasto.objective.view import is_tiled
 from impasto.pipeline.segmentation import auto_regions
 from impasto.recipe import Recipe
 
@@ -97,10 +98,15 @@ class LevelImages:
         )  # fmt: skip
 
     def pictures_at(self, size: tuple[int, int]) -> tuple[Tensor, Sequence[Style]]:
-        """Content and styles with their masks for a picture of that size, on the device."""
-        if size not in self._pictures:
-            self._pictures = {size: (resize(self.content, size).to(self.device), self._styles_at(size))}
-        return self._pictures[size]
+        """Content and styles with their masks for a picture of that size, on the device.
+
+        Those of a picture in tiles are made anew each time: styles are as large as it is, and looked at once.
+        """
+        if size in self._pictures:
+            return self._pictures[size]
+        pictures = resize(self.content, size).to(self.device), self._styles_at(size)
+        self._pictures = {} if is_tiled(size, self.recipe.tile_edge) else {size: pictures}
+        return pictures
 
     def _styles_at(self, size: tuple[int, int]) -> list[Style]:
         styles = []

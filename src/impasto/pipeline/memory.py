@@ -18,7 +18,7 @@ from impasto.losses import STYLE_LOSSES
 from impasto.losses.neighbors import GRID_STRIDE, cells_of
 from impasto.losses.quantiles import NUM_BINS, VALUES_AT_A_TIME
 from impasto.objective.neighbor_term import MARGIN
-from impasto.objective.view import View
+from impasto.objective.view import View, is_tiled
 from impasto.objective.weighting import style_layers_of, texture_layers_of
 from impasto.pipeline.build import for_encoder
 from impasto.recipe import Recipe
@@ -29,8 +29,11 @@ PROCESS_BYTES = 290_000_000
 WEIGHT_COPIES = 1.2
 """Copies of an encoder's float32 weights: the one in use, and what loading leaves in the heap."""
 
-PICTURES_ALIVE = 6
-"""Float32 pictures that a run holds besides the optimizer's: content, candidate, best, gradient, differences."""
+PICTURES_ALIVE = 4
+"""Float32 pictures in the loop besides what the optimizer remembers: content, candidate, best, gradient on its way."""
+
+OPTIMIZER_PICTURES = {"lbfgs": 2, "adam": 4}
+"""What an optimizer remembers besides a history: the last gradient and the direction; the moments and the next ones."""
 
 FRAGMENTATION = 1.25
 """Resident bytes for each byte in use, since the allocator keeps freed blocks that do not fit the next request."""
@@ -87,10 +90,13 @@ def peak_bytes(
         _bytes_at_work(_Network(encoder, for_encoder(recipe, encoder)), sizes, encoder, is_low_memory=is_low_memory)
         for encoder in encoders
     )
-    pictures = [_PICTURE * pixels] * (
-        PICTURES_ALIVE + _optimizer_pictures(recipe, sizes.output, uses_scratch=uses_scratch)
-    )
-    pictures += [_PICTURE * math.prod(size) for size in sizes.styles]
+    remembered = _optimizer_pictures(recipe, sizes.output, uses_scratch=uses_scratch)
+    pictures = [_PICTURE * pixels] * (PICTURES_ALIVE + remembered)
+    styles = [_PICTURE * math.prod(size) for size in sizes.styles]
+    if is_tiled(sizes.output, recipe.tile_edge):  # then styles are held while targets are made, before any gradient
+        pictures = max(pictures, [*pictures[2:], *styles], key=sum)
+    else:
+        pictures += styles
     running = at_work + _resident(pictures, is_low_memory)
     loading = LOADING_COPIES * _PICTURE * max(inputs, default=0)
     transforms = TRANSFORM_BYTES if recipe.optimizer == "lbfgs" else 0
@@ -156,9 +162,9 @@ def _resident(blocks: "Sequence[float] | Iterator[float]", is_low_memory: bool) 
 
 def _optimizer_pictures(recipe: Recipe, output: tuple[int, int], *, uses_scratch: bool) -> int:
     if recipe.optimizer == "adam" or uses_scratch:
-        return 2
+        return OPTIMIZER_PICTURES[recipe.optimizer]
     num_pairs = min(recipe.history_size, sum(level.iterations for level in build_pyramid(output, recipe)))
-    return 2 * num_pairs + 2
+    return OPTIMIZER_PICTURES[recipe.optimizer] + 2 * num_pairs
 
 
 class _Network:

@@ -125,3 +125,19 @@ def test_budgets_of_nearest_neighbors_add_up(total: int, levels: int, finish: st
 @pytest.mark.parametrize("level", [Level((3, 5), 7, is_finish=True), Level((3, 5), 7, matching=Matching.JOINT)])
 def test_a_level_survives_a_checkpoint(level: Level) -> None:
     assert Level.from_list(level.as_list()) == level
+
+
+def test_large_levels_get_a_budget_in_proportion_to_one_over_their_size() -> None:
+    pyramid = build_pyramid((3266, 4899), Recipe(look="classic", total_iterations=1000))
+    small, four, sixteen = pyramid[0].iterations, pyramid[-2].iterations, pyramid[-1].iterations
+    assert {level.iterations for level in pyramid[:-3]} == {small}
+    assert four == pytest.approx(small * 2**20 / 4e6, rel=0.1)
+    assert sixteen == pytest.approx(small * 2**20 / 16e6, rel=0.1)
+
+
+@given(total=st.integers(0, 60), edge=st.integers(900, 12_000), look=st.sampled_from(["classic", "neighbors"]))
+def test_budgets_of_large_pictures_add_up(total: int, edge: int, look: str) -> None:
+    pyramid = build_pyramid((edge, edge), Recipe(look=look, total_iterations=total))
+    assert sum(level.iterations for level in pyramid) == total
+    assert pyramid[-1].size == (edge, edge)
+    assert total == 0 or all(level.iterations for level in pyramid)
