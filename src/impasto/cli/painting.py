@@ -2,6 +2,8 @@
 
 import functools
 import logging
+import os
+import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +18,7 @@ from impasto.recipe import Recipe, RunOptions
 if TYPE_CHECKING:
     from impasto.encoders.base import Encoder
     from impasto.engine import Progress
+    from impasto.objective.ranks import Ranks
     from impasto.pipeline.memory_plan import MemoryPlan
 
 logger = logging.getLogger(__name__)
@@ -24,7 +27,8 @@ logger = logging.getLogger(__name__)
 def paint(content: Path, styles: Sequence[Path], recipe: Recipe, options: RunOptions, notes: Sequence[str] = ()) -> int:
     """Paints a picture, or each picture of a folder; or, with ``dry_run``, says what would be done.
 
-    A picture that fails does not keep the others of its folder from being painted. The encoder is loaded once.
+    A picture that fails does not keep the others of its folder from being painted. The encoder is loaded once. Of the
+    processes that ``torchrun`` has started, the first one does all this, and the others evaluate tiles for it.
 
     Args:
         content: A picture, or a folder of them.
@@ -37,9 +41,34 @@ def paint(content: Path, styles: Sequence[Path], recipe: Recipe, options: RunOpt
         The exit code: 0 if all went well, 2 if every failure was the user's mistake, else 1; 128 + the number of a
         signal that ended the run.
     """
+    recipe = recipe.accelerated()
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return _paint_all(content, styles, recipe, options, notes)
+    from impasto.pipeline.ranks import assist, joined_ranks
+
+    agreed = {
+        "pictures": [str(path) for path in (content, *styles)], "recipes": recipe.to_json(),
+        "options": options.model_dump_json(),
+    }  # fmt: skip
+    with joined_ranks(options.device, agreed) as ranks:
+        if ranks is None or ranks.is_leader:
+            return _paint_all(content, styles, recipe, options, notes, ranks)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # the leader finishes its iteration, and says when it is over
+        assist(ranks)
+    return 0
+
+
+def _paint_all(
+    content: Path,
+    styles: Sequence[Path],
+    recipe: Recipe,
+    options: RunOptions,
+    notes: Sequence[str],
+    ranks: "Ranks | None" = None,
+) -> int:
     from impasto.runs.batch import Batch, pictures_in, plan_batch
 
-    recipe = recipe.accelerated()
     with reporter_for(options) as reporter:
         # Through the log: the library says the same once more for each picture, and the reporter shows it once.
         for sentence in [*notes, *recipe.warnings()]:
@@ -62,7 +91,7 @@ def paint(content: Path, styles: Sequence[Path], recipe: Recipe, options: RunOpt
                         codes.append(_failed(error, reporter))
                 return _overall(codes)
             for path, job_options in jobs:
-                codes.append(_paint_one(path, styles, recipe, job_options, encoder, reporter, is_batch=is_batch))
+                codes.append(_paint_one(path, styles, recipe, job_options, encoder, reporter, ranks, is_batch=is_batch))
                 if codes[-1] > 128:
                     break
         except ImpastoError as error:
@@ -79,6 +108,7 @@ def _paint_one(
     options: RunOptions,
     encoder: "Callable[[], Encoder]",
     reporter: Reporter,
+    ranks: "Ranks | None",
     *,
     is_batch: bool,
 ) -> int:
@@ -105,14 +135,14 @@ def _paint_one(
                 content, styles, recipe, options,
                 encoder=encoder, on_progress=follow, on_saved=reporter.saved, on_plan=announce, control=control,
                 # Those of a large batch would fill a disk.
-                keeps_checkpoint=not is_batch or "checkpoint_every" in options.model_fields_set,
+                keeps_checkpoint=not is_batch or "checkpoint_every" in options.model_fields_set, ranks=ranks,
             )  # fmt: skip
     except CheckpointError as error:
         if not (is_batch and options.resume):
             return _failed(error, reporter)
         reporter.warning(f"{error} It is painted anew.")
         anew = options.replace(resume=False)
-        return _paint_one(content, styles, recipe, anew, encoder, reporter, is_batch=is_batch)
+        return _paint_one(content, styles, recipe, anew, encoder, reporter, ranks, is_batch=is_batch)
     except ImpastoError as error:
         return _failed(error, reporter)
     reporter.done(report)

@@ -15,6 +15,7 @@ from impasto.engine.problem import Problem
 from impasto.engine.pyramid import Level, expected_work, extend_pyramid, rebudget, work_of_one
 from impasto.errors import OutOfMemoryError
 from impasto.objective.objective import Objective
+from impasto.objective.ranks import RanksError
 from impasto.objective.weighting import TERMS
 from impasto.optimizers import PixelOptimizer, build_optimizer
 from impasto.optimizers.scratch import Scratch
@@ -125,6 +126,12 @@ class Engine:
                     begin = self._optimizer.best_image if self._begin is None else self._begin
                     objective = self._problem.objective(level, self.recipe.at(self.iteration), begin)
                 total, parts = self._optimizer.update(objective.evaluate(self._optimizer.candidate))
+            except RanksError as error:
+                if not self.iteration:
+                    raise
+                logger.warning("%s The best picture after %d iterations is kept.", error, self.iteration)
+                self.control.stop()
+                return
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
                     raise

@@ -78,7 +78,7 @@ class NeighborTerm(Term):
             windows = [view.cut(image, tile) for image in (begin, content_image)]
             return self._columns(view, windows[0].lerp(windows[1], share), tile)
 
-        _find_matches(self._matches, queries, view.tiles)
+        _find_matches(self._matches, queries, view)
         inner = _inner(self._grid, self._rings).to(content_image)
         self._weights = [_place_weights(inner, self._grid, style.content_mask, visible) for style in styles]
 
@@ -140,7 +140,7 @@ class NeighborTerm(Term):
         parts: dict[str, list[Tensor]] = {layer: [] for layer in self.layers}
         for turns in range(4 if recipe.style_rotations else 1):
             turned = Style(style.image.rot90(turns, (2, 3)))
-            view = self._view.of_style(turned, self.layers)
+            view = self._view.of_style(turned, self.layers, is_shared=False)  # any place may match any of its places
             mask = None if style.style_mask is None else view.canvas.whole(style.style_mask.rot90(turns, (2, 3)))
             chosen = _chosen(grid_of(view.canvas.size), max(1, self._rings), mask).to(style.image.device)
             for tile in view.tiles:
@@ -235,8 +235,9 @@ class _Matches:
         }
 
 
-def _find_matches(matches: Sequence[_Matches], queries: Callable[[Tile], Columns], tiles: Sequence[Tile]) -> None:
+def _find_matches(matches: Sequence[_Matches], queries: Callable[[Tile], Columns], view: View) -> None:
     """Finds the nearest candidates of all places, tile by tile; queries are centered by their mean over all tiles."""
+    tiles = view.tiles
     known = queries(tiles[0]) if len(tiles) == 1 else None
     sums: dict[str, Tensor] = {}
     count = 0
@@ -245,7 +246,9 @@ def _find_matches(matches: Sequence[_Matches], queries: Callable[[Tile], Columns
         own = {layer: column[0].flatten(1).sum(1, dtype=torch.float64) for layer, column in columns.items()}
         sums = {layer: sums[layer] + own[layer] for layer in own} if sums else own
         count += next(iter(columns.values()))[0, 0].numel()
-    means = {layer: (total / count).float() for layer, total in sums.items()}
+    total_count = torch.tensor(count, dtype=torch.float64)
+    view.add([*sums.values(), total_count])
+    means = {layer: (total / total_count).float() for layer, total in sums.items()}
     searches = [[Search(of_style.keys(group), count) for group in of_style.groups] for of_style in matches]
     for tile in tiles:
         columns = queries(tile) if known is None else known

@@ -130,17 +130,22 @@ class Objective:
     @property
     def num_tiles(self) -> int:
         """In how many tiles the picture is evaluated."""
-        return len(self._view.tiles)
+        return len(self._view.rows) * len(self._view.columns)
 
     def evaluate(self, image: Tensor) -> Evaluation:
         """The objective and its gradient, without host synchronization.
 
         One tile takes one forward and one backward pass. With several, a first pass makes the sums that the value of a
-        term is a function of; a second one carries the derivative with respect to the sums back, tile by tile.
+        term is a function of; a second one carries the derivative with respect to the sums back, tile by tile. Where
+        processes share the tiles, all of them call this, and the leader's picture counts.
 
         Args:
             image: Shape (1, 3, H, W), RGB in [0, 1], of the content image's size.
         """
+        ranks = self._view.ranks
+        if ranks is not None and ranks.is_leader:
+            ranks.tell(("evaluate", tuple(image.shape)))
+            ranks.hand_out(image)
         if image.is_cuda and self.num_tiles == 1:
             self._captured = self._captured or CapturedFunction(self._evaluate)
             return Evaluation(*self._captured(image))
@@ -150,11 +155,11 @@ class Objective:
         """Total, gradient and parts; of some terms, if not of all."""
         terms = [term for term in self.terms if term.name in names]
         scale = _gradient_scale(image) if self.encoder.precision == "float16" else 1.0
-        image, tiles = image.detach(), self._view.tiles
+        image, tiles, ranks = image.detach(), self._view.tiles, self._view.ranks
         gradient = torch.zeros_like(image)
         known: Mapping[Term, Sums] = {}
         curved = [term for term in terms if not term.is_additive]
-        if len(tiles) > 1 and curved:
+        if self.num_tiles > 1 and curved:
             with torch.no_grad():
                 known = self._sums(image, curved)
         values: dict[Term, Tensor] = {}
@@ -182,6 +187,9 @@ class Objective:
                     gradient = part
                 else:
                     self._view.canvas.add(gradient, part, tile)
+        if ranks is not None:
+            ranks.add_at_leader(gradient)
+            ranks.add([value for term, value in values.items() if term not in known])
         parts = self._stacked(values, image)
         return parts.sum(), gradient, parts
 
@@ -204,6 +212,7 @@ class Objective:
         for tile in self._view.tiles:
             own = self._sums_of_tile(self._unlocked(self._view.cut(image, tile), tile), terms, tile)
             sums = {term: added(sums[term], own[term]) for term in terms} if sums else own
+        self._view.add([tensor for term in terms for tensor in tensors_of(sums[term])])
         return sums
 
     def _sums_of_tile(self, window: Tensor, terms: Sequence[Term], tile: Tile) -> dict[Term, Sums]:

@@ -155,6 +155,7 @@ class ContentTerm(Term):
             norms = added(norms, own) if norms else own
             if self._keeps != "none":
                 self._targets[tile] = self._packed(targets)
+        view.add(tensors_of(norms))
         self.squared_norms: Mapping[Hashable, Tensor] = norms
 
     def begin(self, window: Tensor, tile: Tile) -> Sums:
@@ -305,6 +306,7 @@ class StyleTerm(Term):
                     inner = of_style.inner(features, layer, tile)
                     own[layer] = self.loss.statistics(inner, weights.at(layer, features, tile), self.projections[layer])
                 sums = added(sums, own) if sums else own
+            of_style.add(tensors_of(sums))
             return {str(layer): self.loss.target(own, self.projections[str(layer)]) for layer, own in sums.items()}
 
         if view.looker is not view.encoder:

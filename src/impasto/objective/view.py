@@ -11,6 +11,7 @@ from impasto.encoders.base import Encoder
 from impasto.errors import RecipeError
 from impasto.losses.neighbors import GRID_STRIDE
 from impasto.objective.masks import Style
+from impasto.objective.ranks import Ranks, current_ranks
 from impasto.objective.tiles import Canvas, Span, Tile
 
 SMALLEST_TILED = 64
@@ -32,6 +33,7 @@ class View:
         margin: Of the canvas.
         wraps: Whether opposite edges of pictures meet.
         interpolates: Whether coarse layers are interpolated, as nearest neighbors need it.
+        ranks: The processes that share the tiles; None if this one looks at all of them.
     """
 
     encoder: Encoder
@@ -44,16 +46,18 @@ class View:
     margin: int
     wraps: bool
     interpolates: bool
+    ranks: Ranks | None = None
 
     @classmethod
     def of(
         cls, size: tuple[int, int], encoder: Encoder, looker: Encoder, asked: Collection[str],
         edge: int | None = None, margin: int = 0, *, wraps: bool = False, interpolates: bool = False,
-        layers: Collection[str] | None = None,
+        layers: Collection[str] | None = None, is_shared: bool = True,
     ) -> "View":  # fmt: skip
-        """The view of a picture of a height and width in pixels; other arguments are the attributes, and `layers`.
+        """The view of a picture of a height and width in pixels; other arguments are the attributes, and two more.
 
-        These are the layers that decide the halo, where they are not those that are asked for.
+        `layers` are those that decide the halo, where they are not those that are asked for. `is_shared` says whether
+        processes that share tiles share those of this picture.
 
         Raises:
             RecipeError: If the edge is given and the encoder cannot say how far it looks.
@@ -64,12 +68,21 @@ class View:
             rows, columns = canvas.spans(edge, alignment, halo)
         else:
             rows, columns = canvas.spans(None)
-        return cls(encoder, looker, asked, canvas, rows, columns, edge, margin, wraps, interpolates)
+        ranks = current_ranks() if is_shared else None
+        if ranks is not None and len(rows) * len(columns) < ranks.count:
+            ranks = None
+        return cls(encoder, looker, asked, canvas, rows, columns, edge, margin, wraps, interpolates, ranks)
 
     @cached_property
     def tiles(self) -> Sequence[Tile]:
-        """The parts of the canvas, row by row."""
-        return [Tile(row, column) for row in self.rows for column in self.columns]
+        """The parts of the canvas that this process looks at, row by row."""
+        tiles = [Tile(row, column) for row in self.rows for column in self.columns]
+        return tiles if self.ranks is None else self.ranks.own(tiles)
+
+    def add(self, tensors: Sequence[Tensor]) -> None:
+        """Adds, in place, what all processes have summed up over their tiles."""
+        if self.ranks is not None:
+            self.ranks.add(tensors)
 
     @property
     def is_whole(self) -> bool:
@@ -87,13 +100,14 @@ class View:
         pixels = sum(span.window for span in self.rows) * sum(span.window for span in self.columns)
         return pixels / math.prod(self.canvas.size)
 
-    def of_style(self, style: Style, layers: Collection[str]) -> "View":
-        """The view of a style image, of which these layers are asked for."""
+    def of_style(self, style: Style, layers: Collection[str], *, is_shared: bool = True) -> "View":
+        """The view of a style image, of which these layers are asked for; `is_shared` as in `of`."""
         image = style.image
         sources = {source for layer in layers for source in self.encoder.style_sources(layer)}
         return View.of(
             (image.shape[-2], image.shape[-1]), self.encoder, self.looker, self.asked, self.edge, self.margin,
             wraps=self.wraps, interpolates=self.interpolates, layers=sources,
+            is_shared=is_shared and self.ranks is not None,
         )  # fmt: skip
 
     def cut(self, image: Tensor, tile: Tile) -> Tensor:

@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,14 @@ from impasto.engine.checkpoint import Checkpoint, Checkpointer, Checkpoints
 from impasto.errors import UserError
 from impasto.images import Picture, as_picture
 from impasto.images.picture import quantize, to_samples
+from impasto.objective.ranks import Ranks
 from impasto.pipeline.build import build_engine, complete, encoder_of
 from impasto.pipeline.color_preservation import stays_gray
 from impasto.pipeline.level_images import style_sizes, target_size
 from impasto.pipeline.memory import Sizes
 from impasto.pipeline.memory_plan import PLANNED, MemoryPlan, plan_within
 from impasto.pipeline.provenance import Inputs, provenance_of
+from impasto.pipeline.ranks import Leader, with_tiles_for
 from impasto.recipe import Recipe, StopReason
 
 logger = logging.getLogger(__name__)
@@ -122,6 +125,7 @@ class Execution:
             machine, its container or the accelerator has free, less a margin.
         checkpoints: Where to keep the run's state, and whether to resume from it; None keeps none.
         scratch: Folder for the history of L-BFGS where memory is too small for it; None for none.
+        ranks: The processes that share the tiles of the picture, of which this one leads; None for this one alone.
     """
 
     device: str = "auto"
@@ -130,6 +134,7 @@ class Execution:
     max_memory: int | None = None
     checkpoints: Checkpoints | None = None
     scratch: Path | None = None
+    ranks: Ranks | None = None
 
 
 def stylize(
@@ -197,11 +202,18 @@ def stylize(
         finishing_encoder = encoder_of(recipe.replace(model=recipe.finishing.model), device)
     encoders = [encoder] if finishing_encoder is None else [encoder, finishing_encoder]
     plan = _within_memory(inputs, recipe, encoders, execution, device)
-    recipe = plan.recipe
+    recipe, ranks = plan.recipe, execution.ranks
+    if ranks is not None:
+        recipe = with_tiles_for(ranks, encoder, recipe, target_size(inputs.content.size, recipe))
     if on_plan is not None:
         on_plan(plan)
     scratch = execution.scratch if plan.uses_scratch else None
-    engine = build_engine(inputs, recipe, encoder, device, control, finishing_encoder, scratch)
+    shared_by = None
+    if ranks is not None:
+        shared_by = partial(
+            Leader, ranks=ranks, inputs=inputs, recipe=recipe, trust=execution.trust, is_low_memory=plan.is_low_memory
+        )
+    engine = build_engine(inputs, recipe, encoder, device, control, finishing_encoder, scratch, shared_by)
     finish_sha256 = finishing_encoder.weights_sha256 if finishing_encoder is not None else ""
     provenance = provenance_of(recipe, inputs, encoder.weights_sha256, finish_sha256)
     checkpointer = Checkpointer(execution.checkpoints, engine, provenance, _surroundings(device), device)

@@ -12,7 +12,7 @@ from impasto.encoders import Encoder, build_encoder
 from impasto.encoders.bias_corrected import BiasCorrectedEncoder
 from impasto.encoders.compact import Compact
 from impasto.encoders.weights.store import OnDownload
-from impasto.engine import Control, Engine
+from impasto.engine import Control, Engine, Problem
 from impasto.engine.pyramid import Level, build_pyramid
 from impasto.images import Picture, fill_transparent
 from impasto.objective.masks import check_mask, check_pairs, resize_mask
@@ -36,11 +36,24 @@ def build_engine(
     control: Control | None = None,
     finishing_encoder: Encoder | None = None,
     scratch: Path | None = None,
+    shared_by: Callable[["StyleTransfer"], Problem] | None = None,
 ) -> Engine:
-    """Plans the levels of a run and builds its engine; `scratch` is a folder for what does not fit into memory."""
-    problem = StyleTransfer(inputs, recipe, encoder, device, finishing_encoder)
+    """Plans the levels of a run and builds its engine.
+
+    Args:
+        inputs: The pictures.
+        recipe: As resolved.
+        encoder: The recipe's.
+        device: Where it computes.
+        control: As in `Engine`.
+        finishing_encoder: As in `StyleTransfer`.
+        scratch: A folder for what does not fit into memory.
+        shared_by: Makes the problem one that several processes share.
+    """
+    transfer = StyleTransfer(inputs, recipe, encoder, device, finishing_encoder)
+    problem = transfer if shared_by is None else shared_by(transfer)
     folder = None if scratch is None else Scratch(scratch)
-    return Engine(build_pyramid(problem.size, recipe), problem, recipe, control, folder)
+    return Engine(build_pyramid(transfer.size, recipe), problem, recipe, control, folder)
 
 
 class StyleTransfer:

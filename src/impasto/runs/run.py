@@ -13,6 +13,7 @@ from impasto.engine import Control, Progress
 from impasto.engine.checkpoint import Checkpoints
 from impasto.errors import ImpastoError, OutputError
 from impasto.images import Picture, output_size, resize, save_picture
+from impasto.objective.ranks import Ranks
 from impasto.pipeline import Execution, Masks, Result, stylize
 from impasto.pipeline.color_preservation import stays_gray
 from impasto.pipeline.level_images import target_size
@@ -60,6 +61,7 @@ def run(
     keeps_checkpoint: bool = True,
     keeps_losses: bool = False,
     on_checkpoint: Callable[[Path], None] | None = None,
+    ranks: Ranks | None = None,
 ) -> RunReport:
     """Paints one picture and saves it, with the pictures in between and the losses, as the options say.
 
@@ -77,6 +79,7 @@ def run(
             budget later; that of a run that was stopped always stays.
         keeps_losses: Whether the table of losses is kept also where nothing else is in between.
         on_checkpoint: Called with the checkpoint's file whenever it was written anew.
+        ranks: As in `impasto.pipeline.Execution`.
 
     Raises:
         UserError: If a picture cannot be read or the output not be written; before anything is computed.
@@ -90,7 +93,7 @@ def run(
             masks=Masks(inputs.content_masks, inputs.style_masks, inputs.lock_mask),
             execution=Execution(
                 device=options.device, threads=options.threads, trust=options.trust, max_memory=options.max_memory,
-                scratch=options.scratch,
+                scratch=options.scratch, ranks=ranks,
                 checkpoints=Checkpoints(
                     outputs.checkpoint, options.checkpoint_every, options.resume,
                     at_end=recorder.wants_folder and keeps_checkpoint, on_written=on_checkpoint,
