@@ -159,7 +159,7 @@ class StyleTransfer:
         if not able:
             return ""
         release_freed_pages()
-        return "activations are kept as bytes, a little slower, the same picture"
+        return "activations are kept as bytes, slower, the same picture"
 
 
 def as_mask(picture: Picture) -> Tensor:
