@@ -106,7 +106,7 @@ def row_of(case: Case, folder: Path) -> dict[str, Any]:
     start = next(event for event in events if event["event"] == "start")
     process = events[-1]
     steps = [event for event in events if event["event"] == "progress" and event["level"] == event["num_levels"]]
-    times = [event["seconds"] for event in steps]
+    times = [event["seconds"] for event in steps if event["losses"]]  # the first event is before any iteration
     seconds = [after - before for before, after in itertools.pairwise(times)]
     megapixels = case.height * (case.height * 3 // 2) / 1e6
     return {

@@ -15,15 +15,14 @@ from impasto.examples import example_path
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
 COMPARED = """
-import json, sys
+import json
 import torch
-from impasto.losses.neighbors import Matching
 from impasto.objective import Objective
 from impasto.objective.ranks import sharing_tiles
 from impasto.pipeline.ranks import joined_ranks
 from impasto.recipe import Recipe
 from tests.tiny import TinyEncoder
-from tests.unit.objective.test_tiles import SIZE, picture
+from tests.unit.objective.test_tiles import picture
 
 with joined_ranks("cpu", {}) as ranks:
     found = {}

@@ -246,7 +246,7 @@ def _find_matches(matches: Sequence[_Matches], queries: Callable[[Tile], Columns
         own = {layer: column[0].flatten(1).sum(1, dtype=torch.float64) for layer, column in columns.items()}
         sums = {layer: sums[layer] + own[layer] for layer in own} if sums else own
         count += next(iter(columns.values()))[0, 0].numel()
-    total_count = torch.tensor(count, dtype=torch.float64)
+    total_count = next(iter(sums.values())).new_tensor(count)
     view.add([*sums.values(), total_count])
     means = {layer: (total / total_count).float() for layer, total in sums.items()}
     searches = [[Search(of_style.keys(group), count) for group in of_style.groups] for of_style in matches]

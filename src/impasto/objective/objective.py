@@ -144,8 +144,10 @@ class Objective:
         """
         ranks = self._view.ranks
         if ranks is not None and ranks.is_leader:
-            ranks.tell(("evaluate", tuple(image.shape)))
-            ranks.hand_out(image)
+            with ranks.together():
+                ranks.tell(("evaluate", tuple(image.shape)))
+                ranks.hand_out(image)
+                return Evaluation(*self._evaluate(image))
         if image.is_cuda and self.num_tiles == 1:
             self._captured = self._captured or CapturedFunction(self._evaluate)
             return Evaluation(*self._captured(image))

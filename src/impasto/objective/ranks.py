@@ -29,10 +29,15 @@ class Ranks:
 
     Args:
         device: Of this process.
+
+    Attributes:
+        device: Of this process.
+        is_in_step: Whether no process waits for another one; once one has failed amid an evaluation, none goes on.
     """
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
+        self.is_in_step = True
 
     @property
     def count(self) -> int:
@@ -43,6 +48,19 @@ class Ranks:
     def is_leader(self) -> bool:
         """Whether this is the process that has the optimizer."""
         return dist.get_rank() == LEADER
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What all processes do at once; if this one fails in it, the others are left waiting.
+
+        Raises:
+            RanksError: If this one has failed before.
+        """
+        if not self.is_in_step:
+            raise RanksError("The processes of this run cannot go on: this one has failed while others waited for it.")
+        self.is_in_step = False
+        yield
+        self.is_in_step = True
 
     def own(self, items: Sequence[Any]) -> Sequence[Any]:
         """This process's part of something that all of them have."""

@@ -39,6 +39,7 @@ class PixelOptimizer(ABC):
     """
 
     not_in_state = frozenset({"_best_gradient"})
+    """Attributes that a checkpoint does not hold: they are found again, or belong to the process."""
 
     def __init__(self, image: Tensor) -> None:
         self.candidate = image.detach().clamp(0, 1).contiguous()

@@ -15,7 +15,7 @@ from impasto.objective.objective import Objective
 from impasto.pipeline.build import complete, encoder_of, for_encoder
 from impasto.pipeline.level_images import noise, style_sizes, target_size
 from impasto.pipeline.memory import Sizes
-from impasto.pipeline.memory_plan import AS_BYTES, MemoryPlan, plan_within, slowdown_of
+from impasto.pipeline.memory_plan import MemoryPlan, plan_within, slowdown_of
 from impasto.recipe import Recipe
 
 SEARCHED = 2048
@@ -94,10 +94,9 @@ def estimate(
             seconds_a_pixel[level.is_finish]
             * math.prod(level.size)
             * expected_iterations(level, recipe)
-            * slowdown_of(encoders[level.is_finish], plan.recipe, level.size)
+            * slowdown_of(encoders[level.is_finish], plan.recipe, level.size, is_low_memory=plan.is_low_memory)
             for level in levels
         )
-        * (AS_BYTES if plan.is_low_memory else 1.0)
         + _search_seconds(encoders[0], recipe, levels, sizes, place),
         memory=plan,
         is_busy=any(is_busy for _, is_busy in timed),

@@ -84,7 +84,8 @@ def plan_memory(
     """
     is_low_memory = all(encoder.is_low_memory for encoder in encoders)
     peak = peak_bytes(encoders, recipe, sizes, is_low_memory=is_low_memory)
-    plan = MemoryPlan(recipe, is_low_memory, peak, slowdown=slowdown_of(encoders[0], recipe, sizes.output))
+    slowdown = slowdown_of(encoders[0], recipe, sizes.output, is_low_memory=is_low_memory)
+    plan = MemoryPlan(recipe, is_low_memory, peak, slowdown=slowdown)
     if limit is None or peak <= limit:
         return plan
     lean = _in_low_memory(plan, encoders, sizes)
@@ -134,24 +135,26 @@ def plan_within(
     return plan
 
 
-def slowdown_of(encoder: Encoder, recipe: Recipe, size: tuple[int, int]) -> float:
-    """Time of an iteration of a picture in tiles, in iterations of the whole.
+def slowdown_of(encoder: Encoder, recipe: Recipe, size: tuple[int, int], *, is_low_memory: bool = False) -> float:
+    """Time of an iteration that saves memory, in iterations of the whole picture.
 
     Args:
         encoder: Of the run.
         recipe: With the edge of tiles, and how targets are kept.
         size: Height and width of the picture.
+        is_low_memory: Whether activations are kept as bytes.
     """
     recipe = for_encoder(recipe, encoder)
     view = view_of(encoder, recipe, size, _layers(encoder, recipe))
+    bytes_cost = AS_BYTES if is_low_memory else 1.0
     if view.is_whole:
-        return 1.0
+        return bytes_cost
     passes: float = 1 + BACKWARD
     if recipe.style_weight and (recipe.style_loss != "neighbors" or texture_layers_of(recipe, encoder)):
         passes += 1 if recipe.style_loss != "neighbors" else 0.5  # the fine layers alone
     if recipe.kept_targets == "none" and recipe.content_weight:
         passes += 1
-    return view.overlap * passes / (1 + BACKWARD)
+    return bytes_cost * view.overlap * passes / (1 + BACKWARD)
 
 
 def _layers(encoder: Encoder, recipe: Recipe) -> Collection[str]:
@@ -167,8 +170,9 @@ def _in_low_memory(plan: MemoryPlan, encoders: Sequence[Encoder], sizes: Sizes) 
         f"To save memory, activations are kept as bytes: {size_in_words(peak)} instead of "
         f"{size_in_words(plan.peak_bytes)}, about {AS_BYTES} times the time an iteration, the same picture."
     )
+    slowdown = slowdown_of(encoders[0], plan.recipe, sizes.output, is_low_memory=True)
     lowered = (*plan.lowered, sentence)
-    return replace(plan, is_low_memory=True, peak_bytes=peak, lowered=lowered, slowdown=AS_BYTES * plan.slowdown)
+    return replace(plan, is_low_memory=True, peak_bytes=peak, lowered=lowered, slowdown=slowdown)
 
 
 def _in_scratch(plan: MemoryPlan, encoders: Sequence[Encoder], sizes: Sizes) -> MemoryPlan:
@@ -215,7 +219,7 @@ def _kept(recipe: Recipe) -> Sequence[str]:
 
 def _lowered(plan: MemoryPlan, recipe: Recipe, encoders: Sequence[Encoder], sizes: Sizes) -> MemoryPlan:
     peak = peak_bytes(encoders, recipe, sizes, is_low_memory=plan.is_low_memory, uses_scratch=plan.uses_scratch)
-    slowdown = slowdown_of(encoders[0], recipe, sizes.output) * (AS_BYTES if plan.is_low_memory else 1.0)
+    slowdown = slowdown_of(encoders[0], recipe, sizes.output, is_low_memory=plan.is_low_memory)
     sentences = []
     if recipe.tile_edge is not None and (recipe.tile_edge, recipe.kept_targets) != (
         plan.recipe.tile_edge,

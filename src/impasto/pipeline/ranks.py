@@ -4,6 +4,7 @@ Reference: https://docs.pytorch.org/docs/stable/elastic/run.html for what ``torc
 """
 
 import datetime
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -19,13 +20,15 @@ from impasto.engine.pyramid import Level
 from impasto.errors import UserError
 from impasto.objective import Objective
 from impasto.objective.ranks import Ranks, RanksError, sharing_tiles
-from impasto.objective.view import is_tiled
+from impasto.objective.view import SMALLEST_TILED, is_tiled
 from impasto.pipeline.build import StyleTransfer, encoder_of
 from impasto.pipeline.memory import view_of
 from impasto.pipeline.provenance import Inputs
 from impasto.recipe import Recipe
 
 __all__ = ["Leader", "assist", "joined_ranks", "with_tiles_for"]
+
+logger = logging.getLogger(__name__)
 
 PATIENCE = datetime.timedelta(days=7)
 """How long a process waits for the others. One that is lost closes its connections, which is noticed at once."""
@@ -60,29 +63,38 @@ def joined_ranks(device: str, what: Mapping[str, Any]) -> Iterator[Ranks | None]
                 raise UserError(f"The processes were given different {name}; start all of them by one command.")
         yield ranks
     finally:
-        with suppress(RanksError):
-            if ranks.is_leader:
+        if ranks.is_leader and ranks.is_in_step:
+            with suppress(RanksError):
                 ranks.tell(None)
         dist.destroy_process_group()
 
 
 def with_tiles_for(ranks: Ranks, encoder: Encoder, recipe: Recipe, size: tuple[int, int]) -> Recipe:
-    """A recipe with tiles small enough that each process has as many of the finest level.
+    """A recipe with tiles of the finest level for each process; as many for each, where none are planned yet.
 
     Args:
         ranks: The processes.
         encoder: Of the run.
-        recipe: With the edge of tiles that memory requires, if any.
+        recipe: With the edge of tiles that was named, or that memory requires, if any. It stays if there are enough.
         size: Height and width of the output.
     """
     layers = {*(recipe.content_layers or encoder.content_layers), *(recipe.style_layers or encoder.style_layers)}
-    for parts in range(1, 4 * ranks.count + 1):
-        edge = min(-(-max(size) // parts), recipe.tile_edge or max(size))
-        tiled = recipe.replace(tile_edge=max(64, edge))
+
+    def num_tiles(tiled: Recipe) -> int:
         view = view_of(encoder, tiled, size, layers)
-        num_tiles = len(view.rows) * len(view.columns)
-        if is_tiled(size, tiled.tile_edge) and num_tiles >= ranks.count and num_tiles % ranks.count == 0:
+        return len(view.rows) * len(view.columns)
+
+    if num_tiles(recipe) >= ranks.count:
+        return recipe
+    for parts in range(2, 4 * ranks.count + 1):
+        tiled = recipe.replace(tile_edge=max(SMALLEST_TILED, -(-max(size) // parts)))
+        count = num_tiles(tiled)
+        if count >= ranks.count and count % ranks.count == 0:
             return tiled
+    logger.warning(
+        "One process paints alone: %s at %d×%d cannot be parted into tiles for %d.",
+        recipe.model, size[1], size[0], ranks.count,
+    )  # fmt: skip
     return recipe
 
 
@@ -102,17 +114,18 @@ class Leader:
         self, problem: StyleTransfer, ranks: Ranks, inputs: Inputs, recipe: Recipe, *, trust: bool, is_low_memory: bool
     ) -> None:
         self._problem, self._ranks = problem, ranks
-        self.size = problem.size
         self.start, self.resample, self.enlarge = problem.start, problem.resample, problem.enlarge
         self.postprocess = problem.postprocess
         ranks.tell(("run", inputs, recipe.to_json(), trust, is_low_memory))
 
     def objective(self, level: Level, recipe: Recipe, begin: Tensor) -> Objective:
         """See `impasto.engine.Problem`."""
-        self._ranks.tell(("objective", level.as_list(), recipe.to_json(), tuple(begin.shape)))
-        if level.matching is not None:
-            self._ranks.hand_out(begin)
-        with sharing_tiles(self._ranks):
+        if not is_tiled(level.size, recipe.tile_edge):
+            return self._problem.objective(level, recipe, begin)
+        with self._ranks.together(), sharing_tiles(self._ranks):
+            self._ranks.tell(("objective", level.as_list(), recipe.to_json(), tuple(begin.shape)))
+            if level.matching is not None:
+                self._ranks.hand_out(begin)
             return self._problem.objective(level, recipe, begin)
 
     def save_memory(self) -> str:

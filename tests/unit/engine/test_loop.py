@@ -262,3 +262,12 @@ def test_a_term_that_is_off_has_no_influence() -> None:
     engine = build(Recipe(look="classic", total_iterations=5, levels=1, tv_weight=0))
     run(engine)
     assert engine.gradient_share["tv"] == 0
+
+
+def test_a_picture_in_tiles_does_without_the_shares() -> None:
+    content = torch.rand((1, 3, 96, 128), generator=torch.Generator().manual_seed(0))
+    recipe = Recipe(look="classic", total_iterations=2, levels=1, tile_edge=64)
+    problem = PlainProblem(content, lambda _, now, __: Objective(TinyEncoder(), content, [content.flip(-1)], now))
+    engine = Engine(build_pyramid((96, 128), recipe), problem, recipe)
+    run(engine)
+    assert (engine.iteration, engine.gradient_share) == (2, {})

@@ -1,5 +1,9 @@
 """What a run is expected to take, before it starts."""
 
+import math
+
+import pytest
+
 from impasto.engine.pyramid import build_pyramid, expected_iterations, expected_work
 from impasto.pipeline.estimate import estimate
 from impasto.recipe import Recipe
@@ -44,3 +48,11 @@ def test_an_iteration_of_a_finishing_teacher_counts_for_several() -> None:
 def test_the_search_for_neighbors_is_counted() -> None:
     few = Recipe(look="neighbors", model="compact", height=SIZE[0], total_iterations=0)
     assert estimate(few, SIZE, [SIZE], "cpu").seconds > 0
+
+
+@pytest.mark.parametrize(("bound", "is_busy"), [(0.0, True), (math.inf, False)])
+def test_other_programs_are_said_to_be_at_work(bound: float, is_busy: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("BUSY_ALONE", "BUSY_TOGETHER"):
+        monkeypatch.setattr(f"impasto.pipeline.estimate.{name}", bound)
+    recipe = Recipe(look="classic", model="compact", height=SIZE[0])
+    assert estimate(recipe, SIZE, [SIZE], "cpu").is_busy is is_busy

@@ -23,7 +23,7 @@ from impasto.optimizers.lbfgs import LEAST_HISTORY
 from impasto.pipeline import Execution, stylize
 from impasto.pipeline.estimate import estimate
 from impasto.pipeline.memory import Sizes, peak_bytes
-from impasto.pipeline.memory_plan import AS_BYTES, EDGES, KEPT, plan_memory, plan_within, slowdown_of
+from impasto.pipeline.memory_plan import EDGES, KEPT, plan_memory, plan_within, slowdown_of
 from impasto.recipe import Recipe, RunOptions, StopReason, size_in_words
 from tests.tiny import TinyEncoder
 
@@ -120,7 +120,8 @@ def test_activations_go_first_then_tiles_then_history() -> None:
     first = plan_memory([encoder], recipe, SIZES, usual - 1)
     assert (first.is_low_memory, first.recipe, len(first.lowered)) == (True, recipe, 1)
     second = plan_memory([encoder], recipe, SIZES, lean - 1)
-    assert second.recipe.history_size == recipe.history_size
+    # Tiles whose activations stay as they are are faster than tiles with both savings.
+    assert (second.is_low_memory, second.recipe.history_size, len(second.lowered)) == (False, recipe.history_size, 1)
     assert second.recipe.tile_edge is not None
     assert second.peak_bytes < lean
     assert 1 < second.slowdown < 2
@@ -136,10 +137,9 @@ def test_of_the_plans_that_fit_the_fastest_is_taken() -> None:
     assert plan.peak_bytes <= limit
     for edge, kept in itertools.product(EDGES, KEPT):
         other = recipe.replace(tile_edge=edge, kept_targets=kept)
-        slowdown = slowdown_of(encoder, other, SIZES.output)
-        for is_low_memory, expected in ((False, slowdown), (True, AS_BYTES * slowdown)):
+        for is_low_memory in (False, True):
             if peak_bytes([encoder], other, SIZES, is_low_memory=is_low_memory) <= limit:
-                assert plan.slowdown <= expected
+                assert plan.slowdown <= slowdown_of(encoder, other, SIZES.output, is_low_memory=is_low_memory)
 
 
 def test_an_edge_that_the_recipe_names_stays() -> None:

@@ -21,7 +21,7 @@ from typing import Any
 
 from impasto.devices import is_out_of_memory
 from impasto.encoders import Encoder
-from impasto.engine import Control, Progress
+from impasto.engine import Progress
 from impasto.errors import CheckpointError, ImpastoError, OutOfMemoryError
 from impasto.images import resize, save_picture
 from impasto.pipeline.memory_plan import MemoryPlan
@@ -35,6 +35,7 @@ from impasto.service.jobs.attempts import Assignment, LateError
 from impasto.service.jobs.causes import cause_of
 from impasto.service.jobs.states import State
 from impasto.service.worker.inputs import InputFiles, fetch_inputs, own_recipe
+from impasto.service.worker.steering import Steering
 
 __all__ = ["Outcome", "Painting"]
 
@@ -57,33 +58,6 @@ class Outcome(StrEnum):
     ENDED = "ended"
     HANDED_BACK = "handed back"
     LATE = "late"
-
-
-class Steering(Control):
-    """A run's control that remembers at which iteration the engine took which changes."""
-
-    def __init__(self, changes: list[dict[str, Any]]) -> None:
-        super().__init__()
-        self.iteration = 0
-        self.changes = changes
-        self._asked: deque[int] = deque()
-        self.taken: list[int] = []
-
-    def ask(self, number: int, values: Mapping[str, float]) -> None:
-        """Asks for a change, once for each number."""
-        if number not in self._asked and number not in self.taken:
-            self._asked.append(number)
-            self.change(**values)
-
-    def take_changes(self) -> dict[str, float]:
-        """As the engine calls it."""
-        asked = list(self._asked)
-        values = super().take_changes()
-        if values:
-            self._asked.clear()
-            self.taken = [*self.taken, *asked]
-            self.changes = [*self.changes, {"iteration": self.iteration, "values": values, "ids": asked}]
-        return values
 
 
 @dataclass
