@@ -71,7 +71,7 @@ def measure(painted: Tensor, content: Tensor, style: Tensor, judges: Mapping[str
 def survey(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Every pair in every mode."""
     encoder = build_encoder(arguments.model)
-    judges = {arguments.model: encoder, "vgg19": encoder if arguments.model == "vgg19" else build_encoder("vgg19")}
+    judges = {arguments.model: encoder, "vgg19": build_encoder("vgg19", precision="float32")}
     pairs = [pair.split(":") for pair in arguments.pairs.split(",")]
     rows = []
     for (content, style), mode in ((pair, mode) for pair in pairs for mode in arguments.modes):

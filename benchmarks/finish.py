@@ -69,7 +69,7 @@ def main() -> None:
     }
     if arguments.skip_bfloat16:
         recipes = {name: recipe for name, recipe in recipes.items() if recipe.precision != "bfloat16"}
-    judge = build_encoder("vgg19")
+    judge = build_encoder("vgg19", precision="float32")
     rows = []
     for pair in PAIRS[: arguments.pairs]:
         row = {"pair": list(pair), **{name: paint(judge, pair, recipe) for name, recipe in recipes.items()}}

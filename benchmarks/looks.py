@@ -90,7 +90,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "looks.json")
     arguments = parser.parse_args()
-    images, judge = Path(os.environ["IMPASTO_IMAGES_DIR"]), build_encoder("vgg19")
+    images, judge = Path(os.environ["IMPASTO_IMAGES_DIR"]), build_encoder("vgg19", precision="float32")
     rows = []
     for file in sorted(arguments.folder.glob("*-*/*.png")):
         if file.parent.name == "sheets":

@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=192, help="longest edge in pixels")
     parser.add_argument("--pairs", type=int, default=len(PAIRS))
     arguments = parser.parse_args()
-    images, judge = Path(os.environ["IMPASTO_IMAGES_DIR"]), build_encoder("vgg19")
+    images, judge = Path(os.environ["IMPASTO_IMAGES_DIR"]), build_encoder("vgg19", precision="float32")
     asked = Recipe(model=arguments.model, size=arguments.size)
     recipes = {"stopped": asked, "full": asked.replace(accelerate="off", plateau=0.0)}
     rows: list[dict[str, Any]] = []

@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=None)
     arguments = parser.parse_args()
     folder = Path(os.environ["IMPASTO_IMAGES_DIR"])
-    encoder, judge = build_encoder(arguments.model), build_encoder("vgg19")
+    encoder, judge = build_encoder(arguments.model), build_encoder("vgg19", precision="float32")
     pairs, heights = PLANS[arguments.model]
     heights = tuple(arguments.heights or heights)
     runs = []

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from impasto.losses.neighbors import Matching
-from impasto.recipe import DEFAULT_PLATEAU, Recipe
+from impasto.recipe import DEFAULT_PLATEAU, Finish, Recipe
 
 CORRECTED_SHARE = 1 / 3
 """Share of the finest level's iterations that follow the correction by the finishing encoder. Between a fifth and a
@@ -18,8 +18,11 @@ half it makes little difference, and a second correction makes none."""
 
 
 TYPICAL_ITERATIONS = 58
-"""Iterations after which a level ends by the default `plateau`, as a median; a level of nearest neighbors, and of a
-finish, uses up its budget."""
+"""Iterations after which a level ends by the default `plateau`, as a median; a level of nearest neighbors uses up its
+budget."""
+
+TYPICAL_FINISH = 78
+"""The same of a finish, whose encoder sees the picture for the first time."""
 
 TEACHER_COST = 6.0
 """Time of an iteration of the finishing encoder, over that of the student that it finishes for."""
@@ -80,7 +83,7 @@ def build_pyramid(size: tuple[int, int], recipe: Recipe) -> list[Level]:
         taken from the budget first. If the finishing encoder can correct the run's encoder, the last third of the
         finest level before it is a level too.
     """
-    last = 0 if recipe.finishing is None else min(recipe.finishing.iterations, recipe.num_iterations)
+    last = min(_finish_iterations(size, recipe), recipe.num_iterations)
     total = recipe.num_iterations - last
     count = _num_levels(size, recipe.min_size) if recipe.levels == "auto" else recipe.levels
     count = max(1, min(count, total, 1 + int(math.log2(max(1, min(size))))))
@@ -95,6 +98,16 @@ def build_pyramid(size: tuple[int, int], recipe: Recipe) -> list[Level]:
         begun = replace(levels[-1], iterations=levels[-1].iterations - corrected)
         levels = [*levels[:-1], begun, Level(size, corrected, is_corrected=True)]
     return [*levels, Level(size, last, is_finish=True)]
+
+
+def _finish_iterations(size: tuple[int, int], recipe: Recipe) -> int:
+    """What the recipe names; at large sizes less, as for all levels, where the plateau is what ends it."""
+    if recipe.finishing is None:
+        return 0
+    most = recipe.finishing.iterations
+    if not recipe.plateau_fraction or recipe.style_loss == "neighbors":
+        return most
+    return min(most, max(Finish.iterations, int(most * FULL_SHARE_PIXELS / math.prod(size))))
 
 
 def _with_matching(sizes: Sequence[tuple[int, int]], total: int, finish: int) -> list[Level]:
@@ -124,9 +137,10 @@ def expected_iterations(level: Level, recipe: Recipe) -> float:
 
     An objective that falls as d / k after k iterations falls by a fraction p in a window at k in proportion to 1 / √p.
     """
-    if not recipe.plateau_fraction or level.matching is not None or level.is_finish:
+    if not recipe.plateau_fraction or level.matching is not None:
         return level.iterations
-    typical: float = TYPICAL_ITERATIONS * (DEFAULT_PLATEAU / recipe.plateau_fraction) ** 0.5
+    at_default = TYPICAL_FINISH if level.is_finish else TYPICAL_ITERATIONS
+    typical: float = at_default * (DEFAULT_PLATEAU / recipe.plateau_fraction) ** 0.5
     return min(level.iterations, typical)
 
 

@@ -138,7 +138,7 @@ def geometry(encoder: Encoder, layers: Collection[str], *, interpolates: bool = 
     alignment = math.lcm(GRID_STRIDE, encoder.alignment(layers))
     reach = encoder.reach(layers)
     if reach is None:
-        unknown = next(layer for layer in layers if encoder.layers[layer].reach is None)
+        unknown = next(layer for layer in layers if encoder.reach([layer]) is None)
         raise RecipeError(
             f"{encoder.name} cannot be evaluated in tiles: how far its layer '{unknown}' looks is unknown. Leave "
             "tile_edge out, lower the height, or choose another model."

@@ -276,7 +276,7 @@ class LBFGS(PixelOptimizer):
             step, change = self._kept(resample(before_step, size)), self._kept(resample(before_change, size))
             release(before_step)
             release(before_change)
-            dots = [float((a * b).sum()) for a, b in ((step, change), (change, change), (step, step))]
+            dots = [float(_inner_product(a, b)) for a, b in ((step, change), (change, change), (step, step))]
             if self._is_telling(*dots):
                 self._remember(step, change, dots[0], dots[2])
         self._is_cautious = self.best_image.shape == before

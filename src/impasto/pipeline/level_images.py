@@ -181,7 +181,8 @@ class LevelImages:
         """
         if self.recipe.init_method == "random":
             return self.resample(image, size)
-        enlarged = self.start(size) + self.resample(image - self.start(_size(image)), size)
+        enlarged = self.resample(image - self.start(_size(image)), size)
+        enlarged += self.start(size)
         if self.recipe.style_loss != "neighbors":
             return enlarged
         return torch.lerp(enlarged, self.resample(image, size), min(1.0, self.recipe.strength / 50))

@@ -144,8 +144,9 @@ def view_of(encoder: Encoder, recipe: Recipe, size: tuple[int, int], layers: Col
         layers: That are looked at.
     """
     is_matched = recipe.style_loss == "neighbors"
+    edge = recipe.tile_edge
     return View.of(
-        size, encoder, encoder, layers, None if encoder.reach(layers) is None else recipe.tile_edge,
+        size, encoder, encoder, layers, None if edge is None or encoder.reach(layers) is None else edge,
         MARGIN if is_matched else 0, wraps=recipe.tileable, interpolates=is_matched,
     )  # fmt: skip
 

@@ -14,6 +14,7 @@ from impasto.recipe.presets import PRESETS, Preset
 from impasto.recipe.recipe import (
     DEFAULT_ITERATIONS,
     DEFAULT_PLATEAU,
+    LARGEST_FINISH,
     LIVE_TUNABLE,
     MAX_RECIPE_BYTES,
     TEACHERS,
@@ -28,6 +29,7 @@ from impasto.recipe.stop_reason import StopReason
 __all__ = [
     "DEFAULT_ITERATIONS",
     "DEFAULT_PLATEAU",
+    "LARGEST_FINISH",
     "LIVE_TUNABLE",
     "LOOKS",
     "MAX_RECIPE_BYTES",

@@ -78,8 +78,8 @@ class Finish:
     iterations: int = 8
 
 
-LONGEST_FINISH = 30
-"""Iterations of the finish of an accelerated run, at most; `plateau` ends it before."""
+LARGEST_FINISH = 0.15
+"""Share of the budget that the finish of an accelerated run takes, at most; `plateau` ends it before."""
 
 
 class Recipe(Parameters):
@@ -397,7 +397,7 @@ class Recipe(Parameters):
         student = next((student for student, teacher in TEACHERS.items() if teacher == self.model), None)
         if self.accelerate == "off" or student is None or self.finish or self.content_layers or self.style_layers:
             return self
-        iterations = LONGEST_FINISH if self.plateau_fraction else Finish.iterations
+        iterations = round(LARGEST_FINISH * self.num_iterations) if self.plateau_fraction else Finish.iterations
         return self.replace(model=student, finish=f"{self.model}:{iterations}")
 
     def warnings(self) -> list[str]:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from impasto.engine.pyramid import Level, build_pyramid, rebudget
 from impasto.losses.neighbors import Matching
-from impasto.recipe import Recipe
+from impasto.recipe import Finish, Recipe
 
 
 def test_a_single_level_is_the_classic_run() -> None:
@@ -75,6 +75,21 @@ def test_a_finish_longer_than_the_budget_takes_all_of_it() -> None:
     pyramid = build_pyramid((320, 480), Recipe(look="classic", total_iterations=5, levels=3, finish="vgg19:8"))
     assert sum(level.iterations for level in pyramid) == 5
     assert pyramid[-1].is_finish
+
+
+def test_a_finish_that_ends_by_itself_is_shorter_at_large_sizes_as_all_levels_are() -> None:
+    recipe = Recipe(look="classic", accelerate="auto", model="vgg19").accelerated()
+    small, large, vast = (
+        build_pyramid(size, recipe)[-1].iterations for size in [(512, 512), (2048, 2048), (8192, 8192)]
+    )
+    assert small == 150
+    assert large == small // 4
+    assert vast == Finish.iterations
+
+
+def test_a_finish_that_is_named_with_a_budget_is_kept_at_any_size() -> None:
+    recipe = Recipe(look="classic", model="compact", total_iterations=300, finish="vgg19:100")
+    assert build_pyramid((2048, 2048), recipe)[-1].iterations == 100
 
 
 @given(spent=st.integers(0, 60), total=st.integers(0, 200), finish=st.sampled_from([None, "vgg19:8"]))

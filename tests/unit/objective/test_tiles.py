@@ -5,10 +5,14 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from impasto.encoders.base import Encoder
 from impasto.encoders.compact import load_compact
+from impasto.encoders.custom.config import ModelConfig
+from impasto.encoders.custom.encoder import CustomEncoder
+from impasto.encoders.custom.hooks import ModuleHooks
+from impasto.encoders.custom.loading import Loaded
 from impasto.encoders.vgg import build_vgg
 from impasto.losses.neighbors import Matching
 from impasto.objective.masks import Style
@@ -81,9 +85,33 @@ def test_tiles_see_the_same_with_the_bundled_network(style_loss: str) -> None:
     assert_alike(evaluations(load_compact(), style_loss=style_loss, edges=(64,)), ROUNDED.get(style_loss, 1e-4))
 
 
-def test_tiles_see_the_same_with_a_deep_network() -> None:
+@pytest.mark.parametrize("name", ["vgg16", "vgg19"])
+def test_tiles_see_the_same_with_a_deep_network(name: str) -> None:
     torch.manual_seed(0)
-    assert_alike(evaluations(build_vgg("vgg19"), edges=(96,)))
+    assert_alike(evaluations(build_vgg(name), edges=(96,)))
+
+
+CUSTOM_SIZE = (131, 160)
+
+
+def custom() -> CustomEncoder:
+    """A network that pads little, and whose pooling reaches past the edge."""
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(3, 8, 3, stride=2), nn.ReLU(), nn.MaxPool2d(3, 2, ceil_mode=True), nn.Conv2d(8, 16, 3, padding=1),
+        nn.ReLU(),
+    )  # fmt: skip
+    return CustomEncoder("mine", Loaded(ModuleHooks(network), ModelConfig()))
+
+
+@pytest.mark.parametrize("style_loss", ["gram", "moments", "histogram", "neighbors"])
+def test_tiles_see_the_same_with_a_custom_network(style_loss: str) -> None:
+    look = "neighbors" if style_loss == "neighbors" else "classic"
+    styles = Style(picture(1, (72, 100)), 2.0, mask(3, CUSTOM_SIZE), mask(4, (72, 100))), Style(picture(2, (70, 90)))
+    found = evaluations(
+        custom(), *styles, style_loss=style_loss, look=look, size=CUSTOM_SIZE, visible=mask(9, CUSTOM_SIZE)
+    )
+    assert_alike(found, ROUNDED.get(style_loss, 1e-4))
 
 
 @pytest.mark.parametrize("size", [(65, 97), (67, 200)])

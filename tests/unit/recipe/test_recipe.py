@@ -3,7 +3,15 @@ import math
 import pytest
 
 from impasto.errors import RecipeError
-from impasto.recipe import DEFAULT_ITERATIONS, MAX_RECIPE_BYTES, Recipe, RunOptions, choices
+from impasto.recipe import (
+    DEFAULT_ITERATIONS,
+    LARGEST_FINISH,
+    MAX_RECIPE_BYTES,
+    Finish,
+    Recipe,
+    RunOptions,
+    choices,
+)
 
 UNUSUAL = {
     "content_weight": 0.1,
@@ -166,7 +174,11 @@ def test_an_accelerated_recipe_goes_by_the_student_and_ends_with_its_teacher() -
     assert recipe.model == "compact"
     assert recipe.finishing is not None
     assert recipe.finishing.model == "vgg19"
+    assert recipe.finishing.iterations == LARGEST_FINISH * recipe.num_iterations
     assert recipe.accelerated() == recipe
+    in_a_budget = Recipe(model="vgg19", accelerate="auto", total_iterations=100).accelerated().finishing
+    assert in_a_budget is not None
+    assert in_a_budget.iterations == Finish.iterations
 
 
 @pytest.mark.parametrize(

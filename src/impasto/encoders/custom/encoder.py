@@ -6,21 +6,33 @@ by forward hooks (`hooks`), and brought to one scale, so that one recipe serves 
 
 import hashlib
 import logging
+import math
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from impasto.encoders.base import DTYPES, Encoder
-from impasto.encoders.custom.calibration import DiscoveredLayer, discover_layers, in_words, suggest_layers
+from impasto.encoders.custom.calibration import (
+    DiscoveredLayer,
+    dead_leaves,
+    discover_layers,
+    in_words,
+    suggest_layers,
+)
 from impasto.encoders.custom.config import DEFAULT_CONFIG, ModelConfig
 from impasto.encoders.custom.hooks import FeatureHooks, OnOutput, StopForward
 from impasto.encoders.custom.loading import Loaded, load_network
+from impasto.encoders.custom.reach import PROBE, find_reach
 from impasto.errors import EncoderError
 from impasto.recipe.model_names import public_name
 
 logger = logging.getLogger(__name__)
+
+SMALLEST_EDGE = 64
+"""Pixels of the shortest edge of a window that every layer of a picture in tiles must be able to look at."""
 
 
 class CustomEncoder(Encoder):
@@ -72,6 +84,8 @@ class CustomEncoder(Encoder):
         self.style_layers = self.expand_layers(self.config.style_layers or style)
         self.check_layers([*self.content_layers, *self.style_layers])
         self.weights_sha256 = loaded.file_sha256 or _digest(self.hooks)
+        self._reaches: dict[str, int | None] = {}
+        self._lengths: dict[tuple[str, int], int] = {}
 
     def forward(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
         """Computes the asked layers, and nothing past the deepest of them; see `Encoder.forward`.
@@ -100,6 +114,37 @@ class CustomEncoder(Encoder):
             missing = next(layer for layer in to_come if layer not in features)
             raise EncoderError(f"Model {self.name} does not compute layer '{missing}' of a {width}×{height} picture.")
         return {layer: self._calibrated(layer, output) for layer, output in features.items()}
+
+    def reach(self, layers: Collection[str]) -> int | None:
+        """Found by experiment when it is first asked for; see `Encoder.reach` and `impasto.encoders.custom.reach`.
+
+        Unknown with smoothing, whose softmax sees all of the picture.
+        """
+        self.check_layers(layers)
+        new = {layer: self.layers[layer].stride for layer in layers if layer not in self._reaches}
+        if new:
+            self._reaches |= dict.fromkeys(new)
+        if new and not self.smoothing and all(self._discovered[layer].min_edge <= SMALLEST_EDGE for layer in new):
+            with suppress(EncoderError):  # of a network that takes certain sizes only
+                self._reaches |= find_reach(self, new, dead_leaves(PROBE, seed=0).to(self.mean.device))
+        found = [self._reaches[layer] for layer in layers]
+        known = [reach for reach in found if reach is not None]
+        return None if len(known) < len(found) else max(known, default=0)
+
+    def alignment(self, layers: Collection[str]) -> int:
+        """See `Encoder.alignment`; what is computed on the way to a layer may have a larger stride than the layer."""
+        names = list(self.layers)
+        on_the_way = names[: 1 + max((names.index(layer) for layer in layers), default=-1)]
+        return math.lcm(*(self.layers[layer].stride for layer in on_the_way))
+
+    @torch.no_grad()
+    def grid(self, layer: str, size: tuple[int, int]) -> tuple[int, int]:
+        """See `Encoder.grid`; found by looking at narrow pictures of those lengths: networks round as they like."""
+        for edge in size:
+            if (layer, edge) not in self._lengths:
+                narrow = torch.full((1, 3, edge, SMALLEST_EDGE), 0.5, device=self.mean.device)
+                self._lengths[layer, edge] = self(narrow, [layer])[layer].shape[-2]
+        return self._lengths[layer, size[0]], self._lengths[layer, size[1]]
 
     def _calibrated(self, layer: str, output: Tensor) -> Tensor:
         features = output / self._discovered[layer].strength

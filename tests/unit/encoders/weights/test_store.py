@@ -220,7 +220,7 @@ def test_bundled_weights_are_not_downloaded() -> None:
 
 def test_an_encoder_carries_the_weights_and_the_sha256_of_its_file(tmp_path: Path) -> None:
     path = write_weights(tmp_path / "mine.safetensors")
-    encoder = build_encoder("vgg19", weights_file=path)
+    encoder = build_encoder("vgg19", weights_file=path, precision="float32")
     assert encoder.name == "vgg19"
     assert encoder.weights_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert torch.equal(encoder.convs["relu5_4"].weight, state()["features.34.weight"])
