@@ -1,11 +1,12 @@
-"""Memory and time by size: ``python -m benchmarks.posters FOLDER [--rows NAME,NAME]``.
+"""Memory and time by size: ``python -m benchmarks.posters FOLDER [--rows NAME,NAME] [--kill NAME]``.
 
 A picture of many photographs is painted by `compact` with the look `classic`, whole and in tiles, at 1 to 64
 megapixels; each run is the command line in a process of its own. What is kept: the memory that was
 expected and the peak that the system counted, the time of an iteration of the finest level (the median), and how the
 objective fell there. Needs $IMPASTO_IMAGES_DIR and 8 GB of disk for scratch files. The pictures and the JSON lines of
 each run stay in the folder, and rows that are there are not painted again; ``benchmarks/results/posters.json`` and
-``docs/images/posters.png`` are made of them.
+``docs/images/posters.png`` are made of them. ``--kill`` paints a row once more, kills the process
+amid its finest level, resumes, and says whether the file has the same bytes as the one that ran through.
 """
 
 import argparse
@@ -44,6 +45,9 @@ class Case:
     options: tuple[str, ...]
 
 
+AMID = 20.0
+"""Seconds after an iteration at which a process is killed: its checkpoint is written, the next one is under way."""
+
 BRIEF = ("--levels=1", "--total-iterations=5")
 TILES = ("--tile-edge=768", "--kept-targets=none")
 """Of runs in tiles that are compared with each other."""
@@ -77,17 +81,38 @@ def collage(images: Path, size: tuple[int, int], path: Path) -> Path:
     return path
 
 
+def command(case: Case, images: Path, folder: Path, output: str = "") -> list[str]:
+    """The command line of a case."""
+    content = collage(images, (case.height * 3 // 2, case.height), folder / f"collage-{case.height}.jpg")
+    return [
+        sys.executable, "-m", "impasto", "stylize", str(content), str(images / "style" / f"{STYLE}.jpg"),
+        "--look=classic", "--model=compact", f"--height={case.height}", "--saving-interval=0", "--json", "--overwrite",
+        "-o", output or f"{slug(case)}.png", *case.options,
+    ]  # fmt: skip
+
+
+def resumed_has_the_same_bytes(case: Case, images: Path, folder: Path) -> bool:
+    """Paints a case again, kills it amid its finest level, resumes it, and compares the files."""
+    name = f"{slug(case)}-killed.png"
+    line = command(case, images, folder, name)
+    with subprocess.Popen(line, stdout=subprocess.PIPE, cwd=folder, text=True) as process:
+        assert process.stdout is not None
+        for text in process.stdout:
+            event = json.loads(text)
+            if event["event"] == "progress" and event["level"] == event["num_levels"] and event["losses"]:
+                time.sleep(AMID)
+                process.kill()
+                break
+    line.remove("--overwrite")
+    subprocess.run([*line, "--resume"], stdout=subprocess.DEVNULL, cwd=folder, check=True)
+    return (folder / name).read_bytes() == (folder / f"{slug(case)}.png").read_bytes()
+
+
 def paint(case: Case, images: Path, folder: Path) -> None:
     """Runs a case; its events go into the folder, the peak as the last of them."""
-    content = collage(images, (case.height * 3 // 2, case.height), folder / f"collage-{case.height}.jpg")
-    command = [
-        sys.executable, "-m", "impasto", "stylize", str(content), str(images / "style" / f"{STYLE}.jpg"),
-        "--look=classic", "--model=compact", f"--height={case.height}",
-        "--saving-interval=0", "--json", "--overwrite", "-o", f"{slug(case)}.png", *case.options,
-    ]  # fmt: skip
     start = time.monotonic()
     with (folder / f"{slug(case)}.part").open("w", encoding="utf-8") as file:
-        process = subprocess.Popen(command, stdout=file, cwd=folder)
+        process = subprocess.Popen(command(case, images, folder), stdout=file, cwd=folder)
         _, status, usage = os.wait4(process.pid, 0)
         end = {"event": "process", "exit_code": os.waitstatus_to_exitcode(status), "seconds": time.monotonic() - start}
         file.write(json.dumps(end | {"peak_bytes": usage.ru_maxrss * 1024}) + "\n")
@@ -154,7 +179,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rows", help="names, separated by commas")
+    parser.add_argument("--kill", help="name of a row that was painted")
     arguments = parser.parse_args()
+    if arguments.kill:
+        case = next(case for case in CASES if case.name == arguments.kill)
+        images = Path(os.environ["IMPASTO_IMAGES_DIR"]).resolve()
+        print("the same bytes:", resumed_has_the_same_bytes(case, images, arguments.folder.resolve()))
+        return
     arguments.folder.mkdir(parents=True, exist_ok=True)
     wanted = arguments.rows.split(",") if arguments.rows else [case.name for case in CASES]
     for case in CASES:

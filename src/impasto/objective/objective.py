@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from impasto.devices import trim_freed_pages
 from impasto.encoders.base import Encoder
 from impasto.losses.neighbors import Matching
 from impasto.objective.cuda_graph import CapturedFunction
@@ -189,6 +190,7 @@ class Objective:
                     gradient = part
                 else:
                     self._view.canvas.add(gradient, part, tile)
+        self._end_pass()
         if ranks is not None:
             ranks.add_at_leader(gradient)
             ranks.add([value for term, value in values.items() if term not in known])
@@ -214,8 +216,14 @@ class Objective:
         for tile in self._view.tiles:
             own = self._sums_of_tile(self._unlocked(self._view.cut(image, tile), tile), terms, tile)
             sums = {term: added(sums[term], own[term]) for term in terms} if sums else own
+        self._end_pass()
         self._view.add([tensor for term in terms for tensor in tensors_of(sums[term])])
         return sums
+
+    def _end_pass(self) -> None:
+        """Hands back what tiles have left in the heap, before the optimizer needs as much for its own pictures."""
+        if self.num_tiles > 1:
+            trim_freed_pages()
 
     def _sums_of_tile(self, window: Tensor, terms: Sequence[Term], tile: Tile) -> dict[Term, Sums]:
         """The sums of some terms in a tile.

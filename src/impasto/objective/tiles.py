@@ -6,6 +6,7 @@ wide as its reach; what it says of the halo is wrong near the tile's inner edges
 padding, and is never counted. Whole is one tile without a halo.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -175,13 +176,20 @@ class Canvas:
 
 
 def _spans(total: int, edge: int | None, alignment: int, halo: int, *, wraps: bool) -> Sequence[Span]:
-    """Tiles of about the same length along one axis; the last one takes what is left."""
+    """Tiles along one axis, whose windows are of about the same length; the last one takes what is left.
+
+    Where the canvas ends there is no halo, so that the first and the last tile are longer than the others. Blocks of
+    memory that one window leaves then fit the next one.
+    """
     whole = [Span(0, total, 0, 0, total)]
     if edge is None or edge >= total or (wraps and total % alignment):
         return whole
     count = -(-total // max(edge, alignment))
-    length = alignment * -(-total // (count * alignment))
-    starts = list(range(0, total, length))
+    window = _aligned((total + 2 * halo * (count - 1)) / count, alignment)
+    first, length = window - halo, window - 2 * halo
+    if wraps or length < alignment:
+        first = length = _aligned(total / count, alignment)
+    starts = [0, *range(first, total, length)][:count]
     if len(starts) > 1 and total - starts[-1] < alignment:  # less than a position of the coarsest layer
         starts.pop()
     if len(starts) == 1:
@@ -191,3 +199,8 @@ def _spans(total: int, edge: int | None, alignment: int, halo: int, *, wraps: bo
         Span(start, stop, halo if wraps else min(halo, start), halo if wraps else min(halo, total - stop), total)
         for start, stop in zip(starts, stops, strict=True)
     ]
+
+
+def _aligned(length: float, alignment: int) -> int:
+    """The next multiple of the alignment."""
+    return alignment * math.ceil(length / alignment)

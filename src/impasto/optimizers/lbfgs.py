@@ -47,7 +47,7 @@ class LBFGS(PixelOptimizer):
     Args:
         image: The start, shape (1, 3, H, W), values in [0, 1].
         history_size: Curvature pairs kept.
-        scratch: Where they are kept; None for memory.
+        scratch: Where they, the gradient and the direction are kept between two updates; None for memory.
 
     Reference: Nocedal & Wright (2006), Numerical Optimization, algorithm 7.4; Bertsekas (1982), SIAM J. Control Optim.
     20 for the projection with an active set. Differs: the initial inverse Hessian is diagonal over bands of color and
@@ -124,8 +124,10 @@ class LBFGS(PixelOptimizer):
             self._reject(loss, slope)
 
     def _accept(self, loss: float, gradient: Tensor) -> None:
-        self._image, self._loss, self._gradient = self.candidate, loss, gradient
+        self._image, self._loss, self._gradient = self.candidate, loss, self._kept(gradient)
         self._num_rejected, self._step_length, self._direction = 0, 1.0, None
+        if self.scratch is not None:
+            self._best_gradient = None  # it would hold in memory what is in a file now
 
     def _is_telling(self, curvature: float, squared_change: float, squared_step: float) -> bool:
         """Whether a pair is more than rounding noise, and its curvature is positive."""
@@ -199,7 +201,10 @@ class LBFGS(PixelOptimizer):
                 size = float(self._direction.square().mean().sqrt())
                 self._step_length = min(1.0, CAUTIOUS_STEP / max(size, SMALLEST_STEP))
                 self._is_cautious = False
+            self._direction = self._kept(self._direction)
         self.candidate = (self._image + self._step_length * self._direction).clamp_(0, 1)
+        release(self._direction)
+        release(self._gradient)
 
     def _free(self) -> Tensor:
         """0 at pixels that the gradient would push out of the box, 1 elsewhere."""
@@ -258,6 +263,9 @@ class LBFGS(PixelOptimizer):
         """See `PixelOptimizer.load_state`."""
         super().load_state(state)
         self._steps, self._changes = ([self._kept(t) for t in kept] for kept in (self._steps, self._changes))
+        self._gradient, self._direction = (
+            None if picture is None else self._kept(picture) for picture in (self._gradient, self._direction)
+        )
 
     def _forget_position(self) -> None:
         self._image, self._loss, self._gradient = self.candidate, math.inf, None

@@ -7,7 +7,7 @@ tensors, except for the constants below, which were measured (`benchmarks/memory
 
 import itertools
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from impasto.devices import LARGEST_KEPT_BLOCK
@@ -35,8 +35,15 @@ PICTURES_ALIVE = 4
 OPTIMIZER_PICTURES = {"lbfgs": 2, "adam": 4}
 """What an optimizer remembers besides a history: the last gradient and the direction; the moments and the next ones."""
 
+PICTURES_ON_THE_MOVE = 6
+"""Float32 pictures while L-BFGS finds the next one, with all that it remembers in files: spectra too, and a part of a
+file while it is looked at. The activations of tiles are not there then."""
+
 FRAGMENTATION = 1.25
 """Resident bytes for each byte in use, since the allocator keeps freed blocks that do not fit the next request."""
+
+FRAGMENTATION_OF_TILES = 2.0
+"""The same in tiles, whose shapes differ: what one leaves free does not always fit the next one."""
 
 LOADING_COPIES = 1.75
 """Float32 copies of an input picture while it is read and shrunk to the run's size."""
@@ -81,14 +88,15 @@ def peak_bytes(
         recipe: With layers filled in, the edge of tiles, and how targets are kept.
         sizes: Of the pictures.
         is_low_memory: Whether encoders that can store activations as bytes do so.
-        uses_scratch: Whether the history of L-BFGS is in files.
+        uses_scratch: Whether what L-BFGS remembers is in files.
     """
     pixels = math.prod(sizes.output)
     inputs = [math.prod(size) for size in sizes.inputs]
     weights = 4 * sum(parameter.numel() for encoder in encoders for parameter in encoder.parameters())
+    networks = [_Network(encoder, for_encoder(recipe, encoder)) for encoder in encoders]
     at_work = max(
-        _bytes_at_work(_Network(encoder, for_encoder(recipe, encoder)), sizes, encoder, is_low_memory=is_low_memory)
-        for encoder in encoders
+        _bytes_at_work(network, sizes, encoder, is_low_memory=is_low_memory)
+        for network, encoder in zip(networks, encoders, strict=True)
     )
     remembered = _optimizer_pictures(recipe, sizes.output, uses_scratch=uses_scratch)
     pictures = [_PICTURE * pixels] * (PICTURES_ALIVE + remembered)
@@ -98,6 +106,9 @@ def peak_bytes(
     else:
         pictures += styles
     running = at_work + _resident(pictures, is_low_memory)
+    if uses_scratch:
+        kept = max(_kept_bytes(*each, sizes) for each in zip(networks, encoders, strict=True))
+        running = max(running, kept + PICTURES_ON_THE_MOVE * _PICTURE * pixels)
     loading = LOADING_COPIES * _PICTURE * max(inputs, default=0)
     transforms = TRANSFORM_BYTES if recipe.optimizer == "lbfgs" else 0
     constant = PROCESS_BYTES + transforms + WEIGHT_COPIES * weights
@@ -112,26 +123,27 @@ def _bytes_at_work(network: "_Network", sizes: Sizes, encoder: Encoder, *, is_lo
     largest_style = max((_style_window(view, network, size) for size in sizes.styles), default=0)
     is_low_memory = is_low_memory and (encoder.supports_low_memory or encoder.is_low_memory)
     loop = network.low_memory_bytes() if is_low_memory else network.plain_bytes()
-    candidates = [network.columns * network.turns * math.prod(size) for size in sizes.styles]
+    candidates = network.candidates_bytes(sizes)
     queries = [network.columns * min(window, pixels)] * 4
-    kept = _kept_bytes(network, view, pixels, candidates)
+    kept = _kept_bytes(network, encoder, sizes)
     matching = [*candidates, *[max(candidates, default=0.0)] * 2, *queries]
+    apart = FRAGMENTATION if view.is_whole else FRAGMENTATION_OF_TILES
     return max(
         _resident([*matching, kept], is_low_memory),
-        _resident([*(size * window for size in loop), kept], is_low_memory) + network.counting_bytes(),
+        _resident((size * window for size in loop), is_low_memory, apart) + kept + network.counting_bytes(),
         _resident((size * largest_style for size in network.target_bytes()), is_low_memory) + network.counting_bytes(),
     )
 
 
-def _kept_bytes(network: "_Network", view: View, pixels: int, candidates: Sequence[float]) -> float:
+def _kept_bytes(network: "_Network", encoder: Encoder, sizes: Sizes) -> float:
     """What is kept of a picture in tiles from one evaluation to the next, to compare its features with."""
-    if view.is_whole:
+    if view_of(encoder, network.recipe, sizes.output, network.wanted).is_whole:
         return 0.0
     keeps = network.recipe.kept_targets
     if keeps == "none":
-        return sum(candidates)
+        return sum(network.candidates_bytes(sizes))
     targets = network.columns + sum(4 * network.values(layer) for layer in network.content)
-    return pixels * targets * (0.5 if keeps == "float16" else 1.0)
+    return math.prod(sizes.output) * targets * (0.5 if keeps == "float16" else 1.0)
 
 
 def view_of(encoder: Encoder, recipe: Recipe, size: tuple[int, int], layers: Collection[str]) -> View:
@@ -156,13 +168,15 @@ def _style_window(view: View, network: "_Network", size: tuple[int, int]) -> int
     return view_of(view.encoder, network.recipe, size, sources).window_pixels
 
 
-def _resident(blocks: "Sequence[float] | Iterator[float]", is_low_memory: bool) -> float:
+def _resident(blocks: Iterable[float], is_low_memory: bool, apart: float = FRAGMENTATION) -> float:
     """Resident bytes of blocks in use; in low memory freed blocks are returned, see `release_freed_pages`."""
-    return sum(block if is_low_memory or block >= LARGEST_KEPT_BLOCK else block * FRAGMENTATION for block in blocks)
+    return sum(block if is_low_memory or block >= LARGEST_KEPT_BLOCK else block * apart for block in blocks)
 
 
 def _optimizer_pictures(recipe: Recipe, output: tuple[int, int], *, uses_scratch: bool) -> int:
-    if recipe.optimizer == "adam" or uses_scratch:
+    if uses_scratch:
+        return 0
+    if recipe.optimizer == "adam":
         return OPTIMIZER_PICTURES[recipe.optimizer]
     num_pairs = min(recipe.history_size, sum(level.iterations for level in build_pyramid(output, recipe)))
     return OPTIMIZER_PICTURES[recipe.optimizer] + 2 * num_pairs
@@ -201,6 +215,10 @@ class _Network:
             for before, after in itertools.pairwise(self.layers)
             if self.layers[after].stride > self.layers[before].stride
         ]
+
+    def candidates_bytes(self, sizes: Sizes) -> list[float]:
+        """Hypercolumns of each style image, in all its rotations; bytes, not bytes a pixel."""
+        return [self.columns * self.turns * math.prod(size) for size in sizes.styles]
 
     def values(self, layer: str) -> float:
         """Values of a layer's feature map per pixel of the picture."""

@@ -43,7 +43,7 @@ class MemoryPlan:
         peak_bytes: Expected peak of the process.
         lowered: A sentence for each saving, and for what tiles do without.
         slowdown: Time of an iteration of the finest level, in those of the whole picture.
-        uses_scratch: Whether the history of L-BFGS is in files.
+        uses_scratch: Whether what L-BFGS remembers is in files.
     """
 
     recipe: Recipe
@@ -177,7 +177,7 @@ def _in_low_memory(plan: MemoryPlan, encoders: Sequence[Encoder], sizes: Sizes) 
 
 def _in_scratch(plan: MemoryPlan, encoders: Sequence[Encoder], sizes: Sizes) -> MemoryPlan:
     peak = peak_bytes(encoders, plan.recipe, sizes, is_low_memory=plan.is_low_memory, uses_scratch=True)
-    sentence = "To save memory, the history of L-BFGS is in the scratch folder."
+    sentence = "To save memory, what L-BFGS remembers is in the scratch folder."
     return replace(plan, uses_scratch=True, peak_bytes=peak, lowered=(*plan.lowered, sentence))
 
 

@@ -18,6 +18,7 @@ from impasto.losses.neighbors import Matching
 from impasto.objective.masks import Style
 from impasto.objective.objective import Evaluation, Objective
 from impasto.objective.tiles import Canvas
+from impasto.objective.view import geometry
 from impasto.recipe import Recipe
 from tests.tiny import TinyEncoder
 
@@ -207,12 +208,19 @@ def test_what_tiles_add_is_the_transpose_of_what_they_cut(margin: int, wraps: bo
 
 def test_tiles_lie_side_by_side_and_their_edges_are_aligned() -> None:
     for total in range(64, 400, 7):
-        spans = sorted({(tile.rows.start, tile.rows.stop) for tile in Canvas((total, 64)).tiles(64, 16, 48)})
-        assert spans[0][0] == 0
-        assert spans[-1][1] == total
-        assert all(stop == start for (_, stop), (start, _) in itertools.pairwise(spans))
-        assert all(start % 16 == 0 for start, _ in spans)
-        assert all(stop - start <= 64 + 16 for start, stop in spans)
+        spans, _ = Canvas((total, 64)).spans(64, 16, 48)
+        assert spans[0].start == 0
+        assert spans[-1].stop == total
+        assert all(one.stop == other.start for one, other in itertools.pairwise(spans))
+        assert all(span.start % 16 == 0 for span in spans)
+        assert all(span.window <= 64 + 2 * 48 + 16 for span in spans)
+
+
+def test_windows_have_the_same_length_but_the_last() -> None:
+    spans, _ = Canvas((3266, 64)).spans(768, 16, 80)
+    *windows, last = [span.window for span in spans]
+    assert len(set(windows)) == 1
+    assert windows[0] - 5 * 16 < last <= windows[0]
 
 
 def test_no_seam_lies_between_tiles() -> None:
@@ -220,6 +228,10 @@ def test_no_seam_lies_between_tiles() -> None:
     (_, whole), (objective, tiled) = evaluations(TinyEncoder(), edges=(64,))
     difference = (whole.gradient - tiled.gradient).abs().amax(1)[0]
     at_borders = torch.zeros_like(difference, dtype=torch.bool)
-    at_borders[51:53] = at_borders[:, 47:49] = at_borders[:, 95:97] = True
+    rows, columns = Canvas(SIZE).spans(64, *geometry(TinyEncoder(), objective.layers))
+    for span in rows[1:]:
+        at_borders[span.start - 1 : span.start + 1] = True
+    for span in columns[1:]:
+        at_borders[:, span.start - 1 : span.start + 1] = True
     assert objective.num_tiles > 1
     assert difference[at_borders].quantile(0.95) <= 2 * difference[~at_borders].quantile(0.95) + 1e-12
