@@ -73,14 +73,15 @@ def paint(folder: Path, names: Sequence[str], model: str, size: int, iterations:
             print(f"{file}: {seconds[f'{content}-{style}/{name}']:.0f} s", flush=True)
 
 
-def draw_sheets(folder: Path, seed: int) -> None:
-    """One anonymous sheet for each pair, and the key."""
+def draw_sheets(folder: Path, seed: int, *, is_reversed: bool = False) -> None:
+    """One anonymous sheet for each pair, and the key; the candidates in the order of the seed, or in reverse."""
     images, chance = Path(os.environ["IMPASTO_IMAGES_DIR"]), random.Random(seed)
     key: dict[str, dict[str, str]] = {}
     (folder / "sheets").mkdir(exist_ok=True)
     for pair in sorted(path for path in folder.iterdir() if path.is_dir() and path.name != "sheets"):
         files = sorted(pair.glob("*.png"))
         chance.shuffle(files)
+        files = files[::-1] if is_reversed else files
         key[pair.name] = {letter: file.stem for letter, file in zip(string.ascii_uppercase, files, strict=False)}
         content, _, style = pair.name.partition("-")
         sources = [images / "content" / f"{content}.jpg", images / "style" / f"{style}.jpg"]
@@ -142,12 +143,13 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=384)
     parser.add_argument("--iterations", type=int, default=None, help="of the looks without neighbors")
     parser.add_argument("--seed", type=int, default=0, help="of the letters")
+    parser.add_argument("--reverse", action="store_true", help="of the letters, for another judge: some prefer a place")
     parser.add_argument("--out", type=Path, default=None, help="where the table is kept as JSON")
     arguments = parser.parse_args()
     if arguments.step == "paint":
         paint(arguments.folder, arguments.candidates, arguments.model, arguments.size, arguments.iterations)
     elif arguments.step == "sheets":
-        draw_sheets(arguments.folder, arguments.seed)
+        draw_sheets(arguments.folder, arguments.seed, is_reversed=arguments.reverse)
     else:
         key, rankings = (
             json.loads((arguments.folder / name).read_text("utf-8")) for name in ("key.json", "rankings.json")

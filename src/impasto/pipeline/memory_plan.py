@@ -93,7 +93,8 @@ def plan_memory(
     plans = [lean] if lean is plan else [plan, lean]
     tries = itertools.chain([lean], _lower(plans, encoders, sizes))
     if has_scratch and recipe.optimizer == "lbfgs":
-        in_scratch = [_in_scratch(each, encoders, sizes) for each in plans]
+        # With activations as bytes: memory that is freed goes back at once then, and nothing is left between blocks.
+        in_scratch = [_in_scratch(plans[-1], encoders, sizes)]
         tries = itertools.chain(tries, in_scratch, _lower(in_scratch, encoders, sizes))
     for candidate in tries:
         if candidate.peak_bytes <= limit:
