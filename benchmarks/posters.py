@@ -3,7 +3,8 @@
 A picture of many photographs is painted by `compact` with the look `classic`, whole and in tiles, at 1 to 64
 megapixels; each run is the command line in a process of its own. What is kept: the memory that was
 expected and the peak that the system counted, the time of an iteration of the finest level (the median), and how the
-objective fell there. Needs $IMPASTO_IMAGES_DIR and 8 GB of disk for scratch files. The pictures and the JSON lines of
+objective fell there; and for tiles, how differences of neighboring pixels across their borders compare with all others.
+Needs $IMPASTO_IMAGES_DIR and 8 GB of disk for scratch files. The pictures and the JSON lines of
 each run stay in the folder, and rows that are there are not painted again; ``benchmarks/results/posters.json`` and
 ``docs/images/posters.png`` are made of them. ``--kill`` paints a row once more, kills the process
 amid its finest level, resumes, and says whether the file has the same bytes as the one that ran through.
@@ -22,8 +23,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from benchmarks.harness import environment
 from PIL import Image
+
+from impasto.encoders.compact import load_compact
+from impasto.objective.tiles import Canvas
+from impasto.objective.view import geometry
 
 RESULT = Path(__file__).parent / "results" / "posters.json"
 PLOT = Path(__file__).parents[1] / "docs" / "images" / "posters.png"
@@ -47,6 +53,8 @@ class Case:
 
 AMID = 20.0
 """Seconds after an iteration at which a process is killed: its checkpoint is written, the next one is under way."""
+
+Image.MAX_IMAGE_PIXELS = None
 
 BRIEF = ("--levels=1", "--total-iterations=5")
 TILES = ("--tile-edge=768", "--kept-targets=none")
@@ -147,7 +155,28 @@ def row_of(case: Case, folder: Path) -> dict[str, Any]:
         "seconds_per_iteration": round(statistics.median(seconds), 3) if seconds else None,
         "seconds_per_iteration_and_megapixel": round(statistics.median(seconds) / megapixels, 4) if seconds else None,
         "objective_at_finest": [event["losses"]["total"] for event in steps if event["losses"]],
+        "seam": seam(folder / f"{slug(case)}.png", start["recipe"]["tile_edge"])
+        if start["recipe"]["tile_edge"]
+        else None,
     }
+
+
+def seam(picture: Path, tile_edge: int) -> float:
+    """The 95th percentile of differences of neighboring pixels across borders of tiles, over that of all others."""
+    encoder = load_compact()
+    with Image.open(picture) as image:
+        gray = np.asarray(image.convert("L"), dtype=np.int16)
+    layers = {*encoder.content_layers, *encoder.style_layers}
+    height, width = gray.shape
+    spans = Canvas((height, width)).spans(tile_edge, *geometry(encoder, layers))
+    across, elsewhere = [], []
+    for axis, along in enumerate(spans):
+        steps = np.abs(np.diff(gray, axis=axis))
+        borders = [span.start - 1 for span in along[1:]]
+        across.append(np.take(steps, borders, axis).ravel())
+        elsewhere.append(np.delete(steps, borders, axis).ravel())
+    border, other = (np.percentile(np.concatenate(each), 95) for each in (across, elsewhere))
+    return round(float(border / other), 3)
 
 
 def plot(rows: list[dict[str, Any]]) -> None:

@@ -124,7 +124,7 @@ class Execution:
         max_memory: Bytes that the process may use; memory savings are switched on until it fits. None is what the
             machine, its container or the accelerator has free, less a margin.
         checkpoints: Where to keep the run's state, and whether to resume from it; None keeps none.
-        scratch: Folder for the history of L-BFGS where memory is too small for it; None for none.
+        scratch: Folder for what L-BFGS remembers where memory is too small for it; None for none.
         ranks: The processes that share the tiles of the picture, of which this one leads; None for this one alone.
     """
 

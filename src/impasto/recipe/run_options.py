@@ -95,7 +95,7 @@ class RunOptions(Parameters):
     )
     scratch: FilePath | None = parameter(
         None,
-        "Folder on a fast disk for the history of L-BFGS, used where memory is too small for it; nothing stays there.",
+        "Folder on a fast disk for what L-BFGS remembers, used where memory is too small for it; nothing stays there.",
         group="Run",
     )
     max_pixels: int = parameter(
