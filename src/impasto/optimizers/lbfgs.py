@@ -110,7 +110,7 @@ class LBFGS(PixelOptimizer):
             self._direction = None
         pair = None
         if self._is_telling(curvature, squared_change, squared_step):
-            pair = self._kept(self.candidate - self._image), self._kept(gradient - self._gradient)
+            pair = self._kept(self.candidate, self._image), self._kept(gradient, self._gradient)
         if is_accepted:  # before the pair is looked at, so that what it was made of is no longer in memory
             self._accept(loss, gradient)
         if pair is not None:
@@ -135,8 +135,11 @@ class LBFGS(PixelOptimizer):
             return False
         return squared_change > torch.finfo(torch.float32).tiny  # else squares of float32 have vanished
 
-    def _kept(self, picture: Tensor) -> Tensor:
-        return picture if self.scratch is None else self.scratch.keep(picture)
+    def _kept(self, picture: Tensor, less: Tensor | None = None) -> Tensor:
+        """The picture, or its difference from another one, where the history is kept."""
+        if self.scratch is not None:
+            return self.scratch.keep(picture, less)
+        return picture if less is None else picture - less
 
     def _remember(self, step: Tensor, change: Tensor, curvature: float, squared_step: float) -> None:
         """Adds a curvature pair."""

@@ -41,8 +41,8 @@ class Scratch:
                 "that can be written to, with room for the pictures that L-BFGS remembers."
             ) from None
 
-    def keep(self, picture: Tensor) -> Tensor:
-        """A copy of a picture in a file of its own.
+    def keep(self, picture: Tensor, less: Tensor | None = None) -> Tensor:
+        """A copy of a picture in a file of its own; of what it has more than another one, if that is given.
 
         Raises:
             MemoryError: If the folder is full.
@@ -57,7 +57,11 @@ class Scratch:
                 mapping = mmap.mmap(file.fileno(), size)
         except OSError as error:
             raise MemoryError(f"the scratch folder '{self._folder}': {error.strerror}") from None
-        kept = torch.frombuffer(mapping, dtype=picture.dtype).view(picture.shape).copy_(picture)
+        kept = torch.frombuffer(mapping, dtype=picture.dtype).view(picture.shape)
+        if less is None:
+            kept.copy_(picture)
+        else:
+            torch.sub(picture, less, out=kept)  # the difference is never in memory besides
         _MAPPINGS[kept.data_ptr()] = mapping
         release(kept)
         return kept

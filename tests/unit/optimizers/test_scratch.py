@@ -46,6 +46,11 @@ def test_a_picture_keeps_its_values_when_its_memory_is_given_back(tmp_path: Path
     release(picture)
 
 
+def test_a_difference_is_kept_as_it_would_be_in_memory(tmp_path: Path) -> None:
+    one, other = start(), start() / 3
+    assert torch.equal(Scratch(tmp_path).keep(one, other), one - other)
+
+
 def test_a_folder_that_cannot_be_used_is_refused_in_a_sentence(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
