@@ -40,6 +40,9 @@ HELP_WIDTH = 96
 MAX_PICTURE_BYTES = {"readme": 150_000, "howto": 120_000, "color": 120_000, "custom": 120_000}
 """Of a picture, by its folder under docs/images."""
 
+WIDEST_PICTURE = 1150
+"""Pixels of a picture on a page; a contact sheet may be wider."""
+
 TILED = "-2x2"
 """Ending of the name of a picture that shows what a command paints four times, side by side."""
 
@@ -298,6 +301,8 @@ def _four_of(picture: Image.Image) -> Image.Image:
 
 def _small_jpeg(picture: Image.Image, max_bytes: int) -> bytes:
     """The picture in the best quality that a page has room for, without its recipe."""
+    if picture.width > WIDEST_PICTURE:
+        picture = picture.resize((WIDEST_PICTURE, round(picture.height * WIDEST_PICTURE / picture.width)))
     for quality in range(92, 40, -2):
         buffer = io.BytesIO()
         picture.save(buffer, "JPEG", quality=quality, subsampling=0)
