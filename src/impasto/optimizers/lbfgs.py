@@ -224,7 +224,9 @@ class LBFGS(PixelOptimizer):
         return gradient * (-self._bare_step / size.clamp(min=torch.finfo(size.dtype).tiny))
 
     def _quasi_newton_direction(self) -> Tensor:
+        assert self._gradient is not None  # noqa: S101  for the type checker
         direction = self._free_gradient().neg_()
+        release(self._gradient)
         coefficients: list[Tensor] = []
         for step, change, curvature in zip(
             reversed(self._steps), reversed(self._changes), reversed(self._curvatures), strict=True
