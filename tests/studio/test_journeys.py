@@ -125,10 +125,11 @@ def test_two_styles_are_painted_where_their_masks_say(studio: Studio, server: Se
     studio.slider("share").first.fill("0.5")
     studio.link("masks").click()
     stage = studio.page.get_by_role("application")
+    studio.page.get_by_role("img").first.wait_for()  # the stage has its size only then
+    stage.wait_for()
     box = stage.bounding_box()
     assert box is not None
     middle, top = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    studio.page.get_by_role("img").first.wait_for()
     for start, end in (((-200, -80), (200, 90)), ((-150, 60), (120, -60))):
         studio.page.mouse.move(middle + start[0], top + start[1])
         studio.page.mouse.down()
