@@ -208,7 +208,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rows", help="names, separated by commas")
-    parser.add_argument("--kill", help="name of a row that was painted")
+    parser.add_argument("--kill", choices=[case.name for case in CASES], help="name of a row that was painted")
     arguments = parser.parse_args()
     if arguments.kill:
         case = next(case for case in CASES if case.name == arguments.kill)

@@ -9,6 +9,7 @@ import logging
 import math
 from collections.abc import Collection, Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -84,7 +85,7 @@ class CustomEncoder(Encoder):
         self.style_layers = self.expand_layers(self.config.style_layers or style)
         self.check_layers([*self.content_layers, *self.style_layers])
         self.weights_sha256 = loaded.file_sha256 or _digest(self.hooks)
-        self._reaches: dict[str, int | None] = {}
+        self._probed: set[str] = set()  # layers whose reach was looked for
         self._lengths: dict[tuple[str, int], int] = {}
 
     def forward(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
@@ -121,15 +122,14 @@ class CustomEncoder(Encoder):
         Unknown with smoothing, whose softmax sees all of the picture.
         """
         self.check_layers(layers)
-        new = {layer: self.layers[layer].stride for layer in layers if layer not in self._reaches}
-        if new:
-            self._reaches |= dict.fromkeys(new)
+        new = {layer: self.layers[layer].stride for layer in layers if layer not in self._probed}
+        self._probed |= new.keys()
         if new and not self.smoothing and all(self._discovered[layer].min_edge <= SMALLEST_EDGE for layer in new):
             with suppress(EncoderError):  # of a network that takes certain sizes only
-                self._reaches |= find_reach(self, new, dead_leaves(PROBE, seed=0).to(self.mean.device))
-        found = [self._reaches[layer] for layer in layers]
-        known = [reach for reach in found if reach is not None]
-        return None if len(known) < len(found) else max(known, default=0)
+                found = find_reach(self, new, dead_leaves(PROBE, seed=0).to(self.mean.device))
+                known = {name: replace(self.layers[name], reach=reach) for name, reach in found.items()}
+                self.layers = {**self.layers, **known}
+        return super().reach(layers)
 
     def alignment(self, layers: Collection[str]) -> int:
         """See `Encoder.alignment`; what is computed on the way to a layer may have a larger stride than the layer."""
