@@ -17,7 +17,7 @@ from impasto.service.supervisor import Supervisor
 from tests.service import settings_for
 
 LONG = 1_000_000
-"""Iterations that no test waits for."""
+"""Iterations that no test waits for; L-BFGS would end by itself where nothing is left to gain."""
 
 PATIENCE = 180
 
@@ -38,7 +38,7 @@ def supervisor(core):
 
 
 def order(core, iterations):
-    recipe = Recipe(model="compact", height=32, total_iterations=iterations)
+    recipe = Recipe(model="compact", height=32, total_iterations=iterations, optimizer="adam")
     inputs = JobInputs(content="example:coffee", styles=["example:oil"])
     return core.desk.create("ann", NewJob(inputs=inputs, recipe=recipe, saving_interval=0))[0].id
 
