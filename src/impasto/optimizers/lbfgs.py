@@ -124,10 +124,10 @@ class LBFGS(PixelOptimizer):
             self._reject(loss, slope)
 
     def _accept(self, loss: float, gradient: Tensor) -> None:
-        self._image, self._loss, self._gradient = self.candidate, loss, self._kept(gradient)
-        self._num_rejected, self._step_length, self._direction = 0, 1.0, None
         if self.scratch is not None:
-            self._best_gradient = None  # it would hold in memory what is in a file now
+            self.scratch.move(gradient)  # not copied: those who have handed it over hold it still
+        self._image, self._loss, self._gradient = self.candidate, loss, gradient
+        self._num_rejected, self._step_length, self._direction = 0, 1.0, None
 
     def _is_telling(self, curvature: float, squared_change: float, squared_step: float) -> bool:
         """Whether a pair is more than rounding noise, and its curvature is positive."""

@@ -66,6 +66,14 @@ class Scratch:
         release(kept)
         return kept
 
+    def move(self, picture: Tensor) -> None:
+        """Moves a picture into a file of its own: whoever holds the tensor holds no memory by it.
+
+        Raises:
+            MemoryError: If the folder is full.
+        """
+        picture.data = self.keep(picture)
+
 
 def release(picture: Tensor) -> None:
     """Gives the memory of a picture in a file back to the system; nothing happens to others."""

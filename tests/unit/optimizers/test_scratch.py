@@ -8,7 +8,7 @@ import torch
 from impasto.errors import OutputError
 from impasto.objective.objective import Evaluation
 from impasto.optimizers.lbfgs import LBFGS
-from impasto.optimizers.scratch import Scratch, release
+from impasto.optimizers.scratch import _MAPPINGS, Scratch, release
 
 
 def walk(optimizer: LBFGS, num_steps: int) -> torch.Tensor:
@@ -44,6 +44,17 @@ def test_a_picture_keeps_its_values_when_its_memory_is_given_back(tmp_path: Path
     release(kept)
     assert kept.equal(picture * 2)
     release(picture)
+
+
+def test_a_gradient_that_was_taken_over_is_in_a_file_for_those_who_hold_it_still(tmp_path: Path) -> None:
+    in_files, in_memory = LBFGS(start(), 3, Scratch(tmp_path)), LBFGS(start(), 3)
+    gradient = start() - 0.3
+    held = [Evaluation(torch.tensor(1.0), gradient.clone(), torch.ones(1)) for _ in range(2)]
+    for optimizer, evaluation in zip((in_files, in_memory), held, strict=True):
+        optimizer.update(evaluation)
+    assert [evaluation.gradient.data_ptr() in _MAPPINGS for evaluation in held] == [True, False]
+    assert in_files.best_gradient is not None and in_memory.best_gradient is not None
+    assert in_files.best_gradient.equal(in_memory.best_gradient)
 
 
 def test_a_difference_is_kept_as_it_would_be_in_memory(tmp_path: Path) -> None:
