@@ -3,8 +3,8 @@
 ``python tools/make_docs.py`` writes ``docs/reference/`` from the models of `impasto.recipe`, the command line's own
 help and the docstrings. ``python tools/make_docs.py --pictures [PAGE ...]`` runs the picture commands of the README and
 of ``docs/howto/``, or of the pages named, as they stand there: what ``-o demo/NAME.png`` paints is kept as the page's
-``docs/images/…/NAME.jpg``, or four times side by side as ``NAME-2x2.jpg``; of a sweep, its contact sheet. The
-commands are written down nowhere else.
+``docs/images/…/NAME.jpg``, four times side by side as ``NAME-2x2.jpg``, a piece of its middle at full size as
+``NAME-detail.jpg``; of a sweep, its contact sheet. The commands are written down nowhere else.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import shlex
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +43,8 @@ MAX_PICTURE_BYTES = {"readme": 150_000, "howto": 120_000, "color": 120_000, "cus
 WIDEST_PICTURE = 1150
 """Pixels of a picture on a page; a contact sheet may be wider."""
 
-TILED = "-2x2"
-"""Ending of the name of a picture that shows what a command paints four times, side by side."""
+DETAIL = (900, 600)
+"""Width and height of a piece that is shown at full size."""
 
 log = logging.getLogger("make_docs")
 
@@ -273,22 +273,30 @@ def picture_commands(page: Path) -> Mapping[Path, list[str]]:
         for words in map(shlex.split, shell_commands(page))
         if "-o" in words
     }
-    painted_as = {path: path.stem.removesuffix(TILED) for path in sorted(shown_pictures(page))}
+    painted_as = {path: path.stem.removesuffix(_view(path)) for path in sorted(shown_pictures(page))}
     return {path: by_name[name] for path, name in painted_as.items() if name in by_name}
 
 
 def paint_pictures(page: Path) -> None:
-    """Runs a page's picture commands and keeps the results as JPEG files."""
+    """Runs a page's picture commands, each once, and keeps the results as JPEG files."""
+    painted: set[Path] = set()
     for path, words in picture_commands(page).items():
-        log.info("%s", shlex.join(words))
-        arguments = [*words[1:], "--overwrite", "--quiet"]
-        subprocess.run([sys.executable, "-m", "impasto", *arguments], cwd=ROOT, check=True)  # noqa: S603
         output = ROOT / words[words.index("-o") + 1]
-        with Image.open(output / "sheet.png" if output.is_dir() else output) as painted:
-            picture = painted.convert("RGB")
+        if output not in painted:
+            log.info("%s", shlex.join(words))
+            arguments = [*words[1:], "--overwrite", "--quiet"]
+            subprocess.run([sys.executable, "-m", "impasto", *arguments], cwd=ROOT, check=True)  # noqa: S603
+            painted.add(output)
+        with Image.open(output / "sheet.png" if output.is_dir() else output) as opened:
+            picture = opened.convert("RGB")
         path.parent.mkdir(parents=True, exist_ok=True)
-        shown = _four_of(picture) if path.stem.endswith(TILED) else picture
+        shown = VIEWS[_view(path)](picture)
         path.write_bytes(_small_jpeg(shown, MAX_PICTURE_BYTES[path.parent.name]))
+
+
+def _view(path: Path) -> str:
+    """The ending of a picture's name that says how a page shows it."""
+    return next(ending for ending in VIEWS if path.stem.endswith(ending))
 
 
 def _four_of(picture: Image.Image) -> Image.Image:
@@ -297,6 +305,20 @@ def _four_of(picture: Image.Image) -> Image.Image:
     for place in itertools.product((0, picture.width), (0, picture.height)):
         tiled.paste(picture, place)
     return tiled
+
+
+def _detail_of(picture: Image.Image) -> Image.Image:
+    """A piece of the middle at full size."""
+    left, top = (max(0, edge - shown) // 2 for edge, shown in zip(picture.size, DETAIL, strict=True))
+    return picture.crop((left, top, min(picture.width, left + DETAIL[0]), min(picture.height, top + DETAIL[1])))
+
+
+VIEWS: Mapping[str, Callable[[Image.Image], Image.Image]] = {
+    "-2x2": _four_of,
+    "-detail": _detail_of,
+    "": lambda picture: picture,
+}
+"""How a page shows what a command paints, by the ending of the picture's name."""
 
 
 def _small_jpeg(picture: Image.Image, max_bytes: int) -> bytes:

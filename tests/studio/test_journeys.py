@@ -151,6 +151,19 @@ def test_two_styles_are_painted_where_their_masks_say(studio: Studio, server: Se
     assert job["recipe"]["style_blend"] == [0.5, 1]
 
 
+def test_masks_that_went_with_their_photo_are_brought_back(studio: Studio, server: Server) -> None:
+    studio.open(draft=draft_of(server, "coffee", "oil"))
+    studio.link("masks").click()
+    studio.button("fill").click()
+    studio.link("finish_masks").click()
+    count = studio.page.get_by_text(studio.word("one_mask"))
+    count.wait_for()
+    studio.button("remove_photo").click()
+    count.wait_for(state="detached")
+    studio.button("undo").click()
+    count.wait_for()
+
+
 def test_a_picture_is_paused_changed_and_resumed(studio: Studio, server: Server) -> None:
     studio.open(draft=draft_of(server, "chelsea", "oil", recipe=LONG))
     job = paint(studio)
@@ -214,7 +227,11 @@ def test_a_second_tab_sees_what_the_first_does(open_studio: Open, server: Server
 
 def test_a_sweep_fills_its_contact_sheet_and_gives_its_recipe(studio: Studio, server: Server) -> None:
     studio.open("#/sweep", draft=draft_of(server, "coffee", "oil", recipe=SMALL | {"total_iterations": 15}))
-    studio.page.get_by_label(studio.word("values")).first.fill("20, 80")
+    values = studio.page.get_by_label(studio.word("values")).first
+    values.fill("20, 800")
+    studio.page.get_by_text(studio.word("not_allowed")).wait_for()
+    expect(studio.button("paint_all")).to_be_disabled()
+    values.fill("20, 80")
     studio.button("paint_all").click()
     cells = studio.page.get_by_role("link", name=re.compile(f"^{studio.word('open_cell')}"))
     cells.nth(1).wait_for()

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import {
+  isRefused,
   fieldsOf,
   grouped,
   isOutOfRange,
@@ -93,6 +94,15 @@ describe('typed values', () => {
     expect(parse(field('levels'), '3')).toBe(3);
     expect(parse(field('levels'), 'auto')).toBe('auto');
     expect(parse(field('layers'), 'relu1_1:1')).toBe('relu1_1:1');
+  });
+
+  it('are known to be refused where the schema says so', () => {
+    const refused = (name: string, typed: string) => isRefused(field(name), parse(field(name), typed));
+    expect(refused('strength', '70')).toBe(false);
+    expect(refused('strength', '250')).toBe(true);
+    expect(refused('strength', 'much')).toBe(true);
+    expect(refused('levels', '3')).toBe(false);
+    expect(refused('levels', 'auto')).toBe(false);
   });
 
   it('go to the service as they are where they make no sense, for its own sentence', () => {

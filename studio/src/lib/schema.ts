@@ -96,7 +96,7 @@ export function parse(field: Field, typed: string): unknown {
     const number = Number(text.replace(',', '.'));
     return Number.isNaN(number) ? text : number; // what is no number is refused by the service, in its own sentence
   }
-  if (field.kind === 'boolean') return text === 'true';
+  if (field.kind === 'boolean') return text === 'true' ? true : text === 'false' ? false : text;
   if (field.kind === 'numbers') {
     const numbers = text
       .split(/[,;\s]+/)
@@ -135,6 +135,16 @@ export function isOutOfRange(field: Field, value: unknown): boolean {
     (isMinimumExcluded && value === minimum) ||
     (isMaximumExcluded && value === maximum)
   );
+}
+
+/** Whether a value as parsed is refused by the service, as far as the schema tells. */
+export function isRefused(field: Field, value: unknown): boolean {
+  const isNumber = field.kind === 'number' || field.kind === 'integer';
+  if (isNumber && !field.isOpen && typeof value !== 'number') return true;
+  if (field.kind === 'integer' && typeof value === 'number' && !Number.isInteger(value)) return true;
+  if (field.kind === 'boolean' && typeof value !== 'boolean') return true;
+  if (field.choices.length > 0 && !field.isOpen && !field.choices.includes(String(value))) return true;
+  return isOutOfRange(field, value);
 }
 
 /** Fields whose name, title or help hold every word that was typed. */

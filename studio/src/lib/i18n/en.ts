@@ -91,7 +91,7 @@ export const en = {
   keepColors: 'Keep the photo’s colors',
   size: 'Longest edge',
   pixels: (edge: number) => `${edge} px`,
-  sizeOwn: (text: string) => `As set (${text})`,
+  sizeOwn: (text: string) => `By its height, ${text}`,
   masks: 'Masks',
   paintMasks: 'Paint masks',
   masksHint: 'Say where each style goes, or what stays a photo.',
@@ -176,6 +176,8 @@ export const en = {
   copyCommand: 'Copy the command line',
   copied: 'Copied.',
   command: 'Command line',
+  commandLacksChanges:
+    'What was changed on the way is not in it. “impasto rerun” with the downloaded picture repeats that, too.',
   name: 'Name',
   save: 'Save',
   recipe: 'Recipe',
@@ -187,11 +189,13 @@ export const en = {
   delete: 'Delete',
   deleted: (name: string) => `${name} deleted.`,
   deletedMany: (number: number) => `${count(number, 'picture', 'pictures')} deleted.`,
+  masksDropped: 'The masks went with the photo: the new one has another size.',
   draftReplaced: 'Photo, styles and settings taken over.',
 
   // settings
   searchSettings: 'Search settings',
-  nothingFound: 'No setting has these words.',
+  nothingFound:
+    'No setting has these words. Styles, their shares and stroke sizes, masks and presets are under “Picture”.',
   onlyChanged: 'Changed only',
   resetAll: 'Reset all',
   reset: 'Reset',
@@ -277,6 +281,7 @@ export const en = {
   sweepHelp: 'Paints the photo once for each value of a setting, or of two, from the draft as it is.',
   parameter: 'Setting',
   values: 'Values',
+  valueRefused: (value: string, allowed: string) => `${value} is not allowed. ${allowed}`,
   valuesHelp: 'With commas, or from..to/steps as 10..90/5.',
   secondParameter: 'Second setting',
   none: 'None',

@@ -203,6 +203,30 @@ export const FIELD_WORDS: Record<string, Words> = {
   },
 };
 
+/** What people call a thing who do not know its name, in both languages. */
+export const SEARCH_WORDS: Record<string, string> = {
+  strength: 'intensity amount how much intensywność ile',
+  content_weight: 'photo likeness podobieństwo',
+  style_weight: 'painting texture faktura',
+  tv_weight: 'smooth noise grain sharp crisp szum ziarno ostrość wygładzanie',
+  preserve_color: 'colour colours keep original palette kolory barwy zachowaj paleta',
+  color_strength: 'colour colours saturation kolory barwy nasycenie',
+  model: 'network vgg quality speed faster sieć jakość szybciej',
+  accelerate: 'speed fast faster slow szybciej wolno przyspieszenie',
+  precision: 'speed fast faster memory szybciej pamięć',
+  total_iterations: 'steps quality speed longer faster kroki jakość dłużej szybciej',
+  plateau: 'early stop speed faster szybciej koniec',
+  levels: 'pyramid resolution piramida',
+  height: 'size resolution large big print width rozmiar rozdzielczość druk szerokość',
+  size: 'resolution large big print width rozmiar rozdzielczość druk szerokość',
+  init_method: 'beginning noise random szum losowy',
+  seed: 'random variation losowość odmiana',
+  tileable: 'seamless repeat wallpaper texture bezszwowy tapeta tekstura',
+  auto_mask: 'mask segment regions maska obszary',
+  bit_depth: 'print tiff 16 druk',
+  keep_profile: 'print icc colour druk kolory',
+};
+
 /** Title and help of a parameter; one that is newer than this list goes by its own name. */
 export function fieldText(
   field: Pick<Field, 'name' | 'help'>,

@@ -2,11 +2,12 @@
 import { ApiError, get, post, request } from '../api/client';
 import type { Check, Example, Inspection, Job, Model, Picture, Recipe } from '../api/types';
 import { blend, entry, overridesOf, scales, subject, valueOf, without, withValue } from '../recipe';
+import { t } from '../i18n/index.svelte';
 import type { Field } from '../schema';
 import { catalog } from './catalog.svelte';
 import { jobs } from './jobs.svelte';
 import { LOCK, masks } from './masks.svelte';
-import { sentenceOf } from './session.svelte';
+import { sentenceOf, session } from './session.svelte';
 
 export interface Style {
   key: string;
@@ -101,9 +102,16 @@ class Draft {
 
   setContent(picture: Picture | null): void {
     const isOther = picture?.width !== this.content?.width || picture?.height !== this.content?.height;
-    if (isOther) masks.dropAll();
+    const before = this.content;
+    const bringBack = isOther ? masks.dropAll() : null;
     this.content = picture;
     this.problems = {};
+    if (!bringBack) return;
+    const undo = () => {
+      this.content = before;
+      bringBack();
+    };
+    session.say(t().masksDropped, { action: { label: t().undo, run: undo } });
   }
 
   addStyle(picture: Picture): void {

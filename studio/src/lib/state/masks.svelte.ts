@@ -59,8 +59,17 @@ class Masks {
     return Object.fromEntries(known);
   }
 
-  dropAll(): void {
-    for (const key of [...this.#layers.keys()]) this.drop(key);
+  /** Empties all layers; gives what brings them back, or null where nothing was painted. */
+  dropAll(): (() => void) | null {
+    const dropped = [...this.#layers];
+    for (const [key] of dropped) this.drop(key);
+    if (dropped.every(([, { mask }]) => mask.isEmpty)) return null;
+    return () => {
+      for (const [key, layer] of dropped) {
+        this.#layers.set(key, layer);
+        this.touch(key);
+      }
+    };
   }
 
   /** Takes a mask that the service has. */
