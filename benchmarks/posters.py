@@ -3,7 +3,8 @@
 A picture of many photographs is painted by `compact` with the look `classic`, whole and in tiles, at 1 to 64
 megapixels; each run is the command line in a process of its own. What is kept: the memory that was
 expected and the peak that the system counted, the time of an iteration of the finest level (the median), and how the
-objective fell there; and for tiles, how differences of neighboring pixels across their borders compare with all others.
+objective fell there; and for tiles, how differences of neighboring pixels across their borders compare with all others,
+in the picture and in its content, where some borders of photographs lie on those of tiles.
 Needs $IMPASTO_IMAGES_DIR and 8 GB of disk for scratch files. The pictures and the JSON lines of
 each run stay in the folder, and rows that are there are not painted again; ``benchmarks/results/posters.json`` and
 ``docs/images/posters.png`` are made of them. ``--kill`` paints a row once more, kills the process
@@ -141,6 +142,7 @@ def row_of(case: Case, folder: Path) -> dict[str, Any]:
     steps = [event for event in events if event["event"] == "progress" and event["level"] == event["num_levels"]]
     times = [event["seconds"] for event in steps if event["losses"]]  # the first event is before any iteration
     seconds = [after - before for before, after in itertools.pairwise(times)]
+    edge = start["recipe"]["tile_edge"]
     megapixels = case.height * (case.height * 3 // 2) / 1e6
     return {
         "name": case.name,
@@ -155,9 +157,8 @@ def row_of(case: Case, folder: Path) -> dict[str, Any]:
         "seconds_per_iteration": round(statistics.median(seconds), 3) if seconds else None,
         "seconds_per_iteration_and_megapixel": round(statistics.median(seconds) / megapixels, 4) if seconds else None,
         "objective_at_finest": [event["losses"]["total"] for event in steps if event["losses"]],
-        "seam": seam(folder / f"{slug(case)}.png", start["recipe"]["tile_edge"])
-        if start["recipe"]["tile_edge"]
-        else None,
+        "seam": seam(folder / f"{slug(case)}.png", edge) if edge else None,
+        "seam_of_content": seam(folder / f"collage-{case.height}.jpg", edge) if edge else None,
     }
 
 
