@@ -2,6 +2,7 @@
 
 import ctypes
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -11,6 +12,10 @@ from impasto.errors import RecipeError
 from impasto.free_memory import free_memory, own_memory
 
 logger = logging.getLogger(__name__)
+
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+# Asks torch, which looks once, before its first tensor, for large blocks in pages of 2 MB (Linux): a picture in tiles
+# gets new blocks all the time, and the system clears a few large pages faster than many small ones.
 
 LARGEST_KEPT_BLOCK = 32 << 20
 """Bytes of the largest block that glibc can keep (its ``DEFAULT_MMAP_THRESHOLD_MAX``); larger ones go back at once."""

@@ -90,9 +90,12 @@ class LBFGS(PixelOptimizer):
             step, change = candidate - image, after - before
             pairs = ((before, step), (step, change), (change, change), (step, step))
             products.append([torch.dot(a, b) for a, b in pairs])
+        release(self._gradient)
         return [sum(of_pieces[1:], start=of_pieces[0]) for of_pieces in zip(*products, strict=True)]
 
     def _move(self, loss: float, gradient: Tensor, answers: list[float]) -> None:
+        if self.scratch is not None:
+            self.scratch.move(gradient)  # not copied: those who have handed it over hold it still
         if self._gradient is None:
             self._accept(loss, gradient)
             self._propose()
@@ -111,6 +114,7 @@ class LBFGS(PixelOptimizer):
         pair = None
         if self._is_telling(curvature, squared_change, squared_step):
             pair = self._kept(self.candidate, self._image), self._kept(gradient, self._gradient)
+            release(gradient)
         if is_accepted:  # before the pair is looked at, so that what it was made of is no longer in memory
             self._accept(loss, gradient)
         if pair is not None:
@@ -124,8 +128,6 @@ class LBFGS(PixelOptimizer):
             self._reject(loss, slope)
 
     def _accept(self, loss: float, gradient: Tensor) -> None:
-        if self.scratch is not None:
-            self.scratch.move(gradient)  # not copied: those who have handed it over hold it still
         self._image, self._loss, self._gradient = self.candidate, loss, gradient
         self._num_rejected, self._step_length, self._direction = 0, 1.0, None
 
@@ -205,7 +207,8 @@ class LBFGS(PixelOptimizer):
                 self._step_length = min(1.0, CAUTIOUS_STEP / max(size, SMALLEST_STEP))
                 self._is_cautious = False
             self._direction = self._kept(self._direction)
-        self.candidate = (self._image + self._step_length * self._direction).clamp_(0, 1)
+        self.candidate = self._image  # where a rejected one was, there is room for the next
+        self.candidate = (self._step_length * self._direction).add_(self._image).clamp_(0, 1)
         release(self._direction)
         release(self._gradient)
 
@@ -221,7 +224,7 @@ class LBFGS(PixelOptimizer):
     def _gradient_direction(self) -> Tensor:
         gradient = self._free_gradient()
         size = gradient.square().mean().sqrt()
-        return gradient * (-self._bare_step / size.clamp(min=torch.finfo(size.dtype).tiny))
+        return gradient.mul_(-self._bare_step / size.clamp(min=torch.finfo(size.dtype).tiny))
 
     def _quasi_newton_direction(self) -> Tensor:
         assert self._gradient is not None  # noqa: S101  for the type checker
