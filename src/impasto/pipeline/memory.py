@@ -42,6 +42,9 @@ file while it is looked at. The activations of tiles are not there then."""
 FRAGMENTATION = 1.25
 """Resident bytes for each byte in use, since the allocator keeps freed blocks that do not fit the next request."""
 
+WORKSPACE_OF_TILES = 1.25
+"""Resident bytes for each byte of activations in tiles where freed blocks go back at once: threads have buffers, too."""
+
 FRAGMENTATION_OF_TILES = 2.0
 """The same in tiles, whose shapes differ: what one leaves free does not always fit the next one."""
 
@@ -128,9 +131,12 @@ def _bytes_at_work(network: "_Network", sizes: Sizes, encoder: Encoder, *, is_lo
     kept = _kept_bytes(network, encoder, sizes)
     matching = [*candidates, *[max(candidates, default=0.0)] * 2, *queries]
     apart = FRAGMENTATION if view.is_whole else FRAGMENTATION_OF_TILES
+    activations = _resident((size * window for size in loop), is_low_memory, apart)
+    if is_low_memory and not view.is_whole:
+        activations *= WORKSPACE_OF_TILES
     return max(
         _resident([*matching, kept], is_low_memory),
-        _resident((size * window for size in loop), is_low_memory, apart) + kept + network.counting_bytes(),
+        activations + kept + network.counting_bytes(),
         _resident((size * largest_style for size in network.target_bytes()), is_low_memory) + network.counting_bytes(),
     )
 
