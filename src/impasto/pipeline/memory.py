@@ -42,7 +42,7 @@ file while it is looked at. The activations of tiles are not there then."""
 FRAGMENTATION = 1.25
 """Resident bytes for each byte in use, since the allocator keeps freed blocks that do not fit the next request."""
 
-WORKSPACE_OF_TILES = 1.3
+WORKSPACE_OF_TILES = 1.35
 """Resident bytes for each byte of activations in tiles where freed blocks go back at once: threads have buffers."""
 
 FRAGMENTATION_OF_TILES = 2.0
