@@ -189,7 +189,7 @@ export const en = {
   delete: 'Delete',
   deleted: (name: string) => `${name} deleted.`,
   deletedMany: (number: number) => `${count(number, 'picture', 'pictures')} deleted.`,
-  masksDropped: 'The masks went with the photo: the new one has another size.',
+  masksDropped: 'The masks went with the photo.',
   draftReplaced: 'Photo, styles and settings taken over.',
 
   // settings

@@ -182,7 +182,7 @@ export const pl: Messages = {
   delete: 'Usuń',
   deleted: (name) => `Usunięto: ${name}.`,
   deletedMany: (number) => `Usunięto ${count(number, 'obraz', 'obrazy', 'obrazów')}.`,
-  masksDropped: 'Maski zniknęły razem ze zdjęciem: nowe ma inny rozmiar.',
+  masksDropped: 'Maski zniknęły razem ze zdjęciem.',
   draftReplaced: 'Przejęto zdjęcie, style i ustawienia.',
 
   searchSettings: 'Szukaj ustawień',
