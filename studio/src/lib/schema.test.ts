@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 
 import {
-  isRefused,
   fieldsOf,
   grouped,
   isOutOfRange,
+  isRefused,
   matching,
   parse,
   shown,
